@@ -1,0 +1,1 @@
+"""production-monitor watches production after every deploy, tells on-call, and rolls back once."""

@@ -1,0 +1,1 @@
+"""Expectations: a source, an operator and what is healthy, compiled at load."""

@@ -1,0 +1,1 @@
+"""The records that cross the boundaries between the parts, by subject."""

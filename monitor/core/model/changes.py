@@ -1,0 +1,65 @@
+"""One bundle of changed records: what is applied to memory and committed in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from monitor.core.model.check_state import CheckState
+    from monitor.core.model.deploy import Deploy
+    from monitor.core.model.incident import Incident, TimelineEntry
+    from monitor.core.model.notice import Delivery
+    from monitor.core.model.observation import Code
+    from monitor.core.model.rollback import Rollback, Step
+    from monitor.core.model.verdict import Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What is kept of one probe, for windows, history and reports.
+
+    `latency` is the sample that enters latency windows: the duration of an answer, at least the
+    timeout for a timeout, None where it was no latency (refused, 5xx, the monitor's own fault).
+    `scheduled` is False for retry samples.
+    """
+
+    endpoint: str
+    at: datetime
+    duration: timedelta
+    scheduled: bool
+    outcomes: tuple[tuple[str, Outcome], ...]
+    code: Code | None = None
+    status: int | None = None
+    latency: timedelta | None = None
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Records that changed together. Every record has a key, so that a commit may be repeated.
+
+    Keys: `CheckState.check`, `Incident.id`, (`incident`, `sequence`) of a timeline entry,
+    `Delivery.id`, `Deploy.id`, `Rollback.id`, `Step.key`; results are only ever added.
+    """
+
+    states: tuple[CheckState, ...] = ()
+    results: tuple[Result, ...] = ()
+    incidents: tuple[Incident, ...] = ()
+    timeline: tuple[TimelineEntry, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    deploys: tuple[Deploy, ...] = ()
+    rollbacks: tuple[Rollback, ...] = ()
+    steps: tuple[Step, ...] = ()
+    forgotten: tuple[str, ...] = ()
+    """Checks whose state is to be deleted because the configuration no longer has them."""
+
+    def __add__(self, later: Changes) -> Changes:
+        return Changes(
+            **{f.name: getattr(self, f.name) + getattr(later, f.name) for f in fields(self)}
+        )
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, f.name) for f in fields(self))

@@ -1,0 +1,142 @@
+"""What is watched: endpoints, their checks, thresholds and severities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from monitor.core.expectations import Expectation
+    from monitor.core.headers import Policy
+
+
+class Severity(StrEnum):
+    """How bad it is, worst first."""
+
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+
+    @property
+    def rank(self) -> int:
+        """0 is the worst."""
+        return list(Severity).index(self)
+
+
+class Signal(StrEnum):
+    """What a check measures; it decides the incident's class."""
+
+    HEALTH = "health"
+    HEADERS = "headers"
+    LATENCY = "latency"
+    CERTIFICATE = "certificate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InARow:
+    """N verdicts of one kind without another between them."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KOfN:
+    """At least `k` fails among the last `n` judged verdicts."""
+
+    k: int
+    n: int
+
+
+FailureThreshold = InARow | KOfN
+
+
+class OnInsufficient(StrEnum):
+    """What a window with too few samples does to the counters."""
+
+    HOLD = "hold"
+    RESET = "reset"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRule:
+    """Every expectation holds; without one about the status, 2xx stays required."""
+
+    expectations: tuple[Expectation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadersRule:
+    """Policies and expectations on the header lines of an answer."""
+
+    policies: tuple[Policy, ...]
+    expectations: tuple[Expectation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyRule:
+    """A nearest-rank percentile of the durations of a clock-aligned window stays below a limit.
+
+    `percentile` is 1 to 100; 100 is the maximum. `inclusive` means lte rather than lt.
+    """
+
+    percentile: int
+    limit: timedelta
+    inclusive: bool
+    window: timedelta
+    min_samples: int
+    on_insufficient: OnInsufficient
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateRule:
+    """The certificate that expires first still has longer than `expires_in`."""
+
+    expires_in: timedelta
+    inclusive: bool
+    at: str = ""
+
+
+Rule = HealthRule | HeadersRule | LatencyRule | CertificateRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One judgement of an endpoint: `id` is `endpoint.check`, such as `api.latency.p95`.
+
+    `fingerprint` changes when the request or the rule changes, and with it the counts restart.
+    """
+
+    id: str
+    endpoint: str
+    service: str
+    signal: Signal
+    rule: Rule
+    severity: Severity
+    failure_threshold: FailureThreshold
+    success_threshold: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One thing that is requested once per interval; the answer is judged by each of its checks.
+
+    `target` is what is shown (a URL without secrets). `witnessed` says whether the witnesses are
+    asked when it gives no answer.
+    """
+
+    name: str
+    service: str
+    kind: str
+    target: str
+    every: timedelta
+    retry_every: timedelta
+    timeout: timedelta
+    checks: tuple[Check, ...]
+    tags: frozenset[str] = frozenset()
+    witnessed: bool = True

@@ -1,0 +1,80 @@
+"""Incidents: what is broken for a service, since when, and what was done about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from monitor.core.model.endpoint import Severity
+    from monitor.core.model.verdict import Reason
+
+
+class IncidentClass(StrEnum):
+    """One open incident per service and class. `monitor` is about this program itself."""
+
+    OUTAGE = "outage"
+    FINDING = "finding"
+    MONITOR = "monitor"
+
+
+class IncidentPhase(StrEnum):
+    """The public phases of an incident."""
+
+    INVESTIGATING = "investigating"
+    IDENTIFIED = "identified"
+    MONITORING = "monitoring"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One check of an incident; `since` is its first failing sample, `closed_at` None while open."""
+
+    check: str
+    severity: Severity
+    since: datetime
+    failures: int
+    reasons: tuple[Reason, ...]
+    closed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """What is wrong with one service. `sequence` is the number of its newest timeline entry."""
+
+    id: str
+    service: str
+    klass: IncidentClass
+    severity: Severity
+    phase: IncidentPhase
+    since: datetime
+    opened_at: datetime
+    members: tuple[Member, ...]
+    sequence: int = 0
+    resolved_at: datetime | None = None
+    deploy_id: str | None = None
+    rollback_id: str | None = None
+
+    @property
+    def open(self) -> bool:
+        """Whether it is not resolved yet."""
+        return self.resolved_at is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    """One line of an incident's append-only record, UTC.
+
+    `actor` is `monitor`, a person or a provider. `event` is a stable name, `text` speaks to people.
+    """
+
+    incident: str
+    sequence: int
+    at: datetime
+    actor: str
+    event: str
+    text: str

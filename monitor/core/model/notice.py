@@ -1,0 +1,144 @@
+"""Notices: what is to be told, and the outbox row that makes sure it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from monitor.core.model.endpoint import Severity
+    from monitor.core.model.incident import IncidentClass, IncidentPhase, Member
+
+
+class NoticeEvent(StrEnum):
+    """Why a notice is sent: the webhook's `event`."""
+
+    OPENED = "opened"
+    UPDATED = "updated"
+    RESOLVED = "resolved"
+    ROLLBACK = "rollback"
+    BLIND = "blind"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackSummary:
+    """The rollback as a notice tells it."""
+
+    id: str
+    state: str
+    from_version: str | None
+    to_version: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """Somebody to call: their role (`commander`, `on_call`, `guardian`) and their name."""
+
+    role: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A place to look: `runbook`, `incident`, `service`."""
+
+    name: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Everything a notifier needs to tell one change of one incident, without its own look-ups.
+
+    `headline` is the one sentence for the woken person. `members` are all checks of the incident
+    as they stood at `at`. `sequence` orders the notices of one incident. All times are UTC.
+    """
+
+    event: NoticeEvent
+    incident: str
+    sequence: int
+    klass: IncidentClass
+    service: str
+    environment: str
+    location: str
+    severity: Severity
+    phase: IncidentPhase
+    headline: str
+    since: datetime
+    at: datetime
+    members: tuple[Member, ...]
+    resolved_at: datetime | None = None
+    description: str = ""
+    contacts: tuple[Contact, ...] = ()
+    links: tuple[Link, ...] = ()
+    deploy: str | None = None
+    rollback: RollbackSummary | None = None
+
+
+class DeliveryState(StrEnum):
+    """Where an outbox row stands. `inflight` after a restart may have been sent already."""
+
+    QUEUED = "queued"
+    INFLIGHT = "inflight"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One outbox row: one notice for one notifier, delivered at least once and in order.
+
+    `key` is the idempotency key, the same on each attempt. `not_before` is a lower bound that
+    survives restarts. `reference` is what the receiver called the message (Slack's `ts`).
+    `maybe_sent` marks a row whose attempt may have reached the receiver before a crash.
+    """
+
+    id: str
+    key: str
+    notifier: str
+    notice: Notice
+    queued_at: datetime
+    state: DeliveryState = DeliveryState.QUEUED
+    attempts: int = 0
+    not_before: datetime | None = None
+    delivered_at: datetime | None = None
+    last_error: str = ""
+    reference: str | None = None
+    maybe_sent: bool = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether it still has to be delivered."""
+        return self.state in (DeliveryState.QUEUED, DeliveryState.INFLIGHT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The receiver has it; `reference` names the message at the receiver, if it said so."""
+
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryAgain:
+    """The attempt failed in a way that may pass; `after` is the receiver's own lower bound."""
+
+    reason: str
+    error: str
+    after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The receiver will never take it: a dead letter, and the fallback is told."""
+
+    reason: str
+    error: str
+
+
+Receipt = Delivered | TryAgain | Refused

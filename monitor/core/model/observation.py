@@ -1,0 +1,136 @@
+"""What a probe saw: facts about one request, without any judgement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Code(StrEnum):
+    """Why a verdict is not a pass: the closed set of `reasons.code`."""
+
+    STATUS = "status"
+    DNS = "dns"
+    CONNECTION_REFUSED = "connection_refused"
+    CONNECTION_RESET = "connection_reset"
+    TIMEOUT = "timeout"
+    TLS_HANDSHAKE = "tls_handshake"
+    TLS_CERT_EXPIRED = "tls_cert_expired"
+    TLS_CERT_NOT_YET_VALID = "tls_cert_not_yet_valid"
+    TLS_CERT_HOSTNAME = "tls_cert_hostname"
+    TLS_CERT_UNTRUSTED = "tls_cert_untrusted"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    BAD_RESPONSE = "bad_response"
+    EXPECTATION = "expectation"
+    WITNESS = "witness"
+    INTERNAL = "internal"
+
+
+WITHOUT_ANSWER: Final = frozenset(
+    {
+        Code.DNS,
+        Code.CONNECTION_REFUSED,
+        Code.CONNECTION_RESET,
+        Code.TIMEOUT,
+        Code.TLS_HANDSHAKE,
+    }
+)
+"""Faults in which no target answered: only for these are the witnesses asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why there is no complete answer.
+
+    `own` marks the monitor's own fault (descriptors ran out, cancelled by shutdown, a bug): such
+    an observation is judged unknown, never fail.
+    """
+
+    code: Code
+    message: str
+    own: bool = False
+
+
+class Phase(StrEnum):
+    """The parts of a request's time, in order."""
+
+    RESOLVE = "resolve"
+    CONNECT = "connect"
+    TLS = "tls"
+    PROCESSING = "processing"
+    TRANSFER = "transfer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """Facts of the certificates that a peer presented, also when verification failed.
+
+    `not_after` and `not_before` are of the leaf; `earliest_not_after` is the earliest expiry in
+    the whole presented chain (blackbox_exporter's `probe_ssl_earliest_cert_expiry`).
+    """
+
+    subject: str
+    issuer: str
+    subject_alternative_names: tuple[str, ...]
+    serial_number: str
+    fingerprint_sha256: str
+    not_before: datetime
+    not_after: datetime
+    earliest_not_after: datetime
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One redirect that was answered on the way: its URL, status and where it pointed."""
+
+    url: str
+    status: int
+    location: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The facts of one probe.
+
+    `at` is the wall clock at the start, UTC. `duration` is the whole probe. `phases` sums each
+    phase over redirects; a phase that never took place is absent. `headers` are the raw lines of
+    the final answer, in the order received, repeated names kept. `body` holds decoded bytes up to
+    the limit, `body_truncated` says that there was more. `content_length` is the declared length
+    on the wire or None. `status` may be present together with a fault (headers came, body did
+    not).
+    """
+
+    at: datetime
+    duration: timedelta
+    fault: Fault | None = None
+    phases: Mapping[Phase, timedelta] = field(default_factory=lambda: MappingProxyType({}))
+    url: str = ""
+    status: int | None = None
+    http_version: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    body_truncated: bool = False
+    content_length: int | None = None
+    redirects: tuple[Hop, ...] = ()
+    certificate: Certificate | None = None
+    tls_version: str | None = None
+    ip_family: int | None = None
+    address: str | None = None
+
+    def header(self, name: str) -> tuple[str, ...]:
+        """Give all values of a header, in the order received; the name in any case."""
+        wanted = name.lower()
+
+        return tuple(value for key, value in self.headers if key.lower() == wanted)
+
+    @property
+    def over_tls(self) -> bool:
+        """Whether the final hop spoke TLS."""
+        return self.tls_version is not None

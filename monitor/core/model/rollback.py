@@ -1,0 +1,171 @@
+"""Rollbacks: at most one per bad deploy, each effect journalled before and after."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from monitor.core.model.endpoint import Severity
+
+
+class Mode(StrEnum):
+    """What a trip does."""
+
+    OFF = "off"
+    OBSERVE = "observe"
+    AUTOMATIC = "automatic"
+
+
+class RollbackState(StrEnum):
+    """Where a rollback stands; `design: idle and watching belong to the deploy`."""
+
+    BLOCKED = "blocked"
+    EXECUTING = "executing"
+    UNCERTAIN = "uncertain"
+    VERIFYING = "verifying"
+    RECOVERED = "recovered"
+    NOT_RECOVERED = "not_recovered"
+    INCONCLUSIVE = "inconclusive"
+    FAILED = "failed"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing further happens by itself."""
+        return self in _ENDED
+
+    @property
+    def latches(self) -> bool:
+        """Whether nothing automatic may follow until a person or a new planned deploy comes."""
+        return self in (
+            RollbackState.NOT_RECOVERED,
+            RollbackState.INCONCLUSIVE,
+            RollbackState.FAILED,
+        )
+
+
+_ENDED = frozenset(
+    {
+        RollbackState.RECOVERED,
+        RollbackState.NOT_RECOVERED,
+        RollbackState.INCONCLUSIVE,
+        RollbackState.FAILED,
+    }
+)
+
+
+class Blocked(StrEnum):
+    """Why a trip has no effect, in the order in which the guards are asked."""
+
+    MODE = "MODE"
+    KILL_SWITCH = "KILL_SWITCH"
+    WARMING_UP = "WARMING_UP"
+    BLIND = "BLIND"
+    NO_DEPLOY = "NO_DEPLOY"
+    OUTSIDE_WINDOW = "OUTSIDE_WINDOW"
+    UNHEALTHY_BEFORE = "UNHEALTHY_BEFORE"
+    COMMON_CAUSE = "COMMON_CAUSE"
+    ALREADY_ROLLED_BACK = "ALREADY_ROLLED_BACK"
+    DAILY_LIMIT = "DAILY_LIMIT"
+    FLEET_LIMIT = "FLEET_LIMIT"
+    COOLING_DOWN = "COOLING_DOWN"
+    IN_PROGRESS = "IN_PROGRESS"
+    DEPLOY_IN_PROGRESS = "DEPLOY_IN_PROGRESS"
+    LATCHED = "LATCHED"
+    STORE = "STORE"
+
+
+class StepState(StrEnum):
+    """The journal of one step: committed before the effect, and after it."""
+
+    INTENT = "intent"
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One effect of a rollback. `key` is `rollback_id.level.step`, the same on each attempt."""
+
+    key: str
+    rollback: str
+    level: int
+    number: int
+    kind: str
+    state: StepState
+    attempt: int
+    at: datetime
+    detail: str = ""
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """One rollback of one service, or a trip that was blocked.
+
+    `id` is a UUIDv5 of service and deploy id, so that restarts and duplicates are one row.
+    `triggers` are the checks that tripped it and that verify it. `effect_done_at` is when the last
+    effect was complete: verification counts only samples after it. `blocked` says why nothing was
+    done; `mode` and `severity` are those of the trip.
+    """
+
+    id: str
+    service: str
+    deploy_id: str
+    incident: str
+    state: RollbackState
+    mode: Mode
+    severity: Severity
+    reason: str
+    triggers: tuple[str, ...]
+    tripped_at: datetime
+    verify_within: timedelta
+    from_version: str | None = None
+    to_version: str | None = None
+    blocked: Blocked | None = None
+    started_at: datetime | None = None
+    effect_done_at: datetime | None = None
+    ended_at: datetime | None = None
+    detail: str = ""
+
+
+class EffectOutcome(StrEnum):
+    """What is known of an effect after it was tried."""
+
+    DONE = "done"
+    NOTHING_APPLIED = "nothing_applied"
+    REFUSED = "refused"
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """The result of one attempt at a step; `output` is bounded and redacted."""
+
+    outcome: EffectOutcome
+    detail: str
+    output: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectContext:
+    """What a hook is told: the values behind `MONITOR_*` and the JSON on standard input."""
+
+    rollback_id: str
+    step_key: str
+    service: str
+    environment: str
+    level: str
+    reason: str
+    severity: str
+    from_version: str
+    to_version: str
+    deploy_id: str
+    incident_id: str
+    attempt: int
+    dry_run: bool = False

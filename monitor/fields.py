@@ -1,0 +1,77 @@
+"""What options of plug-ins are made of: strict models, typed fields, and the shape of a kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    WithJsonSchema,
+)
+
+from monitor.options import Secret, parse_duration, parse_ratio, parse_size
+
+
+class Options(BaseModel):
+    """A strict, frozen model: an unknown key is refused, nothing is coerced."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
+    )
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$",
+            "examples": ["30s", "1h30m"],
+        }
+    ),
+]
+Ratio = Annotated[
+    float,
+    BeforeValidator(parse_ratio),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["5%", 0.05]}),
+]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size),
+    WithJsonSchema({"type": ["string", "integer"], "examples": ["512KiB"]}),
+]
+
+
+def _read_secret(value: object) -> Secret:
+    if isinstance(value, Secret):
+        return value
+    if not isinstance(value, str) or not value:
+        raise ValueError("expected a non-empty string")
+
+    return Secret(value)
+
+
+SecretText = Annotated[
+    Secret,
+    PlainValidator(_read_secret),
+    WithJsonSchema({"type": "string", "minLength": 1}),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of plug-in: the model of its options and the class that is made from them.
+
+    `flat` puts the fields of the options beside the other keys of an endpoint (`url`, `request`)
+    instead of under the kind's name.
+    """
+
+    options: type[Options]
+    make: Any
+    flat: bool = False
