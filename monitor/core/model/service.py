@@ -1,0 +1,102 @@
+"""Services: who is called for them, how their version is read, and when they are rolled back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from monitor.core.model.rollback import Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from monitor.core.model.endpoint import Severity
+    from monitor.core.model.notice import Contact, Link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionSource:
+    """Where an answer tells the version that is live: a header, or an RFC 9535 JSONPath.
+
+    Exactly one of `header` and `json` is set.
+    """
+
+    endpoint: str
+    header: str | None = None
+    json: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How often anything automatic may happen."""
+
+    per_deploy: int = 1
+    per_day: int = 2
+    fleet_per_hour: int = 3
+    cooldown: timedelta = timedelta(minutes=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepPlan:
+    """One step as configured: `number` counts from 1; `kind` names the hook.
+
+    `idempotent` promises that applying it twice does what applying it once does.
+    """
+
+    number: int
+    kind: str
+    idempotent: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackPolicy:
+    """When a service is rolled back, and how recovery is proven.
+
+    The trip needs `at_least` of the `triggers` (check ids) to be open at one time, within `within`
+    of a deploy. `modes` overrides `mode` by the severity of the incident. A deploy healthy for
+    `certify_after` is the last known good. The triggers must close within `verify_within` after
+    the effect. `level` names the one level of steps. `reads_version` says that the live version
+    can be read before an effect is repeated.
+    """
+
+    mode: Mode
+    triggers: tuple[str, ...]
+    steps: tuple[StepPlan, ...]
+    modes: Mapping[Severity, Mode]
+    at_least: int = 1
+    within: timedelta = timedelta(minutes=30)
+    certify_after: timedelta = timedelta(minutes=10)
+    verify_within: timedelta = timedelta(minutes=5)
+    limits: Limits = Limits()
+    level: str = "rollback"
+    reads_version: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """What is known of a service besides its endpoints; an undeclared one has only its name."""
+
+    name: str
+    description: str = ""
+    contacts: tuple[Contact, ...] = ()
+    links: tuple[Link, ...] = ()
+    version: VersionSource | None = None
+    rollback: RollbackPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory:
+    """Where the monitor stands and whom it tells: what notices need beside the incident.
+
+    `notifiers` are the names of all configured notifiers; without routes each gets everything.
+    """
+
+    environment: str = ""
+    location: str = ""
+    services: Mapping[str, Service]
+    notifiers: tuple[str, ...] = ()
+
+    def service(self, name: str) -> Service:
+        """Give what is known of a service; one that was never declared has only its name."""
+        return self.services.get(name) or Service(name=name)
