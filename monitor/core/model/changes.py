@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime, timedelta
 
     from monitor.core.model.check_state import CheckState
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from monitor.core.model.observation import Code
     from monitor.core.model.rollback import Rollback, Step
     from monitor.core.model.verdict import Outcome
+
+_MAY_WAIT: Final = frozenset({"results", "states"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,9 +61,28 @@ class Changes:
     """Checks whose state is to be deleted because the configuration no longer has them."""
 
     def __add__(self, later: Changes) -> Changes:
-        return Changes(
-            **{f.name: getattr(self, f.name) + getattr(later, f.name) for f in fields(self)}
-        )
+        return Changes.merge((self, later))
+
+    @staticmethod
+    def merge(bundles: Iterable[Changes]) -> Changes:
+        """Put bundles together, oldest first; of states of one check only the newest is kept."""
+        bundles = list(bundles)
+        merged: dict[str, tuple[Any, ...]] = {
+            f.name: tuple(chain.from_iterable(getattr(bundle, f.name) for bundle in bundles))
+            for f in fields(Changes)
+        }
+        merged["states"] = tuple({state.check: state for state in merged["states"]}.values())
+
+        return Changes(**merged)
+
+    def without_results(self) -> Changes:
+        """Leave out the history, which decides nothing."""
+        return replace(self, results=())
+
+    @property
+    def urgent(self) -> bool:
+        """Whether this must be durable before anyone is told: all but results and counters."""
+        return any(getattr(self, f.name) for f in fields(self) if f.name not in _MAY_WAIT)
 
     def __bool__(self) -> bool:
         return any(getattr(self, f.name) for f in fields(self))

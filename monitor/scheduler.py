@@ -1,0 +1,263 @@
+"""When things run: probes on a monotonic, open-loop schedule, and chores on a calendar."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
+
+    from monitor.core.model.endpoint import Endpoint
+
+_log = structlog.get_logger()
+
+TICK: Final = timedelta(milliseconds=20)
+"""Starts are rounded up to ticks: a wake-up costs more CPU than a probe's share of it."""
+
+STALL: Final = timedelta(seconds=1)
+"""An event loop that is later than this may have missed answers: verdicts are unknown."""
+
+_LONGEST_SPREAD: Final = timedelta(milliseconds=20)
+"""Between the first starts of two endpoints, so that a few endpoints all start at once."""
+
+
+class Meter(Protocol):
+    """What the scheduler measures of itself."""
+
+    def lagged(self, lag: timedelta) -> None:
+        """Record how late a probe was started."""
+
+    def skipped(self, endpoint: str, slots: int) -> None:
+        """Record slots that were missed."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Slots:
+    """The place of one endpoint in time: slots are `first + n * every`, on the loop's clock."""
+
+    endpoint: Endpoint
+    first: float
+    due: float
+    running: asyncio.Task[None] | None = None
+
+
+class Scheduler:
+    """Starts each endpoint once per interval, whatever the wall clock does.
+
+    A late start stays late and its lag is measured; a slot that comes while the last probe still
+    runs, or that the process slept through, is counted as skipped and never made up for. An
+    endpoint whose checks are unsettled gets retry samples between its slots.
+    """
+
+    def __init__(
+        self,
+        *,
+        probe: Callable[[Endpoint, bool], Awaitable[None]],
+        settled: Callable[[Endpoint], bool],
+        meter: Meter,
+    ) -> None:
+        self._probe = probe
+        self._settled = settled
+        self._meter = meter
+        self._slots: dict[str, _Slots] = {}
+        self._queue: list[tuple[float, int, str, bool]] = []
+        self._order = itertools.count()
+        self._changed = asyncio.Event()
+        self._stopping = False
+        self.last_tick = 0.0
+        self.stalled_until = -math.inf
+
+    def watch(self, endpoints: Iterable[Endpoint]) -> None:
+        """Watch exactly these from now on; an endpoint that stays keeps its place in time."""
+        now = asyncio.get_running_loop().time()
+        wanted = {endpoint.name: endpoint for endpoint in endpoints}
+        kept = {
+            name: slots
+            for name, slots in self._slots.items()
+            if name in wanted and wanted[name].every == slots.endpoint.every
+        }
+        for name, slots in kept.items():
+            slots.endpoint = wanted[name]
+        new = [endpoint for name, endpoint in wanted.items() if name not in kept]
+        self._slots = kept | {
+            endpoint.name: _Slots(endpoint=endpoint, first=first, due=first)
+            for endpoint, first in zip(new, _spread(new, now), strict=True)
+        }
+        self._queue = [
+            (slots.due, next(self._order), name, True)
+            for name, slots in self._slots.items()
+        ]
+        heapq.heapify(self._queue)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Start what is due, tick by tick, until stopped."""
+        loop = asyncio.get_running_loop()
+        while not self._stopping:
+            now = loop.time()
+            self._start_due(now)
+            self.last_tick = now
+            await self._sleep(now)
+
+    async def stop(self, grace: timedelta) -> None:
+        """Start nothing more; wait for running probes, then cancel what is left."""
+        self._stopping = True
+        self._changed.set()
+        running = [
+            slots.running for slots in self._slots.values() if slots.running is not None
+        ]
+        if not running:
+            return
+
+        _, late = await asyncio.wait(running, timeout=grace.total_seconds())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def stalled_since(self, started: float) -> bool:
+        """Whether the event loop stood still for more than a second since a monotonic time."""
+        return self.stalled_until >= started
+
+    async def _sleep(self, now: float) -> None:
+        """Sleep to the next tick at which something is due, at most a second."""
+        tick = TICK.total_seconds()
+        due = self._queue[0][0] if self._queue else math.inf
+        wake = min(
+            max(math.ceil(due / tick) * tick if due < math.inf else due, now), now + 1
+        )
+        self._changed.clear()
+        try:
+            async with asyncio.timeout_at(wake):
+                await self._changed.wait()
+        except TimeoutError:
+            late = asyncio.get_running_loop().time() - wake
+            if late > STALL.total_seconds():
+                self.stalled_until = wake + late
+                _log.warning("event_loop_stalled", seconds=round(late, 3))
+
+    def _start_due(self, now: float) -> None:
+        while self._queue and self._queue[0][0] <= now:
+            due, _, name, scheduled = heapq.heappop(self._queue)
+            slots = self._slots.get(name)
+            if slots is None:
+                continue
+            if scheduled:
+                self._start_slot(slots, due, now)
+            elif slots.running is None:
+                self._start(slots, scheduled=False)
+
+    def _start_slot(self, slots: _Slots, due: float, now: float) -> None:
+        if due != slots.due:
+            return
+
+        every = slots.endpoint.every.total_seconds()
+        missed = int((now - due) // every)
+        slots.due = due + (missed + 1) * every
+        heapq.heappush(
+            self._queue, (slots.due, next(self._order), slots.endpoint.name, True)
+        )
+        if slots.running is not None:
+            missed += 1
+        if missed:
+            self._meter.skipped(slots.endpoint.name, missed)
+        if slots.running is None:
+            self._meter.lagged(timedelta(seconds=now - due))
+            self._start(slots, scheduled=True)
+
+    def _start(self, slots: _Slots, *, scheduled: bool) -> None:
+        slots.running = asyncio.create_task(
+            self._run_one(slots, scheduled), name=f"probe {slots.endpoint.name}"
+        )
+
+    async def _run_one(self, slots: _Slots, scheduled: bool) -> None:
+        started = asyncio.get_running_loop().time()
+        try:
+            await self._probe(slots.endpoint, scheduled)
+        finally:
+            slots.running = None
+        self._plan_retry(slots, started)
+
+    def _plan_retry(self, slots: _Slots, started: float) -> None:
+        endpoint = slots.endpoint
+        if endpoint.retry_every >= endpoint.every or self._settled(endpoint):
+            return
+
+        due = max(
+            started + endpoint.retry_every.total_seconds(),
+            asyncio.get_running_loop().time(),
+        )
+        if due < slots.due and self._slots.get(endpoint.name) is slots:
+            heapq.heappush(self._queue, (due, next(self._order), endpoint.name, False))
+            self._changed.set()
+
+
+def _spread(endpoints: list[Endpoint], now: float) -> list[float]:
+    """Spread first starts over the interval, but start a handful of endpoints at once."""
+    gap = _LONGEST_SPREAD.total_seconds()
+
+    return [
+        now + min(place * gap, endpoint.every.total_seconds() * place / len(endpoints))
+        for place, endpoint in enumerate(endpoints)
+    ]
+
+
+class Calendar:
+    """Chores on the wall clock, owned by APScheduler in UTC.
+
+    APScheduler sleeps until a wall-clock time: set back an hour, it would do nothing for an hour.
+    So the calendar compares the wall clock with the monotonic one each minute and plans its jobs
+    anew after a jump.
+    """
+
+    def __init__(
+        self, *, wall: Callable[[], float], monotonic: Callable[[], float]
+    ) -> None:
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+        self._scheduler = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True}
+        )
+        self._intervals: dict[str, timedelta] = {}
+        self._wall = wall
+        self._monotonic = monotonic
+        self._offset = wall() - monotonic()
+
+    def every(
+        self, interval: timedelta, chore: Callable[[], Coroutine[None, None, None]]
+    ) -> None:
+        """Run a chore at this interval, the first time one interval from now."""
+        job = self._scheduler.add_job(chore, "interval", seconds=interval.total_seconds())
+        self._intervals[job.id] = interval
+
+    def start(self) -> None:
+        """Begin; needs a running event loop."""
+        self._scheduler.start()
+
+    def mend_after_jump(self) -> bool:
+        """Plan all jobs anew if the wall clock was set by more than a second; say whether it was."""
+        offset = self._wall() - self._monotonic()
+        jumped = abs(offset - self._offset) > 1
+        self._offset = offset
+        if jumped:
+            _log.warning("clock_jumped")
+            for job, interval in self._intervals.items():
+                # A new trigger: the old one starts at a time of the clock as it was before.
+                self._scheduler.reschedule_job(
+                    job, trigger="interval", seconds=interval.total_seconds()
+                )
+
+        return jumped
+
+    def stop(self) -> None:
+        """Start nothing more; a chore that runs is awaited by its owner."""
+        if self._scheduler.running:
+            self._scheduler.pause()
+            self._scheduler.shutdown(wait=False)
