@@ -72,6 +72,7 @@ class Scheduler:
         self._order = itertools.count()
         self._changed = asyncio.Event()
         self._stopping = False
+        self._wake = math.inf
         self.last_tick = 0.0
         self.stalled_until = -math.inf
 
@@ -123,8 +124,13 @@ class Scheduler:
         await asyncio.gather(*late, return_exceptions=True)
 
     def stalled_since(self, started: float) -> bool:
-        """Whether the event loop stood still for more than a second since a monotonic time."""
-        return self.stalled_until >= started
+        """Whether the event loop stood still for more than a second since a monotonic time.
+
+        After a stall a probe may be resumed before the scheduler itself is.
+        """
+        overdue = asyncio.get_running_loop().time() - self._wake
+
+        return self.stalled_until >= started or overdue > STALL.total_seconds()
 
     async def _sleep(self, now: float) -> None:
         """Sleep to the next tick at which something is due, at most a second."""
@@ -133,6 +139,7 @@ class Scheduler:
         wake = min(
             max(math.ceil(due / tick) * tick if due < math.inf else due, now), now + 1
         )
+        self._wake = wake
         self._changed.clear()
         try:
             async with asyncio.timeout_at(wake):

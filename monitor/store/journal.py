@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +23,8 @@ _MOST_RESULTS: Final = 200_000
 class Journal:
     """One queue in front of the store.
 
-    `later` lets a bundle wait up to a second for company. `now` returns once the bundle and
+    `later` lets a bundle wait up to a second for company; `soon` does not wait, but does not make
+    its caller wait for the disk either. `now` returns once the bundle and
     everything queued before it are durable; bundles that arrive during a commit share the next
     one. A bundle that could not be committed stays first in line, so nothing is written out of
     order and nothing is forgotten while the store is broken.
@@ -33,6 +35,7 @@ class Journal:
         self._waiting: deque[Changes] = deque()
         self._committing = asyncio.Lock()
         self._flusher: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
         self._added = 0
         self._durable = 0
         self.error: Exception | None = None
@@ -42,6 +45,11 @@ class Journal:
         self._queue(changes)
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_soon(), name="journal")
+
+    def soon(self, changes: Changes) -> None:
+        """Commit this at once, in the background."""
+        self.later(changes)
+        self._hurry.set()
 
     async def now(self, changes: Changes) -> None:
         """Commit this and all before it; raise what the store raised if that failed."""
@@ -74,11 +82,14 @@ class Journal:
         self._added += 1
 
     async def _flush_soon(self) -> None:
-        await asyncio.sleep(BATCH.total_seconds())
-        try:
-            await self.flush()
-        except Exception:  # noqa: BLE001 - whatever the store raised is kept in `error` and told
-            _log.debug("batch_waits_for_the_store", waiting=self.waiting)
+        while self._waiting:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), BATCH.total_seconds())
+            self._hurry.clear()
+            try:
+                await self.flush()
+            except Exception:  # noqa: BLE001 - whatever the store raised is kept in `error` and told
+                _log.debug("batch_waits_for_the_store", waiting=self.waiting)
 
     async def _commit_waiting(self) -> None:
         upto = self._added

@@ -1,0 +1,150 @@
+"""The life of one probe: observe, make sure that the fault is not our own, judge, record, wake."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from monitor.core.model.observation import WITHOUT_ANSWER, Code, Fault
+from monitor.core.model.verdict import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from monitor.core.engine import Engine
+    from monitor.core.model.changes import Changes
+    from monitor.core.model.endpoint import Endpoint
+    from monitor.core.model.observation import Observation
+    from monitor.probes.probe import Probe
+    from monitor.store.journal import Journal
+    from monitor.witness import Witnesses
+
+_log = structlog.get_logger()
+
+
+class Meter(Protocol):
+    """What is measured of probes and of what follows from them."""
+
+    def observed(self, endpoint: Endpoint, observation: Observation) -> None:
+        """Record one probe, after the fault was attributed."""
+
+    def changed(self, changes: Changes) -> None:
+        """Record what a bundle changed."""
+
+
+class Pipeline:
+    """Runs one probe and hands on what follows from it.
+
+    `stalled_since` says whether the event loop stood still since a monotonic time. `wake` is
+    called when there may be something to deliver or to carry out. `slots` bounds how many probes
+    hold a socket at once. It never waits for the store or for a receiver: the journal keeps the
+    order, so that nothing is told or done before what led to it is durable.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        probes: Mapping[str, Probe],
+        witnesses: Witnesses,
+        journal: Journal,
+        clock: Callable[[], datetime],
+        stalled_since: Callable[[float], bool],
+        wake: Callable[[], None],
+        meter: Meter,
+        slots: int,
+    ) -> None:
+        self.probes = probes
+        self.witnesses = witnesses
+        self.sees = True
+        self._engine = engine
+        self._journal = journal
+        self._clock = clock
+        self._stalled_since = stalled_since
+        self._wake = wake
+        self._meter = meter
+        self._slots = asyncio.Semaphore(slots)
+
+    async def run(self, endpoint: Endpoint, scheduled: bool) -> None:
+        """Probe an endpoint once and draw all consequences; a probe that is cancelled has none."""
+        observation = await self._observe(endpoint)
+        if self._engine.endpoints.get(endpoint.name) is not endpoint:
+            return  # a reload changed what is asked of it: this answer belongs to the past
+
+        self._meter.observed(endpoint, observation)
+        self.record(
+            self._engine.take(endpoint, observation, scheduled=scheduled, now=self._clock())
+        )
+
+    def record(self, changes: Changes) -> None:
+        """Let changes that are in memory already become durable, and wake who acts on them."""
+        if not changes:
+            return
+
+        self._meter.changed(changes)
+        _log_turns(changes)
+        if not changes.urgent and all(state.last_outcome is Outcome.PASS for state in changes.states):
+            self._journal.later(changes)
+            return
+
+        self._journal.soon(changes)
+        self._wake()
+
+    async def _observe(self, endpoint: Endpoint) -> Observation:
+        async with self._slots:
+            started = asyncio.get_running_loop().time()
+            observation = await self.probes[endpoint.name].observe()
+
+        fault = observation.fault
+        if self._stalled_since(started):
+            return replace(observation, fault=_stood_still())
+        if fault is None or fault.own or fault.code not in WITHOUT_ANSWER or not endpoint.witnessed:
+            return observation
+
+        self.sees = await self.witnesses.confirm_network()
+
+        return observation if self.sees else replace(observation, fault=_cut_off(fault))
+
+
+def _stood_still() -> Fault:
+    return Fault(
+        code=Code.INTERNAL,
+        message="the monitor itself stood still for more than a second during this probe",
+        own=True,
+    )
+
+
+def _cut_off(fault: Fault) -> Fault:
+    return Fault(
+        code=Code.WITNESS,
+        message=f"no witness answered either, so the monitor may be cut off ({fault.message})",
+        own=True,
+    )
+
+
+def _log_turns(changes: Changes) -> None:
+    """Log transitions, not repetitions: the timeline holds exactly them."""
+    for entry in changes.timeline:
+        _log.info(
+            "incident", incident=entry.incident, event_name=entry.event, text=entry.text
+        )
+    for deploy in changes.deploys:
+        _log.info(
+            "deploy",
+            service=deploy.service,
+            version=deploy.version,
+            state=deploy.state.value,
+            kind=deploy.kind.value,
+        )
+    for rollback in changes.rollbacks:
+        _log.info(
+            "rollback",
+            id=rollback.id,
+            service=rollback.service,
+            state=rollback.state.value,
+            blocked=rollback.blocked.value if rollback.blocked else None,
+        )
