@@ -32,6 +32,9 @@ class Meter(Protocol):
     def observed(self, endpoint: Endpoint, observation: Observation) -> None:
         """Record one probe, after the fault was attributed."""
 
+    def broke(self, endpoint: Endpoint) -> None:
+        """Record that judging a probe failed because of a bug of ours."""
+
     def changed(self, changes: Changes) -> None:
         """Record what a bundle changed."""
 
@@ -71,6 +74,14 @@ class Pipeline:
 
     async def run(self, endpoint: Endpoint, scheduled: bool) -> None:
         """Probe an endpoint once and draw all consequences; a probe that is cancelled has none."""
+        try:
+            await self._run(endpoint, scheduled)
+        except Exception:
+            # A bug of ours ends this one probe: neither the monitor nor the target pays for it.
+            _log.exception("probe_broke", endpoint=endpoint.name)
+            self._meter.broke(endpoint)
+
+    async def _run(self, endpoint: Endpoint, scheduled: bool) -> None:
         observation = await self._observe(endpoint)
         if self._engine.endpoints.get(endpoint.name) is not endpoint:
             return  # a reload changed what is asked of it: this answer belongs to the past
@@ -102,7 +113,10 @@ class Pipeline:
         fault = observation.fault
         if self._stalled_since(started):
             return replace(observation, fault=_stood_still())
-        if fault is None or fault.own or fault.code not in WITHOUT_ANSWER or not endpoint.witnessed:
+        if not endpoint.witnessed or (fault is not None and fault.own):
+            return observation
+        if fault is None or fault.code not in WITHOUT_ANSWER:
+            self.sees = True  # an answer from outside proves that the monitor is not cut off
             return observation
 
         self.sees = await self.witnesses.confirm_network()

@@ -1,0 +1,261 @@
+"""What is known now, as records and as JSON: for the command line, the API and the status page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from monitor.core.model.verdict import Outcome, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from monitor.core.engine import Engine
+    from monitor.core.model.check_state import CheckState
+    from monitor.core.model.deploy import Deploy
+    from monitor.core.model.endpoint import Check, Endpoint
+    from monitor.core.model.incident import Incident, TimelineEntry
+    from monitor.core.model.observation import Observation
+    from monitor.core.model.rollback import Rollback
+    from monitor.core.situation import Situation
+
+RECENT_INCIDENTS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """One check as it stands: `verdict` is the newest judgement, `state` what thresholds make of it.
+
+    `waiting` is how many samples an open window has, and how many it needs. `observation` is None
+    before the first probe since the start.
+    """
+
+    check: Check
+    endpoint: Endpoint
+    verdict: Outcome
+    state: Outcome
+    consecutive_failures: int
+    reasons: tuple[Reason, ...]
+    observation: Observation | None
+    waiting: tuple[int, int] | None = None
+    note: str = ""
+
+
+def report_checks(
+    engine: Engine, endpoints: Iterable[Endpoint], now: datetime
+) -> tuple[CheckReport, ...]:
+    """Report each check of these endpoints, in the order of the configuration.
+
+    A judgement older than two intervals is unknown; a check that was never judged is waiting.
+    """
+    return tuple(
+        _report(engine, endpoint, check, now) for endpoint in endpoints for check in endpoint.checks
+    )
+
+
+def overall(reports: Iterable[CheckReport]) -> Outcome:
+    """Give the verdict over all: fail before unknown before pass; waiting decides nothing."""
+    verdicts = {report.verdict for report in reports}
+    for verdict in (Outcome.FAIL, Outcome.UNKNOWN):
+        if verdict in verdicts:
+            return verdict
+
+    return Outcome.PASS
+
+
+def check_json(report: CheckReport) -> dict[str, Any]:
+    """Write a check as `--output json` and the API show it; durations in seconds."""
+    seen = report.observation
+
+    return {
+        "check": report.check.id,
+        "endpoint": report.endpoint.name,
+        "service": report.check.service,
+        "severity": report.check.severity.value,
+        "target": report.endpoint.target,
+        "verdict": report.verdict.value,
+        "state": report.state.value,
+        "consecutive_failures": report.consecutive_failures,
+        "reasons": [reason_json(reason) for reason in report.reasons],
+        "duration_seconds": seen.duration.total_seconds() if seen else None,
+        "phases": phases_json(seen) if seen else {},
+        **({"note": report.note} if report.note else {}),
+        **(
+            {"waiting": {"samples": report.waiting[0], "needed": report.waiting[1]}}
+            if report.waiting and report.verdict is Outcome.WAITING
+            else {}
+        ),
+    }
+
+
+def reason_json(reason: Reason) -> dict[str, str]:
+    """Write a reason; `at` is `file:line:column` of the configuration."""
+    written = {
+        "code": reason.code.value,
+        "message": reason.message,
+        "expected": reason.expected,
+        "found": reason.found,
+        "at": reason.at,
+    }
+    if reason.result:
+        written["result"] = reason.result
+
+    return written
+
+
+def phases_json(observation: Observation) -> dict[str, float]:
+    """Write the phases that took place, in seconds."""
+    return {
+        phase.value: duration.total_seconds() for phase, duration in observation.phases.items()
+    }
+
+
+def status_json(engine: Engine, now: datetime) -> dict[str, Any]:
+    """Write what is failing now, the incidents, the rollbacks and the deploys."""
+    situation = engine.situation
+    reports = report_checks(engine, engine.endpoints.values(), now)
+    newest_first = sorted(
+        situation.incidents.values(), key=lambda incident: incident.opened_at, reverse=True
+    )
+    shown = [incident for incident in newest_first if incident.open]
+    shown += [incident for incident in newest_first if not incident.open][:RECENT_INCIDENTS]
+    services = sorted({check.service for check in engine.checks.values()})
+
+    return {
+        "verdict": overall(reports).value,
+        "at": now.isoformat(),
+        "environment": engine.directory.environment,
+        "location": engine.directory.location,
+        "checks": [check_json(report) for report in reports],
+        "incidents": [incident_json(incident, situation) for incident in shown],
+        "rollbacks": [
+            rollback_json(rollback, situation)
+            for service in services
+            for rollback in situation.rollbacks_of(service)
+        ],
+        "deploys": [
+            deploy_json(deploy)
+            for service in services
+            if (deploy := situation.current_deploy(service))
+        ],
+        "undelivered": sum(delivery.pending for delivery in situation.deliveries.values()),
+    }
+
+
+def incident_json(incident: Incident, situation: Situation) -> dict[str, Any]:
+    """Write an incident with its timeline; times are ISO 8601, UTC."""
+    return {
+        "id": incident.id,
+        "service": incident.service,
+        "class": incident.klass.value,
+        "severity": incident.severity.value,
+        "phase": incident.phase.value,
+        "since": incident.since.isoformat(),
+        "opened_at": incident.opened_at.isoformat(),
+        "resolved_at": _iso(incident.resolved_at),
+        "deploy": incident.deploy_id,
+        "rollback": incident.rollback_id,
+        "checks": [
+            {
+                "check": member.check,
+                "severity": member.severity.value,
+                "since": member.since.isoformat(),
+                "failures": member.failures,
+                "closed_at": _iso(member.closed_at),
+                "reasons": [reason_json(reason) for reason in member.reasons],
+            }
+            for member in incident.members
+        ],
+        "timeline": [_entry_json(entry) for entry in situation.timelines.get(incident.id, ())],
+    }
+
+
+def deploy_json(deploy: Deploy) -> dict[str, Any]:
+    """Write a deploy."""
+    return {
+        "id": deploy.id,
+        "service": deploy.service,
+        "version": deploy.version,
+        "commit": deploy.commit,
+        "kind": deploy.kind.value,
+        "state": deploy.state.value,
+        "at": deploy.at.isoformat(),
+        "finished_at": _iso(deploy.finished_at),
+        "certified_at": _iso(deploy.certified_at),
+        "healthy_before": deploy.healthy_before,
+    }
+
+
+def rollback_json(rollback: Rollback, situation: Situation) -> dict[str, Any]:
+    """Write a rollback, or a trip that was blocked, with the journal of its steps."""
+    return {
+        "id": rollback.id,
+        "service": rollback.service,
+        "deploy": rollback.deploy_id,
+        "incident": rollback.incident,
+        "state": rollback.state.value,
+        "blocked": rollback.blocked.value if rollback.blocked else None,
+        "mode": rollback.mode.value,
+        "from": rollback.from_version,
+        "to": rollback.to_version,
+        "reason": rollback.reason,
+        "detail": rollback.detail,
+        "tripped_at": rollback.tripped_at.isoformat(),
+        "started_at": _iso(rollback.started_at),
+        "effect_done_at": _iso(rollback.effect_done_at),
+        "ended_at": _iso(rollback.ended_at),
+        "steps": [
+            {
+                "key": step.key,
+                "kind": step.kind,
+                "state": step.state.value,
+                "attempt": step.attempt,
+                "at": step.at.isoformat(),
+                "detail": step.detail,
+                "output": step.output,
+            }
+            for step in situation.steps_of(rollback.id)
+        ],
+    }
+
+
+def _report(engine: Engine, endpoint: Endpoint, check: Check, now: datetime) -> CheckReport:
+    state = engine.situation.states.get(check.id)
+    latest = engine.latest.get(endpoint.name)
+    verdict = latest.verdicts.get(check.id) if latest else None
+    outcome = verdict.outcome if verdict else Outcome.WAITING
+    reasons = verdict.reasons if verdict else ()
+    note = verdict.note if verdict else "not probed yet"
+    if latest and not latest.fresh(now):
+        outcome, note = Outcome.UNKNOWN, "the last result is older than two intervals"
+
+    return CheckReport(
+        check=check,
+        endpoint=endpoint,
+        verdict=outcome,
+        state=_public_state(state),
+        consecutive_failures=state.consecutive_failures if state else 0,
+        reasons=reasons,
+        observation=latest.observation if latest else None,
+        waiting=engine.waiting(check),
+        note=note,
+    )
+
+
+def _public_state(state: CheckState | None) -> Outcome:
+    return state.state if state else Outcome.UNKNOWN
+
+
+def _entry_json(entry: TimelineEntry) -> dict[str, Any]:
+    return {
+        "sequence": entry.sequence,
+        "at": entry.at.isoformat(),
+        "actor": entry.actor,
+        "event": entry.event,
+        "text": entry.text,
+    }
+
+
+def _iso(at: datetime | None) -> str | None:
+    return at.isoformat() if at else None
