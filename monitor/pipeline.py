@@ -98,7 +98,9 @@ class Pipeline:
 
         self._meter.changed(changes)
         _log_turns(changes)
-        if not changes.urgent and all(state.last_outcome is Outcome.PASS for state in changes.states):
+        if not changes.urgent and all(
+            state.last_outcome is Outcome.PASS for state in changes.states
+        ):
             self._journal.later(changes)
             return
 
@@ -143,9 +145,7 @@ def _cut_off(fault: Fault) -> Fault:
 def _log_turns(changes: Changes) -> None:
     """Log transitions, not repetitions: the timeline holds exactly them."""
     for entry in changes.timeline:
-        _log.info(
-            "incident", incident=entry.incident, event_name=entry.event, text=entry.text
-        )
+        _log.info("incident", incident=entry.incident, event_name=entry.event, text=entry.text)
     for deploy in changes.deploys:
         _log.info(
             "deploy",

@@ -93,8 +93,7 @@ class Scheduler:
             for endpoint, first in zip(new, _spread(new, now), strict=True)
         }
         self._queue = [
-            (slots.due, next(self._order), name, True)
-            for name, slots in self._slots.items()
+            (slots.due, next(self._order), name, True) for name, slots in self._slots.items()
         ]
         heapq.heapify(self._queue)
         self._changed.set()
@@ -112,9 +111,7 @@ class Scheduler:
         """Start nothing more; wait for running probes, then cancel what is left."""
         self._stopping = True
         self._changed.set()
-        running = [
-            slots.running for slots in self._slots.values() if slots.running is not None
-        ]
+        running = [slots.running for slots in self._slots.values() if slots.running is not None]
         if not running:
             return
 
@@ -136,9 +133,7 @@ class Scheduler:
         """Sleep to the next tick at which something is due, at most a second."""
         tick = TICK.total_seconds()
         due = self._queue[0][0] if self._queue else math.inf
-        wake = min(
-            max(math.ceil(due / tick) * tick if due < math.inf else due, now), now + 1
-        )
+        wake = min(max(math.ceil(due / tick) * tick if due < math.inf else due, now), now + 1)
         self._wake = wake
         self._changed.clear()
         try:
@@ -168,9 +163,7 @@ class Scheduler:
         every = slots.endpoint.every.total_seconds()
         missed = int((now - due) // every)
         slots.due = due + (missed + 1) * every
-        heapq.heappush(
-            self._queue, (slots.due, next(self._order), slots.endpoint.name, True)
-        )
+        heapq.heappush(self._queue, (slots.due, next(self._order), slots.endpoint.name, True))
         if slots.running is not None:
             missed += 1
         if missed:
@@ -224,9 +217,7 @@ class Calendar:
     anew after a jump.
     """
 
-    def __init__(
-        self, *, wall: Callable[[], float], monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, *, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
         from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
         self._scheduler = AsyncIOScheduler(
@@ -237,9 +228,7 @@ class Calendar:
         self._monotonic = monotonic
         self._offset = wall() - monotonic()
 
-    def every(
-        self, interval: timedelta, chore: Callable[[], Coroutine[None, None, None]]
-    ) -> None:
+    def every(self, interval: timedelta, chore: Callable[[], Coroutine[None, None, None]]) -> None:
         """Run a chore at this interval, the first time one interval from now."""
         job = self._scheduler.add_job(chore, "interval", seconds=interval.total_seconds())
         self._intervals[job.id] = interval
@@ -249,7 +238,7 @@ class Calendar:
         self._scheduler.start()
 
     def mend_after_jump(self) -> bool:
-        """Plan all jobs anew if the wall clock was set by more than a second; say whether it was."""
+        """Plan all jobs anew if the wall clock was set by more than a second; say whether so."""
         offset = self._wall() - self._monotonic()
         jumped = abs(offset - self._offset) > 1
         self._offset = offset

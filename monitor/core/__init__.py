@@ -1,1 +1,1 @@
-"""The pure core: records and decisions; time, input and state come in, decisions and reasons go out."""
+"""The pure core: time, input and state come in; decisions and their reasons go out."""

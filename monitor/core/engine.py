@@ -1,4 +1,4 @@
-"""The pure engine: an observation, a marker or a tick comes in; memory moves, and Changes go out."""
+"""The pure engine: an observation, a marker or a tick comes in; Changes go out."""
 
 from __future__ import annotations
 
@@ -146,9 +146,7 @@ class Engine:
         """Take over what carrying out a rollback changed, and tell people of its turns."""
         return self._turn(changes, now)
 
-    def adopt(
-        self, endpoints: Iterable[Endpoint], directory: Directory, now: datetime
-    ) -> Changes:
+    def adopt(self, endpoints: Iterable[Endpoint], directory: Directory, now: datetime) -> Changes:
         """Take over a changed configuration: counts that still mean the same are kept.
 
         A check that is gone leaves its incident with a note; its state is forgotten.
@@ -283,9 +281,7 @@ class Engine:
 
         service = self.directory.service(endpoint.service)
 
-        return self._apply(
-            deploys.see_version(service, version, situation=self.situation, now=now)
-        )
+        return self._apply(deploys.see_version(service, version, situation=self.situation, now=now))
 
     def _tell(self, step: incidents.IncidentStep, now: datetime) -> Changes:
         """Apply what became of incidents, and queue a notice for each receiver."""
@@ -344,8 +340,7 @@ class Engine:
     def _turn(self, changes: Changes, now: datetime) -> Changes:
         """Apply what became of rollbacks, and tell of each that took a turn worth a notice."""
         before = {
-            rollback.id: self.situation.rollbacks.get(rollback.id)
-            for rollback in changes.rollbacks
+            rollback.id: self.situation.rollbacks.get(rollback.id) for rollback in changes.rollbacks
         }
         self._apply(changes)
         newest = {rollback.id: rollback for rollback in changes.rollbacks}
@@ -353,9 +348,7 @@ class Engine:
             delivery
             for rollback in newest.values()
             if _worth_telling(before[rollback.id], rollback)
-            for delivery in alerting.tell_rollback(
-                rollback, self.directory, self.situation, now
-            )
+            for delivery in alerting.tell_rollback(rollback, self.directory, self.situation, now)
         )
 
         return changes + self._apply(Changes(deliveries=notices))

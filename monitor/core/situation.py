@@ -21,7 +21,7 @@ _KEPT_DELIVERIES = 2_000
 
 
 class Situation:
-    """The records by their keys. `apply` is the only way to change it; readers get frozen records."""
+    """The records by their keys. Only `apply` changes it; readers get frozen records."""
 
     def __init__(self) -> None:
         self.states: dict[str, CheckState] = {}

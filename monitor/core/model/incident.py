@@ -32,7 +32,7 @@ class IncidentPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One check of an incident; `since` is its first failing sample, `closed_at` None while open."""
+    """One check of an incident: `since` its first failing sample, `closed_at` None while open."""
 
     check: str
     severity: Severity

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from monitor.core.model.rollback import Mode
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from monitor.core.model.endpoint import Severity
     from monitor.core.model.notice import Contact, Link
+    from monitor.core.model.rollback import Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
