@@ -40,6 +40,7 @@ class Latest:
     observation: Observation
     verdicts: Mapping[str, Verdict]
     scheduled: bool
+    body_length: int = 0
 
     def fresh(self, now: datetime) -> bool:
         """Whether it is not older than two intervals."""
@@ -266,6 +267,7 @@ class Engine:
             observation=replace(observation, body=b""),
             verdicts={**(before.verdicts if before else {}), **newest},
             scheduled=scheduled,
+            body_length=len(observation.body),
         )
 
     def _version(self, endpoint: Endpoint, observation: Observation) -> str | None:

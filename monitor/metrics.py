@@ -1,0 +1,286 @@
+"""What Prometheus reads: blackbox_exporter's series per endpoint, and the monitor's own figures."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from monitor import __version__
+from monitor.core.model.observation import Phase
+from monitor.core.model.rollback import RollbackState
+from monitor.core.model.verdict import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime, timedelta
+
+    from monitor.core.engine import Engine, Latest
+    from monitor.core.model.changes import Changes
+    from monitor.core.model.endpoint import Endpoint
+    from monitor.core.model.notice import Delivery, Receipt
+    from monitor.core.model.observation import Observation
+
+TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+_STATES: Final = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNKNOWN: 2}
+_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_LAGS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_HELP: Final = {
+    "probe_success": "Whether the health check of the last scheduled probe passed.",
+    "probe_duration_seconds": "How long the probe took.",
+    "probe_timeout_seconds": "How long the probe was allowed to take.",
+    "probe_dns_lookup_time_seconds": "Time taken to resolve the name.",
+    "probe_ip_protocol": "The IP version that was used: 4 or 6.",
+    "probe_http_duration_seconds": "Time by phase, summed over all redirects.",
+    "probe_http_status_code": "The status of the final answer; 0 if there was none.",
+    "probe_http_version": "The HTTP version of the final answer.",
+    "probe_http_ssl": "Whether TLS was used for the final redirect.",
+    "probe_http_redirects": "How many redirects were followed.",
+    "probe_http_content_length": "The declared length of the content; -1 if it was not declared.",
+    "probe_http_uncompressed_body_length": "The length of the decoded body.",
+    "probe_ssl_earliest_cert_expiry": "Earliest expiry of the presented certificates, Unix time.",
+    "probe_tls_version_info": "The TLS version that was used.",
+    "probe_failed_due_to_regex": "Whether an expectation on the content failed.",
+}
+"""The families per endpoint, in the order in which they are written (blackbox_exporter 0.28)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of a family; `labels` are those beside the endpoint's own."""
+
+    family: str
+    value: float
+    labels: str = ""
+
+
+def probe_samples(latest: Latest) -> Iterator[Sample]:
+    """Give blackbox_exporter's series of one endpoint from its last probe."""
+    seen = latest.observation
+    phases = seen.phases
+    yield Sample("probe_success", float(_succeeded(latest)))
+    yield Sample("probe_duration_seconds", seen.duration.total_seconds())
+    yield Sample("probe_timeout_seconds", latest.endpoint.timeout.total_seconds())
+    resolve = phases.get(Phase.RESOLVE)
+    yield Sample("probe_dns_lookup_time_seconds", resolve.total_seconds() if resolve else 0.0)
+    yield Sample("probe_ip_protocol", float(seen.ip_family or 0))
+    for phase in Phase:
+        took = phases.get(phase)
+        yield Sample(
+            "probe_http_duration_seconds",
+            took.total_seconds() if took else 0.0,
+            f'phase="{phase.value}"',
+        )
+    yield Sample("probe_http_status_code", float(seen.status or 0))
+    yield Sample("probe_http_version", float(seen.http_version or 0))
+    yield Sample("probe_http_ssl", float(seen.over_tls))
+    yield Sample("probe_http_redirects", float(len(seen.redirects)))
+    length = -1 if seen.content_length is None else seen.content_length
+    yield Sample("probe_http_content_length", float(length))
+    yield Sample("probe_http_uncompressed_body_length", float(latest.body_length))
+    if seen.certificate is not None:
+        expiry = seen.certificate.earliest_not_after.timestamp()
+        yield Sample("probe_ssl_earliest_cert_expiry", expiry)
+    if seen.tls_version is not None:
+        yield Sample("probe_tls_version_info", 1.0, f'version="{_blackbox_tls(seen.tls_version)}"')
+    yield Sample("probe_failed_due_to_regex", float(_content_failed(latest)))
+
+
+def render_probe(latest: Latest) -> str:
+    """Write one endpoint's series without its own labels, as blackbox_exporter's `/probe` does."""
+    return _render((sample, sample.labels) for sample in probe_samples(latest))
+
+
+class Metrics:
+    """Counts what happens; reads the rest from the engine at the moment of the scrape."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.registry = CollectorRegistry()
+        self._probes = self._counter("probes", "Probes that were made.")
+        self._failures = self._counter("probe_failures", "Probes without a good answer.", "reason")
+        self._broken = self._counter("probe_bugs", "Probes lost to a fault of the monitor itself.")
+        self._skipped = self._counter("skipped_probes", "Slots that came and went without a probe.")
+        self._seconds = self._histogram("probe_seconds", "Duration of probes.", _SECONDS)
+        self._lag = self._histogram("schedule_lag_seconds", "How late probes were started.", _LAGS)
+        self._sent = self._counter("notifications", "Notices that were delivered.", "notifier")
+        self._unsent = self._counter(
+            "notification_failures", "Attempts to deliver that failed.", "notifier", "reason"
+        )
+        self._rollbacks = self._counter(
+            "rollbacks", "Rollbacks that came to an end.", "service", "outcome"
+        )
+        self._blocked = self._counter(
+            "rollback_blocked", "Trips that were held back.", "service", "reason"
+        )
+        self._open = self._gauge("incidents_open", "Open incidents.", "service", "severity")
+        self._waiting = self._gauge(
+            "oldest_undelivered_notification_seconds", "Age of the oldest notice not delivered yet."
+        )
+        self._blind = self._gauge("blind", "Whether the witnesses failed.")
+        self._deployed = self._gauge(
+            "last_deploy_timestamp_seconds", "When the newest deploy was first known.", "service"
+        )
+        self._store_works = self._gauge("store_works", "Whether the last commit succeeded.")
+        self._reloaded = self._gauge(
+            "config_last_reload_successful", "Whether the last reload of the configuration worked."
+        )
+        self._reloaded_at = self._gauge(
+            "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded."
+        )
+        Info(
+            "production_monitor_build", "The version that runs.", registry=self.registry
+        ).info({"version": __version__})
+
+    def observed(self, endpoint: Endpoint, observation: Observation) -> None:
+        """Count one probe."""
+        self._probes.inc()
+        self._seconds.observe(observation.duration.total_seconds())
+        if observation.fault is not None:
+            self._failures.labels(observation.fault.code.value).inc()
+
+    def broke(self, endpoint: Endpoint) -> None:
+        """Count a probe that a bug of ours ended."""
+        self._broken.inc()
+
+    def lagged(self, lag: timedelta) -> None:
+        """Record how late a probe was started."""
+        self._lag.observe(lag.total_seconds())
+
+    def skipped(self, endpoint: str, slots: int) -> None:
+        """Count slots that were missed."""
+        self._skipped.inc(slots)
+
+    def changed(self, changes: Changes) -> None:
+        """Count the ends of rollbacks and the trips that were held back."""
+        for rollback in changes.rollbacks:
+            if rollback.state.ended:
+                self._rollbacks.labels(rollback.service, rollback.state.value).inc()
+            elif rollback.state is RollbackState.BLOCKED and rollback.blocked is not None:
+                self._blocked.labels(rollback.service, rollback.blocked.value).inc()
+
+    def delivered(self, delivery: Delivery, receipt: Receipt) -> None:
+        """Count one attempt to deliver."""
+        reason = getattr(receipt, "reason", None)
+        if reason is None:
+            self._sent.labels(delivery.notifier).inc()
+        else:
+            self._unsent.labels(delivery.notifier, reason).inc()
+
+    def reloaded(self, *, successful: bool, now: datetime) -> None:
+        """Record whether the configuration could be loaded."""
+        self._reloaded.set(float(successful))
+        if successful:
+            self._reloaded_at.set(now.timestamp())
+
+    def render(self, *, now: datetime, sees: bool, store_works: bool, as_openmetrics: bool) -> bytes:
+        """Write the whole page: what is counted, then the series of each endpoint."""
+        self._read_situation(now, sees=sees, store_works=store_works)
+        own = (
+            openmetrics.generate_latest(self.registry)
+            if as_openmetrics
+            else generate_latest(self.registry)
+        )
+        endpoints = _render(self._endpoint_samples()) + "".join(self._check_lines())
+
+        return endpoints.encode() + own
+
+    def _read_situation(self, now: datetime, *, sees: bool, store_works: bool) -> None:
+        situation = self._engine.situation
+        self._blind.set(float(not sees))
+        self._store_works.set(float(store_works))
+        self._open.clear()
+        for incident in situation.open_incidents():
+            self._open.labels(incident.service, incident.severity.value).inc()
+        self._deployed.clear()
+        for service in {check.service for check in self._engine.checks.values()}:
+            if deploy := situation.current_deploy(service):
+                self._deployed.labels(service).set(deploy.at.timestamp())
+        queued = [
+            delivery.queued_at for delivery in situation.deliveries.values() if delivery.pending
+        ]
+        self._waiting.set((now - min(queued)).total_seconds() if queued else 0.0)
+
+    def _endpoint_samples(self) -> Iterator[tuple[Sample, str]]:
+        for latest in self._engine.latest.values():
+            labels = _labels(latest.endpoint)
+            for sample in probe_samples(latest):
+                yield sample, f"{labels},{sample.labels}" if sample.labels else labels
+
+    def _check_lines(self) -> Iterator[str]:
+        states = self._engine.situation.states
+        yield "# HELP production_monitor_check_state 0 pass, 1 fail, 2 unknown.\n"
+        yield "# TYPE production_monitor_check_state gauge\n"
+        for id in self._engine.checks:
+            state = states[id].state if id in states else Outcome.UNKNOWN
+            yield f'production_monitor_check_state{{check="{_escape(id)}"}} {_STATES[state]}\n'
+        name = "production_monitor_check_consecutive_failures"
+        yield f"# HELP {name} Failures in a row.\n# TYPE {name} gauge\n"
+        for id in self._engine.checks:
+            count = states[id].consecutive_failures if id in states else 0
+            yield f'{name}{{check="{_escape(id)}"}} {count}\n'
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"production_monitor_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"production_monitor_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(
+            f"production_monitor_{name}", text, registry=self.registry, buckets=buckets
+        )
+
+
+def _render(samples: Iterable[tuple[Sample, str]]) -> str:
+    """Write samples family by family, as the exposition format wants it."""
+    families: defaultdict[str, list[str]] = defaultdict(list)
+    for sample, labels in samples:
+        name = f"{sample.family}{{{labels}}}" if labels else sample.family
+        families[sample.family].append(f"{name} {sample.value!r}\n")
+
+    return "".join(
+        f"# HELP {family} {text}\n# TYPE {family} gauge\n{''.join(families[family])}"
+        for family, text in _HELP.items()
+        if family in families
+    )
+
+
+def _labels(endpoint: Endpoint) -> str:
+    return (
+        f'endpoint="{_escape(endpoint.name)}",'
+        f'target="{_escape(endpoint.target)}",'
+        f'service="{_escape(endpoint.service)}"'
+    )
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _succeeded(latest: Latest) -> bool:
+    verdict = latest.verdicts.get(f"{latest.endpoint.name}.health")
+    if verdict is None:
+        return latest.observation.fault is None
+
+    return verdict.outcome is Outcome.PASS
+
+
+def _content_failed(latest: Latest) -> bool:
+    return any(
+        reason.code.value == "expectation"
+        for verdict in latest.verdicts.values()
+        for reason in verdict.reasons
+    )
+
+
+def _blackbox_tls(version: str) -> str:
+    """Write `TLSv1.3` as blackbox_exporter does: `TLS 1.3`."""
+    return version.replace("TLSv1", "TLS 1") if "." in version else version.replace("TLSv1", "TLS 1.0")
