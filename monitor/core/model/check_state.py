@@ -18,7 +18,8 @@ class CheckState:
 
     `state` is pass or unknown before the first opening, fail while open. `failing_since` is the
     first failing sample of the streak that is counted now, not the moment of crossing. `recent`
-    holds the last N judged verdicts of a K-of-N threshold, oldest first, True for a fail.
+    holds the last N judged verdicts of a K-of-N threshold, oldest first, True for a fail, and
+    `recent_fails` when those fails began.
     `blind` is set once the check was unknown for three intervals. `window_end` is the end of the
     last latency window that was judged. `judged` counts the verdicts since the start of the
     counts; `last_outcome`, `last_reasons` and `last_at` are of the newest verdict that was not
@@ -32,6 +33,7 @@ class CheckState:
     consecutive_passes: int = 0
     consecutive_unknown: int = 0
     recent: tuple[bool, ...] = ()
+    recent_fails: tuple[datetime, ...] = ()
     failing_since: datetime | None = None
     blind: bool = False
     unknown_since: datetime | None = None

@@ -89,12 +89,14 @@ class Directory:
     """Where the monitor stands and whom it tells: what notices need beside the incident.
 
     `notifiers` are the names of all configured notifiers; without routes each gets everything.
+    `public_url` is where people reach the status page, without a slash at its end; empty: no links.
     """
 
     environment: str = ""
     location: str = ""
     services: Mapping[str, Service]
     notifiers: tuple[str, ...] = ()
+    public_url: str = ""
 
     def service(self, name: str) -> Service:
         """Give what is known of a service; one that was never declared has only its name."""
