@@ -1,0 +1,35 @@
+"""The seam to the world that is watched: what every kind of probe offers and is made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from monitor.core.model.observation import Observation
+
+
+class Probe(Protocol):
+    """One thing that can be asked, again and again, what it looks like now."""
+
+    async def observe(self) -> Observation:
+        """Look once, within the timeout; never raises, except that a cancellation passes."""
+        ...
+
+    async def close(self) -> None:
+        """Give back what is held; the probe may not be used again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeContext:
+    """What a probe is told besides its own options.
+
+    `timeout` bounds one whole observation, name resolution included. `user_agent` is sent where
+    none is configured.
+    """
+
+    timeout: timedelta
+    user_agent: str
