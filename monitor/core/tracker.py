@@ -1,0 +1,237 @@
+"""Counting: what one more verdict makes of a check's state, and what happened thereby."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.model.check_state import Change, CheckEvent, CheckState
+from monitor.core.model.endpoint import InARow, KOfN, LatencyRule
+from monitor.core.model.verdict import Outcome
+from monitor.core.thresholds import crossed
+from monitor.core.windows import RESET
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from monitor.core.model.endpoint import Check, FailureThreshold
+    from monitor.core.model.verdict import Verdict
+
+BLIND_AFTER_INTERVALS: Final = 3
+_JITTER: Final = 0.5
+"""The share of an interval by which probes may be early and still count as a whole one."""
+
+Advance = tuple[CheckState, tuple[CheckEvent, ...]]
+
+
+def advance(
+    check: Check, state: CheckState | None, verdict: Verdict, *, every: timedelta
+) -> Advance:
+    """Count one verdict; `every` is the endpoint's interval, by which blindness is measured.
+
+    Retries count like scheduled samples here. Unknown moves no counter but that of blindness;
+    waiting moves none, save that `on_insufficient: reset` restarts those of a check that has not
+    opened.
+    """
+    state = (
+        adopt(check, state) if state else CheckState(check=check.id, fingerprint=check.fingerprint)
+    )
+    if isinstance(check.rule, LatencyRule):
+        state = replace(state, window_end=verdict.at)
+
+    match verdict.outcome:
+        case Outcome.WAITING:
+            return (_restart(state) if verdict.note == RESET else state), ()
+        case Outcome.UNKNOWN:
+            return _lose_sight(_remember(state, verdict), verdict, every)
+        case Outcome.FAIL:
+            state, seen = _see(_remember(state, verdict), verdict)
+            state, opened = _fail(check, state, verdict)
+            return state, (*seen, *opened)
+        case Outcome.PASS:
+            state, seen = _see(_remember(state, verdict), verdict)
+            state, closed = _pass(check, state, verdict)
+            return state, (*seen, *closed)
+
+
+def adopt(check: Check, state: CheckState) -> CheckState:
+    """Fit a state to the configuration as it is now.
+
+    A changed request or rule restarts the counts; what is open or blind stays so until it closes
+    by the new rule. A changed threshold keeps the counts and opens nothing by itself: the next
+    fail does.
+    """
+    if state.fingerprint != check.fingerprint:
+        state = replace(_restart(state), fingerprint=check.fingerprint)
+
+    match check.failure_threshold:
+        case InARow():
+            return replace(state, recent=(), recent_fails=())
+        case KOfN(n=n):
+            return _keep_recent(state, n)
+
+
+def settled(check: Check, state: CheckState) -> bool:
+    """Whether a check is neither failing on its way to open, nor passing on its way to close.
+
+    While it is not, its endpoint is probed at `retry_every`.
+    """
+    if state.fingerprint != check.fingerprint:
+        return True
+
+    return not (state.consecutive_passes if state.open else state.consecutive_failures)
+
+
+def _remember(state: CheckState, verdict: Verdict) -> CheckState:
+    return replace(
+        state,
+        last_outcome=verdict.outcome,
+        last_at=verdict.at,
+        last_reasons=verdict.reasons,
+    )
+
+
+def _restart(state: CheckState) -> CheckState:
+    """Forget all counts; an open check stays open, with its start."""
+    return replace(
+        state,
+        state=Outcome.FAIL if state.open else Outcome.UNKNOWN,
+        consecutive_failures=0,
+        consecutive_passes=0,
+        recent=(),
+        recent_fails=(),
+        failing_since=state.failing_since if state.open else None,
+        judged=0,
+    )
+
+
+def _fail(check: Check, state: CheckState, verdict: Verdict) -> Advance:
+    began = verdict.since or verdict.at
+    state = replace(
+        state,
+        consecutive_failures=state.consecutive_failures + 1,
+        consecutive_passes=0,
+        judged=state.judged + 1,
+        failing_since=state.failing_since or began,
+    )
+    if state.open:
+        return state, ()
+
+    state = _count_recent(check.failure_threshold, state, began)
+    if not crossed(check.failure_threshold, state):
+        return state, ()
+
+    opened = CheckEvent(
+        change=Change.OPENED,
+        check=check.id,
+        at=verdict.at,
+        since=state.failing_since or began,
+        failures=state.consecutive_failures,
+        reasons=verdict.reasons,
+    )
+
+    return replace(state, state=Outcome.FAIL), (opened,)
+
+
+def _pass(check: Check, state: CheckState, verdict: Verdict) -> Advance:
+    state = replace(
+        state,
+        consecutive_failures=0,
+        consecutive_passes=state.consecutive_passes + 1,
+        judged=state.judged + 1,
+    )
+    if not state.open:
+        state = replace(state, state=Outcome.PASS, failing_since=None)
+        return _count_recent(check.failure_threshold, state, None), ()
+
+    if state.consecutive_passes < check.success_threshold:
+        return state, ()
+
+    closed = CheckEvent(
+        change=Change.CLOSED,
+        check=check.id,
+        at=verdict.at,
+        since=state.failing_since or verdict.at,
+        reasons=verdict.reasons,
+    )
+
+    return (
+        replace(state, state=Outcome.PASS, failing_since=None, recent=(), recent_fails=()),
+        (closed,),
+    )
+
+
+def _count_recent(
+    threshold: FailureThreshold, state: CheckState, began: datetime | None
+) -> CheckState:
+    """Remember a verdict for K of N; `began` is when a fail began, None for a pass.
+
+    The streak then starts at the oldest fail that is remembered.
+    """
+    if isinstance(threshold, InARow):
+        return state
+
+    state = replace(
+        state,
+        recent=(*state.recent, began is not None),
+        recent_fails=(*state.recent_fails, began) if began else state.recent_fails,
+    )
+
+    return _keep_recent(state, threshold.n)
+
+
+def _keep_recent(state: CheckState, n: int) -> CheckState:
+    """Keep the last N verdicts; a check that counted in a row until now brings its fails along."""
+    if state.open:
+        return state
+
+    recent, fails = state.recent[-n:], state.recent_fails
+    if not recent and state.consecutive_failures and state.failing_since:
+        recent = (True,) * min(state.consecutive_failures, n)
+        fails = (state.failing_since,) * len(recent)
+
+    fails = fails[len(fails) - sum(recent) :]
+
+    return replace(
+        state,
+        recent=recent,
+        recent_fails=fails,
+        failing_since=fails[0] if fails else None,
+    )
+
+
+def _lose_sight(state: CheckState, verdict: Verdict, every: timedelta) -> Advance:
+    """Count an unknown; three intervals of them are blindness, and then nothing is known."""
+    since = min(state.unknown_since or verdict.at, verdict.at)
+    state = replace(state, consecutive_unknown=state.consecutive_unknown + 1, unknown_since=since)
+    long_enough = verdict.at - since >= (BLIND_AFTER_INTERVALS - _JITTER) * every
+    if state.blind or not long_enough or state.consecutive_unknown < BLIND_AFTER_INTERVALS:
+        return state, ()
+
+    blind = CheckEvent(
+        change=Change.WENT_BLIND,
+        check=state.check,
+        at=verdict.at,
+        since=since,
+        reasons=verdict.reasons,
+    )
+    shown = Outcome.FAIL if state.open else Outcome.UNKNOWN
+
+    return replace(state, blind=True, state=shown), (blind,)
+
+
+def _see(state: CheckState, verdict: Verdict) -> Advance:
+    """Take note that a check was judged again."""
+    seen = replace(state, consecutive_unknown=0, unknown_since=None, blind=False)
+    if not state.blind:
+        return seen, ()
+
+    again = CheckEvent(
+        change=Change.SEES_AGAIN,
+        check=state.check,
+        at=verdict.at,
+        since=state.unknown_since or verdict.at,
+        reasons=verdict.reasons,
+    )
+
+    return seen, (again,)

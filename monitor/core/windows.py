@@ -1,0 +1,226 @@
+"""Latency windows: samples gathered between ticks of the clock, judged once when a window closes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Final, assert_never
+
+from monitor.core.model.endpoint import OnInsufficient
+from monitor.core.model.observation import Code
+from monitor.core.model.verdict import Outcome, Reason, Verdict
+from monitor.options import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from monitor.core.model.endpoint import LatencyRule
+    from monitor.core.model.observation import Observation
+
+RESET: Final = "reset"
+"""The note of a waiting verdict that restarts the counts (`on_insufficient: reset`)."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """The samples of the window that is open now; at most one for each scheduled probe in it.
+
+    `start` is None before the first probe. `asked` counts the scheduled probes of the window,
+    with or without a sample. `partial` marks the window in which watching began.
+    """
+
+    start: datetime | None = None
+    samples: tuple[timedelta, ...] = ()
+    asked: int = 0
+    partial: bool = False
+
+
+def latency_sample(observation: Observation, timeout: timedelta) -> timedelta | None:
+    """Give what enters the windows: the duration of an answer, at least the timeout for a timeout.
+
+    None where it is a matter of availability rather than of latency (nothing connected, no
+    complete answer, a status of 5xx), and for the monitor's own fault.
+    """
+    fault = observation.fault
+    if fault is not None and (fault.own or fault.code is not Code.TIMEOUT):
+        return None
+
+    if observation.status is not None and observation.status >= 500:
+        return None
+
+    return observation.duration if fault is None else max(observation.duration, timeout)
+
+
+def advance_window(
+    rule: LatencyRule,
+    window: Window | None,
+    sample: timedelta | None,
+    at: datetime,
+    *,
+    asked: bool = True,
+) -> tuple[Window, tuple[Verdict, ...]]:
+    """Take one sample and judge the window that it closes; `at` is when its probe started.
+
+    `asked` is False for what says nothing about the target: a retry, the monitor's own fault. At
+    most two verdicts come back: one for the window that was open, one for all windows in which
+    nothing was asked since. They rest on `since` to `at`, the bounds of the window.
+    """
+    start = _floor(at, rule.window)
+    if window is None or window.start is None:
+        return _add(Window(start=start, partial=True), sample, asked), ()
+
+    if start == window.start:
+        return _add(window, sample, asked), ()
+
+    if start < window.start:
+        return _go_back(rule, window, sample, start, asked=asked), ()
+
+    verdicts = [_judge(rule, window, window.start)]
+    end = window.start + rule.window
+    if end < start:
+        verdicts.append(_insufficient(rule, Window(), end, start))
+
+    return _add(Window(start=start), sample, asked), tuple(verdicts)
+
+
+def restore(
+    rule: LatencyRule,
+    samples: Iterable[tuple[datetime, timedelta]],
+    window_end: datetime | None,
+) -> Window:
+    """Rebuild the open window after a restart from stored scheduled samples, in any order.
+
+    `window_end` is the end of the last window that was judged, None where none was: what is older
+    was counted already. Of the rest only the newest window can still be open.
+    """
+    fresh = [(at, sample) for at, sample in samples if window_end is None or at >= window_end]
+    if not fresh:
+        start = _floor(window_end, rule.window) if window_end else None
+        return Window(start=start, partial=True)
+
+    start = max(_floor(at, rule.window) for at, _ in fresh)
+    kept = tuple(sample for at, sample in sorted(fresh) if at >= start)
+    partial = window_end is None or window_end < start
+
+    return Window(start=start, samples=kept, asked=len(kept), partial=partial)
+
+
+def window_progress(rule: LatencyRule, window: Window) -> tuple[int, int]:
+    """Give how many samples the open window has, and how many it needs to be judged."""
+    return len(window.samples), rule.min_samples
+
+
+def nearest_rank(samples: Sequence[timedelta], percentile: int) -> timedelta:
+    """Give the smallest sample that at least `percentile` % do not exceed: always an observed one.
+
+    `percentile` is 1 to 100, and there is at least one sample.
+    """
+    rank = -(-percentile * len(samples) // 100)
+
+    return sorted(samples)[rank - 1]
+
+
+def _floor(at: datetime, length: timedelta) -> datetime:
+    """Give the last tick of the clock at or before a time; ticks count from the epoch, UTC."""
+    return at - (at - _EPOCH) % length
+
+
+def _add(window: Window, sample: timedelta | None, asked: bool) -> Window:
+    if sample is None:
+        return replace(window, asked=window.asked + 1) if asked else window
+
+    return replace(window, samples=(*window.samples, sample), asked=window.asked + 1)
+
+
+def _go_back(
+    rule: LatencyRule,
+    window: Window,
+    sample: timedelta | None,
+    start: datetime,
+    *,
+    asked: bool,
+) -> Window:
+    """Leave out a sample that comes too late; begin anew where the clock was set back for good.
+
+    Nothing is judged then: a jump of the clock moves no counter.
+    """
+    assert window.start is not None
+    if start >= window.start - rule.window:
+        return window
+
+    return _add(Window(start=start, partial=True), sample, asked)
+
+
+def _judge(rule: LatencyRule, window: Window, start: datetime) -> Verdict:
+    end = start + rule.window
+    if len(window.samples) < max(rule.min_samples, 1):
+        return _insufficient(rule, window, start, end)
+
+    found = nearest_rank(window.samples, rule.percentile)
+    healthy = found <= rule.limit if rule.inclusive else found < rule.limit
+    note = f"{_name(rule)} {format_duration(found)}, {len(window.samples)} samples"
+    if healthy:
+        return Verdict(outcome=Outcome.PASS, at=end, since=start, note=note)
+
+    return Verdict(
+        outcome=Outcome.FAIL,
+        at=end,
+        since=start,
+        note=note,
+        reasons=(_too_slow(rule, found, len(window.samples)),),
+    )
+
+
+def _insufficient(rule: LatencyRule, window: Window, start: datetime, end: datetime) -> Verdict:
+    """Judge a window that is short of samples.
+
+    It fails only where the target was asked and the monitor was there from the start: an absence
+    of the monitor is not the target's fault.
+    """
+    found = len(window.samples)
+    waiting = Verdict(outcome=Outcome.WAITING, at=end, since=start)
+    match rule.on_insufficient:
+        case OnInsufficient.HOLD:
+            return replace(waiting, note=f"{found} of {rule.min_samples} samples")
+        case OnInsufficient.RESET:
+            return replace(waiting, note=RESET)
+        case OnInsufficient.FAIL:
+            if window.partial or not window.asked:
+                return replace(waiting, note=f"{found} of {rule.min_samples} samples")
+
+            return replace(waiting, outcome=Outcome.FAIL, reasons=(_too_few(rule, found),))
+        case _:
+            assert_never(rule.on_insufficient)
+
+
+def _too_slow(rule: LatencyRule, found: timedelta, samples: int) -> Reason:
+    limit, shown = format_duration(rule.limit), format_duration(found)
+    if shown == limit and found != rule.limit:
+        shown = f"{found / timedelta(milliseconds=1)}ms"
+    expected = f"{'at most' if rule.inclusive else 'less than'} {limit}"
+
+    return Reason(
+        code=Code.EXPECTATION,
+        message=f"{_name(rule)} of {samples} answers in {format_duration(rule.window)} is {shown}, "
+        f"expected {expected}",
+        expected=expected,
+        found=shown,
+        at=rule.at,
+    )
+
+
+def _too_few(rule: LatencyRule, found: int) -> Reason:
+    return Reason(
+        code=Code.EXPECTATION,
+        message=f"{found} answers in {format_duration(rule.window)}, too few to judge "
+        f"{_name(rule)}, expected at least {rule.min_samples}",
+        expected=f"at least {rule.min_samples} samples",
+        found=f"{found} samples",
+        at=rule.at,
+    )
+
+
+def _name(rule: LatencyRule) -> str:
+    return "the maximum" if rule.percentile == 100 else f"p{rule.percentile}"
