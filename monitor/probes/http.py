@@ -41,7 +41,7 @@ def _read_header_value(value: object) -> Secret:
         return value
     if not isinstance(value, str):
         # pydantic turns a ValueError into a message with a place, and lets a TypeError through
-        raise ValueError(f"expected a string, found {value!r}; quote it")  # noqa: TRY004
+        raise ValueError(f"expected a string, found {value!r}; quote it")
     if _LINE_BREAKS.search(value):
         raise ValueError("expected one line of text, found a line break")
 

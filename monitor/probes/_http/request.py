@@ -1,0 +1,143 @@
+"""What is sent, and what is sent next when a server redirects."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlencode
+
+from yarl import URL
+
+from monitor.core.model.observation import Code, Fault
+from monitor.probes._net.faults import Faulted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from monitor.probes.http import HttpOptions, RequestOptions
+
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_LONGEST_SHOWN: Final = 200
+_STAYS_HOME: Final = frozenset({"authorization", "cookie", "proxy-authorization", "host"})
+_LOOKS_SECRET: Final = re.compile(r"token|secret|passw|key|auth|credential|session", re.IGNORECASE)
+_OF_THE_BODY: Final = frozenset({"content-type", "content-encoding", "content-language"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request, ready to be sent; the headers carry everything but Host and the lengths."""
+
+    method: str
+    url: URL
+    headers: Mapping[str, str]
+    body: bytes | None
+
+    @property
+    def peer(self) -> str:
+        """Host and port, for messages."""
+        host = self.url.host or ""
+
+        return f"[{host}]:{self.url.port}" if ":" in host else f"{host}:{self.url.port}"
+
+
+def first_request(options: HttpOptions, user_agent: str) -> Request:
+    """Write the request that an endpoint's options ask for."""
+    url = URL(options.url)
+    spec = options.request
+    headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+    body, content_type = _write_body(spec)
+    if content_type is not None:
+        headers["Content-Type"] = content_type
+    if (authorization := _write_authorization(url, spec)) is not None:
+        headers["Authorization"] = authorization
+
+    given = {name: value.reveal() for name, value in spec.headers.items()}
+    lowered = {name.lower() for name in given}
+    headers = {name: value for name, value in headers.items() if name.lower() not in lowered}
+
+    return Request(
+        method=spec.method,
+        url=_without_person(url),
+        headers=headers | given,
+        body=body,
+    )
+
+
+def next_request(request: Request, status: int, location: str) -> Request:
+    """Write the request that a redirect asks for.
+
+    Where it leads to another origin, credentials and the configured Host stay behind for good.
+    Raises Faulted where it leads to no http or https URL.
+    """
+    try:
+        url = _without_person(request.url.join(URL(location)))
+        usable = url.scheme in ("http", "https") and bool(url.host)
+    except ValueError:
+        usable = False
+    if not usable:
+        shown = ascii(location[:_LONGEST_SHOWN])
+        message = f"the answer redirects to {shown}, which is not an http or https URL"
+        raise Faulted(Fault(code=Code.BAD_RESPONSE, message=message))
+
+    headers = dict(request.headers)
+    method, body = request.method, request.body
+    if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
+        method, body = "GET", None
+        headers = {
+            name: value for name, value in headers.items() if name.lower() not in _OF_THE_BODY
+        }
+    if url.origin() != request.url.origin():
+        headers = {name: value for name, value in headers.items() if not _stays_home(name)}
+    if not url.fragment and request.url.fragment:
+        url = url.with_fragment(request.url.fragment)
+
+    return replace(request, method=method, url=url, headers=headers, body=body)
+
+
+def with_cookies(request: Request, cookies: str) -> Request:
+    """Add cookies that this probe was given to those that are configured."""
+    if not cookies:
+        return request
+
+    name = next((name for name in request.headers if name.lower() == "cookie"), "Cookie")
+    configured = request.headers.get(name)
+    value = f"{configured}; {cookies}" if configured else cookies
+
+    return replace(request, headers={**request.headers, name: value})
+
+
+def _stays_home(name: str) -> bool:
+    return name.lower() in _STAYS_HOME or _LOOKS_SECRET.search(name) is not None
+
+
+def _without_person(url: URL) -> URL:
+    return url.with_user(None) if url.raw_user or url.raw_password else url
+
+
+def _write_body(spec: RequestOptions) -> tuple[bytes | None, str | None]:
+    if spec.body is not None:
+        return spec.body.encode(), None
+    if spec.has_payload:
+        return json.dumps(spec.payload, ensure_ascii=False).encode(), "application/json"
+    if spec.form is not None:
+        return urlencode(spec.form).encode(), "application/x-www-form-urlencoded"
+
+    return None, None
+
+
+def _write_authorization(url: URL, spec: RequestOptions) -> str | None:
+    if spec.auth and spec.auth.bearer:
+        return f"Bearer {spec.auth.bearer.reveal()}"
+
+    person: tuple[str, str] | None = None
+    if spec.auth and spec.auth.basic:
+        person = spec.auth.basic.username, spec.auth.basic.password.reveal()
+    elif url.raw_user or url.raw_password:
+        person = url.user or "", url.password or ""
+    if person is None:
+        return None
+
+    return "Basic " + base64.b64encode(":".join(person).encode()).decode()

@@ -1,0 +1,156 @@
+"""The words for what goes wrong below HTTP: system, resolver and TLS errors as faults."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.model.observation import Code, Fault
+
+if TYPE_CHECKING:
+    from monitor.core.model.observation import Certificate
+
+_OURS: Final = {
+    errno.EMFILE: "the monitor has no free file descriptor",
+    errno.ENFILE: "this machine has no free file descriptor",
+    errno.ENOMEM: "this machine has no free memory",
+    errno.ENOBUFS: "this machine has no free network buffer",
+    errno.EADDRNOTAVAIL: "this machine has no free local port or address",
+    errno.ENETDOWN: "the network interface of this machine is down",
+}
+_GONE: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ESHUTDOWN})
+_OUR_RESOLVER: Final = frozenset({socket.EAI_MEMORY})
+
+# results of X509_verify_cert, as OpenSSL numbers them
+_NOT_YET_VALID: Final = 9
+_EXPIRED: Final = 10
+_NAME_MISMATCH: Final = frozenset({62, 64})
+
+
+class Faulted(Exception):
+    """A fault on its way up from the place where it was understood."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+
+
+def explain_own(error: OSError) -> Fault | None:
+    """Give the fault where an error is this machine's own; None where it is not."""
+    if error.errno not in _OURS:
+        return None
+
+    return Fault(code=Code.INTERNAL, message=_OURS[error.errno], own=True)
+
+
+def explain_lookup(error: OSError | UnicodeError, host: str) -> Fault:
+    """Say why a name has no address."""
+    if isinstance(error, UnicodeError):
+        return Fault(code=Code.DNS, message=f"{host} is not a valid host name")
+    if own := explain_own(error):
+        return own
+    if isinstance(error, socket.gaierror) and error.errno in _OUR_RESOLVER:
+        return Fault(code=Code.INTERNAL, message=_OURS[errno.ENOMEM], own=True)
+
+    said = (error.strerror or str(error)).rstrip(".")
+
+    return Fault(code=Code.DNS, message=f"{host} did not resolve: {said[:1].lower()}{said[1:]}")
+
+
+def explain_connect(error: OSError, peer: str) -> Fault:
+    """Say why there is no connection; `peer` is host and port."""
+    if own := explain_own(error):
+        return own
+
+    match error.errno:
+        case errno.ECONNREFUSED:
+            return Fault(code=Code.CONNECTION_REFUSED, message=f"{peer} refused the connection")
+        case errno.ETIMEDOUT:
+            return Fault(
+                code=Code.TIMEOUT,
+                message=f"{peer} did not accept the connection: the system gave up waiting",
+            )
+        case number if number in _GONE:
+            return Fault(code=Code.CONNECTION_RESET, message=f"{peer} reset the connection at once")
+        case None:
+            return Fault(
+                code=Code.CONNECTION_REFUSED,
+                message=f"none of the addresses of {peer} could be reached",
+            )
+        case number:
+            return Fault(
+                code=Code.CONNECTION_REFUSED,
+                message=f"{peer} could not be reached: {os.strerror(number).lower()}",
+            )
+
+
+def explain_tls(error: OSError, peer: str, name: str, certificate: Certificate | None) -> Fault:
+    """Say why the TLS handshake failed; `name` is the name that was checked."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _explain_verification(error, name, certificate)
+    if own := explain_own(error):
+        return own
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError):
+        return Fault(
+            code=Code.CONNECTION_RESET,
+            message=f"{peer} closed the connection during the TLS handshake",
+        )
+
+    return Fault(
+        code=Code.TLS_HANDSHAKE,
+        message=f"the TLS handshake with {peer} failed: {_say_tls(error)}",
+    )
+
+
+def _explain_verification(
+    error: ssl.SSLCertVerificationError, name: str, certificate: Certificate | None
+) -> Fault:
+    match error.verify_code:
+        case code if code == _EXPIRED:
+            when = ""
+            if certificate is not None:
+                when = f" on {certificate.earliest_not_after:%Y-%m-%d %H:%M} UTC"
+            return Fault(
+                code=Code.TLS_CERT_EXPIRED, message=f"the certificate of {name} expired{when}"
+            )
+        case code if code == _NOT_YET_VALID:
+            when = ""
+            if certificate is not None:
+                when = f" before {certificate.not_before:%Y-%m-%d %H:%M} UTC"
+            return Fault(
+                code=Code.TLS_CERT_NOT_YET_VALID,
+                message=f"the certificate of {name} is not valid{when or ' yet'}",
+            )
+        case code if code in _NAME_MISMATCH:
+            names = ", ".join(certificate.subject_alternative_names[:5]) if certificate else ""
+            return Fault(
+                code=Code.TLS_CERT_HOSTNAME,
+                message=f"the certificate is not for {name}"
+                + (f", but for {names}" if names else ""),
+            )
+        case _:
+            return Fault(
+                code=Code.TLS_CERT_UNTRUSTED,
+                message=f"the certificate of {name} is not trusted: {error.verify_message}",
+            )
+
+
+def _say_tls(error: OSError) -> str:
+    reason = getattr(error, "reason", None) or error.strerror or str(error)
+    match reason:
+        case (
+            "WRONG_VERSION_NUMBER"
+            | "HTTP_REQUEST"
+            | "PACKET_LENGTH_TOO_LONG"
+            | "RECORD_LAYER_FAILURE"
+        ):
+            return "it does not speak TLS"
+        case "UNSUPPORTED_PROTOCOL" | "TLSV1_ALERT_PROTOCOL_VERSION" | "NO_PROTOCOLS_AVAILABLE":
+            return "no version of TLS in common"
+        case "SSLV3_ALERT_HANDSHAKE_FAILURE" | "NO_SHARED_CIPHER":
+            return "nothing in common that both would speak"
+        case _:
+            return str(reason).replace("_", " ").lower()

@@ -1,0 +1,169 @@
+"""TLS as a client: contexts that are shared, and what a peer presented, verified or not."""
+
+from __future__ import annotations
+
+import ssl
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
+from monitor.core.model.observation import Certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+handshakes: ContextVar[list[ssl.SSLObject] | None] = ContextVar("handshakes", default=None)
+"""Where the contexts of this module leave each TLS object they make, also of a failed handshake."""
+
+_VERSION_NAMES: Final = {
+    "TLSv1": "TLS 1.0",
+    "TLSv1.1": "TLS 1.1",
+    "TLSv1.2": "TLS 1.2",
+    "TLSv1.3": "TLS 1.3",
+}
+_DER: Final = 2  # _ssl.ENCODING_DER, which the standard library does not export
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsTerms:
+    """On which terms a handshake is accepted: what makes two contexts the same."""
+
+    verify: bool = True
+    ca_file: str | None = None
+    min_version: ssl.TLSVersion | None = None
+    max_version: ssl.TLSVersion | None = None
+
+
+class _RecordingContext(ssl.SSLContext):
+    """Leaves each TLS object in `handshakes`: the event loop hides the one that failed."""
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        made = super().wrap_bio(*args, **kwargs)
+        if (recorded := handshakes.get()) is not None:
+            recorded.append(made)
+
+        return made
+
+
+def client_context(terms: TlsTerms) -> ssl.SSLContext:
+    """Give the shared context for these terms; a `ca_file` that changed is read again.
+
+    Raises OSError or ssl.SSLError where `ca_file` cannot be read.
+    """
+    stamp = 0
+    if terms.ca_file is not None:
+        stamp = Path(terms.ca_file).stat().st_mtime_ns
+
+    return _make_context(terms, stamp)
+
+
+@lru_cache(maxsize=64)
+def _make_context(terms: TlsTerms, _stamp: int) -> ssl.SSLContext:
+    """Build a context: the trust store takes milliseconds to load, so it is done once."""
+    context = _RecordingContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["http/1.1"])
+    if not terms.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif terms.ca_file is not None:
+        context.load_verify_locations(cafile=terms.ca_file)
+    else:
+        context.load_default_certs()
+
+    _set_versions(context, terms)
+
+    return context
+
+
+def _set_versions(context: ssl.SSLContext, terms: TlsTerms) -> None:
+    lowest = terms.min_version
+    if terms.max_version is not None and lowest is None:
+        lowest = min(terms.max_version, ssl.TLSVersion.TLSv1_2)
+    if lowest is not None:
+        context.minimum_version = lowest
+        if lowest < ssl.TLSVersion.TLSv1_2:
+            # OpenSSL 3 speaks the old versions at no other level
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    if terms.max_version is not None:
+        context.maximum_version = terms.max_version
+
+
+def version_name(tls: ssl.SSLObject) -> str | None:
+    """Give the agreed version as blackbox_exporter labels it, such as `TLS 1.3`."""
+    version = tls.version()
+
+    return _VERSION_NAMES.get(version, version) if version else None
+
+
+def presented_certificate(tls: ssl.SSLObject, *, verified: bool) -> Certificate | None:
+    """Give the facts of the chain that the peer presented; None where it presented none.
+
+    Works after a handshake that failed verification too, so that no second connection is needed.
+    """
+    chain = _presented_chain(tls)
+    if not chain:
+        return None
+
+    return read_certificates(chain, verified)
+
+
+def _presented_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
+    if hasattr(tls, "get_unverified_chain"):  # public from Python 3.13 on
+        return tuple(tls.get_unverified_chain() or ())
+
+    # Any: the C object below has had the method since 3.10, without a place in the type stubs
+    inner: Any = getattr(tls, "_sslobj", None)
+    presented: Sequence[Any] = inner.get_unverified_chain() or () if inner is not None else ()
+
+    return tuple(certificate.public_bytes(_DER) for certificate in presented)
+
+
+@lru_cache(maxsize=1024)
+def read_certificates(chain: tuple[bytes, ...], verified: bool) -> Certificate | None:
+    """Read a presented chain in DER, leaf first; None where the leaf is no certificate."""
+    try:
+        leaf, *others = [x509.load_der_x509_certificate(der) for der in chain]
+    except ValueError:
+        return None
+
+    return Certificate(
+        subject=_write_name(leaf.subject),
+        issuer=_write_name(leaf.issuer),
+        subject_alternative_names=_read_names(leaf),
+        serial_number=_write_serial(leaf.serial_number),
+        fingerprint_sha256=leaf.fingerprint(hashes.SHA256()).hex(),
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
+        earliest_not_after=min(one.not_valid_after_utc for one in (leaf, *others)),
+        verified=verified,
+    )
+
+
+def _write_name(name: x509.Name) -> str:
+    try:
+        return name.rfc4514_string()
+    except ValueError:
+        return "(unreadable)"
+
+
+def _read_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return ()
+
+    return tuple(
+        str(name.value)
+        for name in extension.value
+        if isinstance(name, x509.DNSName | x509.IPAddress)
+    )
+
+
+def _write_serial(number: int) -> str:
+    """Write a serial number as its bytes in hexadecimal: a leading zero is kept, none is added."""
+    return number.to_bytes(max(1, (number.bit_length() + 7) // 8), "big").hex()
