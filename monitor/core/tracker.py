@@ -30,8 +30,7 @@ def advance(
     """Count one verdict; `every` is the endpoint's interval, by which blindness is measured.
 
     Retries count like scheduled samples here. Unknown moves no counter but that of blindness;
-    waiting moves none, save that `on_insufficient: reset` restarts those of a check that has not
-    opened.
+    waiting moves none, save that `on_insufficient: reset` restarts them; what is open stays open.
     """
     state = (
         adopt(check, state) if state else CheckState(check=check.id, fingerprint=check.fingerprint)
@@ -41,7 +40,7 @@ def advance(
 
     match verdict.outcome:
         case Outcome.WAITING:
-            return (_restart(state) if verdict.note == RESET else state), ()
+            return (_reset(state) if verdict.note == RESET else state), ()
         case Outcome.UNKNOWN:
             return _lose_sight(_remember(state, verdict), verdict, every)
         case Outcome.FAIL:
@@ -92,16 +91,21 @@ def _remember(state: CheckState, verdict: Verdict) -> CheckState:
 
 
 def _restart(state: CheckState) -> CheckState:
-    """Forget all counts; an open check stays open, with its start."""
+    """Forget all that was known of a check, save that an open one stays open."""
+    shown = Outcome.FAIL if state.open else Outcome.UNKNOWN
+
+    return replace(_reset(state), state=shown, judged=0)
+
+
+def _reset(state: CheckState) -> CheckState:
+    """Count anew; an open check keeps its start."""
     return replace(
         state,
-        state=Outcome.FAIL if state.open else Outcome.UNKNOWN,
         consecutive_failures=0,
         consecutive_passes=0,
         recent=(),
         recent_fails=(),
         failing_since=state.failing_since if state.open else None,
-        judged=0,
     )
 
 

@@ -1,4 +1,4 @@
-"""Latency windows: samples gathered between ticks of the clock, judged once when a window closes."""
+"""Latency windows: samples between two ticks of the clock, judged once when a window closes."""
 
 from __future__ import annotations
 
