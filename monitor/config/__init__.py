@@ -1,0 +1,19 @@
+"""The configuration: reading YAML with places, checking it all at once, compiling core records."""
+
+from __future__ import annotations
+
+from monitor.config.compiled import Compiled, Plugin, Scope, Token, WebSettings
+from monitor.config.errors import ConfigError, Problem
+from monitor.config.loading import load, schema
+
+__all__ = [
+    "Compiled",
+    "ConfigError",
+    "Plugin",
+    "Problem",
+    "Scope",
+    "Token",
+    "WebSettings",
+    "load",
+    "schema",
+]

@@ -1,0 +1,86 @@
+"""What a valid configuration becomes: core records, and the options that plug-ins are made from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+    from pathlib import Path
+
+    from monitor.core.model.endpoint import Endpoint
+    from monitor.core.model.service import Directory
+    from monitor.core.model.witness import Witness
+    from monitor.options import Secret
+
+
+class Scope(StrEnum):
+    """What a token allows; each scope includes those before it."""
+
+    READ = "read"
+    DEPLOY = "deploy"
+    OPERATE = "operate"
+
+    def allows(self, wanted: Scope) -> bool:
+        """Whether a holder of this scope may do what `wanted` asks for."""
+        scopes = list(Scope)
+
+        return scopes.index(self) >= scopes.index(wanted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """Who may use the HTTP interface from elsewhere, and for what."""
+
+    name: str
+    scope: Scope
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSettings:
+    """Where the HTTP interface listens, and who may use it.
+
+    `host` has no brackets. `open` names what is readable without a token on a non-loopback
+    address: `metrics`, `probe`, `health`, `badge`, `public`.
+    """
+
+    host: str
+    port: int
+    tokens: tuple[Token, ...] = ()
+    open: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """One configured plug-in: the name of its kind, and the options (a model of that kind)."""
+
+    kind: str
+    options: Any  # each kind has its own model, and only that kind reads it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compiled:
+    """A whole valid configuration.
+
+    `probes` is by endpoint, `notifiers` by their own name, `hooks` by service: one for each step
+    of its rollback, in order. `every` is the default interval after `MONITOR_INTERVAL`. `shown` is
+    the merged configuration with each secret as `***`.
+    """
+
+    files: tuple[Path, ...]
+    endpoints: tuple[Endpoint, ...]
+    directory: Directory
+    probes: Mapping[str, Plugin]
+    notifiers: Mapping[str, Plugin]
+    hooks: Mapping[str, tuple[Plugin, ...]]
+    witnesses: tuple[Witness, ...]
+    store: Path
+    retention: timedelta
+    web: WebSettings
+    every: timedelta
+    secrets: tuple[Secret, ...] = field(default=(), repr=False)
+    shown: dict[str, object] = field(default_factory=dict, repr=False)

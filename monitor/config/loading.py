@@ -1,0 +1,44 @@
+"""From files to a compiled configuration, or to every mistake in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monitor.config.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from monitor.config.compiled import Compiled
+
+
+def load(
+    paths: Sequence[Path],
+    *,
+    environ: Mapping[str, str],
+    allow_unset: bool = False,
+    cwd: Path | None = None,
+) -> Compiled:
+    """Read, check and compile configuration files; later files overlay earlier ones.
+
+    `environ` fills variables and `MONITOR_INTERVAL`. With `allow_unset`, variables that are not
+    set are no mistake. Raises ConfigError with every mistake, sorted by file and position.
+    """
+    from monitor.config.compile import compile_document
+    from monitor.config.reader import read_document
+
+    here = cwd or Path.cwd()
+    document = read_document(paths, environ=environ, allow_unset=allow_unset, cwd=here)
+    compiled, problems = compile_document(document, environ=environ, cwd=here)
+    if compiled is None:
+        raise ConfigError(problems)
+
+    return compiled
+
+
+def schema() -> dict[str, Any]:
+    """Give the JSON Schema (draft 2020-12) of the configuration, for editors."""
+    from monitor.config.schema import build_schema
+
+    return build_schema()
