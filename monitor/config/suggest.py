@@ -1,0 +1,27 @@
+"""Finds the name that was probably meant."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MOST: Final = 2_000  # names compared: a typo among 10,000 endpoints must not take seconds
+_LONGEST: Final = 100
+_LIKENESS: Final = 0.7
+
+
+def suggest(word: str, options: Iterable[str]) -> str:
+    """Give `; did you mean X?` for the option most like the word, or nothing."""
+    if not word or len(word) > _LONGEST:
+        return ""
+
+    slack = max(2, len(word) // 3)
+    alike = (option for option in options if abs(len(option) - len(word)) <= slack)
+    lowered = {option.lower(): option for option in islice(alike, _MOST) if option != word}
+    found = get_close_matches(word.lower(), lowered, n=1, cutoff=_LIKENESS)
+
+    return f"; did you mean {lowered[found[0]]}?" if found else ""
