@@ -31,7 +31,7 @@ Duration = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$",
+            "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$",
             "examples": ["30s", "1h30m"],
         }
     ),
@@ -54,7 +54,10 @@ def _read_secret(value: object) -> Secret:
     if not isinstance(value, str) or not value:
         raise ValueError("expected a non-empty string")
 
-    return Secret(value)
+    # A text with parts from files carries the secret that reads them again.
+    live = getattr(value, "secret", None)
+
+    return live if isinstance(live, Secret) else Secret(value)
 
 
 SecretText = Annotated[

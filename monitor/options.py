@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import deque
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-_DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
-_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_DURATION: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|s|m|h|d|w))+")
+_DURATION_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
 _MILLISECONDS: Final = {
     "ms": 1,
     "s": 1_000,
@@ -19,7 +22,8 @@ _MILLISECONDS: Final = {
     "d": 86_400_000,
     "w": 604_800_000,
 }
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)(B|kB|KB|KiB|MB|MiB|GB|GiB)")
+_PERCENT: Final = re.compile(r"[0-9]+(?:\.[0-9]+)?%")
+_SIZE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(B|kB|KB|KiB|MB|MiB|GB|GiB)")
 _BYTES: Final = {
     "B": 1,
     "kB": 1000,
@@ -31,7 +35,17 @@ _BYTES: Final = {
     "GiB": 1024**3,
 }
 _LONGEST: Final = timedelta(days=3650)
+_LARGEST: Final = 1024**4
 _SHORTEST_SECRET: Final = 4
+_PAST_SECRETS: Final = 100  # values that were replaced while we ran, still masked
+_LONGEST_FOUND: Final = 60
+
+
+def _found(value: object) -> str:
+    """Write what was found, short enough for one line."""
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**18 else "a huge integer"
+
+    return text if len(text) <= _LONGEST_FOUND else text[: _LONGEST_FOUND - 1] + "…"
 
 
 def parse_duration(text: object) -> timedelta:
@@ -43,13 +57,13 @@ def parse_duration(text: object) -> timedelta:
         return text
 
     if not isinstance(text, str) or not _DURATION.fullmatch(text):
-        raise ValueError(f"expected a duration such as 30s, found {text!r}")
+        raise ValueError(f"expected a duration such as 30s, found {_found(text)}")
 
     milliseconds = sum(
         float(number) * _MILLISECONDS[unit] for number, unit in _DURATION_PART.findall(text)
     )
     if milliseconds > _LONGEST / timedelta(milliseconds=1):
-        raise ValueError(f"expected a duration of at most 3650d, found {text!r}")
+        raise ValueError(f"expected a duration of at most 3650d, found {_found(text)}")
 
     return timedelta(milliseconds=milliseconds)
 
@@ -81,43 +95,78 @@ def format_duration(value: timedelta) -> str:
 def parse_ratio(text: object) -> float:
     """Read `5%` or `0.05` as 0.05; anything outside 0 to 1 is refused."""
     found = text
-    if isinstance(text, str) and re.fullmatch(r"\d+(?:\.\d+)?%", text):
+    if isinstance(text, str) and _PERCENT.fullmatch(text):
         text = float(text[:-1]) / 100
     if isinstance(text, bool) or not isinstance(text, int | float) or not 0 <= text <= 1:
-        raise ValueError(f"expected a ratio such as 5% or 0.05, found {found!r}")
+        raise ValueError(f"expected a ratio such as 5% or 0.05, found {_found(found)}")
 
     return float(text)
 
 
 def parse_size(text: object) -> int:
     """Read `512KiB` or `1MB` as bytes; a bare integer is bytes."""
-    if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
-        return text
+    match text:
+        case bool():
+            size = None
+        case int():
+            size = text if text >= 0 else None
+        case str() if found := _SIZE.fullmatch(text):
+            # min: so many digits that the float is infinite
+            size = round(min(float(found[1]), _LARGEST + 1) * _BYTES[found[2]])
+        case _:
+            size = None
 
-    match = _SIZE.fullmatch(text) if isinstance(text, str) else None
-    if match is None:
-        raise ValueError(f"expected a size such as 512KiB, found {text!r}")
+    if size is None:
+        raise ValueError(f"expected a size such as 512KiB, found {_found(text)}")
+    if size > _LARGEST:
+        raise ValueError(f"expected a size of at most 1024GiB, found {_found(text)}")
 
-    return round(float(match[1]) * _BYTES[match[2]])
+    return size
 
 
 class Secret:
-    """A value that is never shown: it has no repr, and `reveal` is the only way to it."""
+    """A value that is never shown: it has no repr, and `reveal` is the only way to it.
 
-    __slots__ = ("_value",)
+    With `refresh`, the value is read again each time it is revealed. Secrets are equal when they
+    hold the same fixed value, or are refreshed from the same place.
+    """
 
-    def __init__(self, value: str) -> None:
-        self._value = value
+    __slots__ = ("_current", "_refresh")
+
+    def __init__(self, value: str, refresh: Callable[[], str] | None = None) -> None:
+        self._current = value
+        self._refresh = refresh
 
     def reveal(self) -> str:
-        """Give the value itself, for the one place that sends it."""
-        return self._value
+        """Give the value itself, for the one place that sends it.
+
+        Where it cannot be read again, the last value that could be is given.
+        """
+        if self._refresh is not None:
+            with suppress(OSError, ValueError):
+                self._current = self._refresh()
+
+        return self._current
+
+    @property
+    def current(self) -> str:
+        """The value last revealed, without reading it again."""
+        return self._current
+
+    @property
+    def live(self) -> bool:
+        """Whether the value may change while we run."""
+        return self._refresh is not None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
+        return isinstance(other, Secret) and other._identity == self._identity
 
     def __hash__(self) -> int:
-        return hash(self._value)
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> object:
+        return self._current if self._refresh is None else self._refresh
 
     def __repr__(self) -> str:
         return "Secret(***)"
@@ -126,23 +175,49 @@ class Secret:
 
 
 class Redactor:
-    """Masks secrets by value in any text that leaves the process."""
+    """Masks secrets by value in any text that leaves the process; it follows those that change."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, secrets: Iterable[Secret | str] = ()) -> None:
+        self._fixed: frozenset[str] = frozenset()
+        self._live: tuple[Secret, ...] = ()
+        self._values: tuple[str, ...] = ()
+        self._past: deque[str] = deque(maxlen=_PAST_SECRETS)
         self._pattern: re.Pattern[str] | None = None
-        self._secrets: frozenset[str] = frozenset()
         self.learn(secrets)
 
-    def learn(self, secrets: Iterable[str]) -> None:
+    def learn(self, secrets: Iterable[Secret | str]) -> None:
         """Mask these as well from now on; values shorter than four characters stay as they are."""
-        self._secrets |= {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-        longest_first = sorted(self._secrets, key=len, reverse=True)
-        self._pattern = (
-            re.compile("|".join(re.escape(secret) for secret in longest_first))
-            if longest_first
-            else None
-        )
+        for_good, live = set(self._fixed), dict.fromkeys(self._live)
+        for secret in secrets:
+            if isinstance(secret, str):
+                for_good.add(secret)
+            elif secret.live:
+                live[secret] = None
+            else:
+                for_good.add(secret.current)
+
+        self._fixed, self._live = frozenset(for_good), tuple(live)
+        self._values = tuple(secret.current for secret in self._live)
+        self._compile()
 
     def mask(self, text: str) -> str:
         """Give the text with each known secret replaced by `***`."""
+        values = tuple([secret.current for secret in self._live])
+        if values != self._values:
+            self._past.extend(set(self._values) - set(values))
+            self._values = values
+            self._compile()
+
         return self._pattern.sub("***", text) if self._pattern else text
+
+    def _compile(self) -> None:
+        known = {
+            spelling
+            for secret in {*self._fixed, *self._values, *self._past}
+            if len(secret) >= _SHORTEST_SECRET
+            for spelling in (secret, json.dumps(secret)[1:-1])  # as it looks inside JSON
+        }
+        longest_first = sorted(known, key=len, reverse=True)
+        self._pattern = (
+            re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        )
