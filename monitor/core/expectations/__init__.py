@@ -1,1 +1,17 @@
 """Expectations: a source, an operator and what is healthy, compiled at load."""
+
+from monitor.core.expectations.checking import check
+from monitor.core.expectations.compiling import compile_expectation
+from monitor.core.expectations.evidence import Evidence
+from monitor.core.expectations.record import Expectation, ExpectationError, Source
+from monitor.core.expectations.schema import expectation_schema
+
+__all__ = [
+    "Evidence",
+    "Expectation",
+    "ExpectationError",
+    "Source",
+    "check",
+    "compile_expectation",
+    "expectation_schema",
+]

@@ -1,0 +1,246 @@
+"""Checking: whether one observation meets an expectation, and the words where it does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.expectations.json_body import Node, NotJsonError, PathError, select
+from monitor.core.expectations.operands import kind_of
+from monitor.core.expectations.operators import describe_kinds
+from monitor.core.expectations.record import (
+    Count,
+    Each,
+    Existence,
+    Kind,
+    Operator,
+    Quantified,
+    Source,
+)
+from monitor.core.expectations.regex import find
+from monitor.core.expectations.shown import quote, show, show_list
+from monitor.core.model.observation import Code
+from monitor.core.model.verdict import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitor.core.expectations.evidence import Evidence
+    from monitor.core.expectations.record import Condition, Expectation, Requirement
+
+_BEFORE_A_MATCH: Final = 20
+_NAMED_KINDS: Final = frozenset({Operator.EQUALS, Operator.IN})
+
+
+def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
+    """Say why an observation with an answer does not meet an expectation; None where it does.
+
+    Never raises, whatever the target sent.
+    """
+    try:
+        nodes = _nodes(expectation, evidence)
+    except (NotJsonError, PathError) as error:
+        subject = "body" if isinstance(error, NotJsonError) else expectation.subject
+        message = f"{subject} {error}"
+        if isinstance(error, NotJsonError) and "expected" not in message:
+            message += f", expected JSON with {expectation.name}"
+        return _reason(expectation, message, "JSON", str(error))
+
+    cut = evidence.observation.body_truncated and expectation.source is Source.BODY
+    for requirement in expectation.requirements:
+        if not _met(requirement, nodes, cut):
+            return _explain(expectation, requirement, nodes, cut)
+
+    return None
+
+
+def _nodes(expectation: Expectation, evidence: Evidence) -> Sequence[object]:
+    """Give what there is at the source: no value where it is absent, several for repeated ones.
+
+    What a JSONPath finds are Nodes, everything else plain values.
+    """
+    match expectation.source:
+        case Source.STATUS:
+            status = evidence.observation.status
+            return () if status is None else (status,)
+        case Source.HEADER:
+            return evidence.observation.header(expectation.name)
+        case Source.BODY:
+            return (evidence.text,)
+        case Source.RESPONSE_TIME:
+            return (evidence.observation.duration,)
+        case Source.JSON:
+            assert expectation.path is not None
+            return select(expectation.path, evidence.json())
+
+
+def _met(requirement: Requirement, nodes: Sequence[object], cut: bool) -> bool:
+    match requirement:
+        case Each(condition=condition):
+            if not nodes or (cut and condition.needs_whole):
+                return False
+            if len(nodes) == 1:
+                return _holds(condition, nodes[0])
+            if isinstance(nodes[0], Node):
+                return False
+            # Lines of one header: one that matches satisfies, the negated form needs none.
+            met = (_holds(condition, line) for line in nodes)
+            return all(met) if condition.negated else any(met)
+        case Existence(expected=expected):
+            return bool(nodes) is expected
+        case Count(condition=condition):
+            return condition.test(len(nodes))
+        case Quantified(every=every, conditions=conditions):
+            met = (all(_holds(each, node) for each in conditions) for node in nodes)
+            return bool(nodes) and (all(met) if every else any(met))
+
+
+def _holds(condition: Condition, node: object) -> bool:
+    """Apply a condition to one value; a value of another type meets it in no form."""
+    value = _value(node)
+
+    return kind_of(value) in condition.kinds and condition.test(value)
+
+
+def _value(node: object) -> object:
+    return node.value if isinstance(node, Node) else node
+
+
+def _explain(
+    expectation: Expectation, requirement: Requirement, nodes: Sequence[object], cut: bool
+) -> Reason:
+    subject = expectation.subject
+    match requirement:
+        case Existence(expected=True):
+            return _reason(expectation, f"{subject} is absent", "to exist", "absent")
+        case Existence():
+            found = _shown_values(nodes)
+            return _reason(expectation, f"{subject} is {found}", "to be absent", found)
+        case Count(condition=condition):
+            return _explain_count(expectation, condition, nodes)
+        case Quantified():
+            return _explain_quantified(expectation, requirement, nodes)
+        case Each(condition=condition):
+            return _explain_each(expectation, condition, nodes, cut)
+
+
+def _explain_each(
+    expectation: Expectation, condition: Condition, nodes: Sequence[object], cut: bool
+) -> Reason:
+    subject, wanted = expectation.subject, condition.wanted
+    if not nodes:
+        return _reason(expectation, f"{subject} is absent", wanted, "absent")
+
+    if isinstance(nodes[0], Node) and len(nodes) > 1:
+        found = f"{len(nodes)} values"
+        said = f"{subject} finds {found} (write every or any)"
+        return _reason(expectation, said, f"exactly one: {wanted}", found)
+
+    values = [_value(node) for node in nodes]
+    kind = kind_of(values[0])
+    if kind not in condition.kinds:
+        found = show(values[0])
+        said = f"{subject} is {found}" if kind is Kind.NULL else f"{subject} is a {kind}, {found}"
+        return _reason(expectation, said, _wanted_with_kind(condition), found)
+
+    found = _shown_text(condition, values) or show_list(values)
+    if cut:
+        length = len(str(values[0]))
+        return _reason(
+            expectation,
+            f"{subject} was cut after {length} characters (raise request.body_limit): {found}",
+            wanted,
+            found,
+        )
+
+    return _reason(expectation, f"{subject} is {found}", wanted, found)
+
+
+def _shown_text(condition: Condition, values: list[object]) -> str | None:
+    """Show the part of a text that must not be there, rather than how the text begins."""
+    for value in values:
+        if not isinstance(value, str) or not condition.negated:
+            return None
+
+        match condition.operator:
+            case Operator.CONTAINS:
+                at = value.find(str(condition.operand))
+            case Operator.MATCHES:
+                at = find(condition.operand, value)
+            case _:
+                return None
+        if at > _BEFORE_A_MATCH:
+            return f"…{quote(value[at - _BEFORE_A_MATCH :])}"
+        if at >= 0:
+            return quote(value)
+
+    return None
+
+
+def _explain_count(
+    expectation: Expectation, condition: Condition, nodes: Sequence[object]
+) -> Reason:
+    count = len(nodes)
+    if expectation.source is Source.HEADER:
+        said = (
+            "is absent" if not count else f"is sent {count} times" if count > 1 else "is sent once"
+        )
+    else:
+        said = f"finds {count} value{'' if count == 1 else 's'}"
+        value = _value(nodes[0]) if count == 1 else None
+        if isinstance(value, list):
+            said += f" (an array of {len(value)}; {expectation.name}[*] finds what is in it)"
+
+    return _reason(expectation, f"{expectation.subject} {said}", condition.wanted, str(count))
+
+
+def _explain_quantified(
+    expectation: Expectation, requirement: Quantified, nodes: Sequence[object]
+) -> Reason:
+    words = " and ".join(_wanted_with_kind(condition) for condition in requirement.conditions)
+    wanted = f"{'every' if requirement.every else 'any'} value to be {words}"
+    if not nodes:
+        return _reason(expectation, f"{expectation.subject} is absent", wanted, "absent")
+
+    failing = [
+        node for node in nodes if not all(_holds(each, node) for each in requirement.conditions)
+    ]
+    found = show(_value(failing[0]))
+    where = f" at {_location(failing[0])}" if isinstance(failing[0], Node) else ""
+    share = f" ({len(failing)} of {len(nodes)} are not)"
+
+    return _reason(expectation, f"{expectation.subject} is {found}{where}", wanted, found, share)
+
+
+def _location(node: object) -> str:
+    assert isinstance(node, Node)
+
+    return quote(node.location)[1:-1] if node.location else "that place"
+
+
+def _shown_values(nodes: Sequence[object]) -> str:
+    return show_list(_value(node) for node in nodes[:10])
+
+
+def _wanted_with_kind(condition: Condition) -> str:
+    """Name the type as well, where the words for what is wanted do not say it."""
+    if condition.kinds == frozenset(Kind) or condition.wanted.startswith(_SAYS_ITS_KIND):
+        return condition.wanted
+
+    separator = ":" if condition.operator in _NAMED_KINDS else ""
+
+    return f"{describe_kinds(condition.kinds)}{separator} {condition.wanted}"
+
+
+def _reason(
+    expectation: Expectation, said: str, wanted: str, found: str, share: str = ""
+) -> Reason:
+    return Reason(
+        code=Code.STATUS if expectation.source is Source.STATUS else Code.EXPECTATION,
+        message=f"{said}, expected {wanted}{share}",
+        expected=wanted,
+        found=found,
+        at=expectation.at,
+    )
+
+
+_SAYS_ITS_KIND: Final = ("text ", "an array ")

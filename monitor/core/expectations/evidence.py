@@ -1,0 +1,77 @@
+"""What expectations read of one observation, each part worked out at most once."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.expectations.json_body import NotJsonError, parse_json
+
+if TYPE_CHECKING:
+    from monitor.core.model.observation import Observation
+
+# Only charsets whose decoders are quick and do nothing but decode: the target chooses the name.
+_CHARSET: Final = re.compile(r"charset\s*=\s*\"?([a-z0-9_-]{1,20})", re.IGNORECASE)
+_DECODED: Final = re.compile(
+    r"iso-8859-(?:[1-9]|1[0-6])|windows-125[0-8]|utf-16(?:le|be)?|shift_jis|euc-jp|euc-kr"
+    r"|gb2312|gbk|gb18030|big5|koi8-[ru]"
+)
+
+
+class Evidence:
+    """One observation with its body as text and as JSON, kept between expectations."""
+
+    __slots__ = ("_json", "_not_json", "_parsed", "_text", "observation")
+
+    def __init__(self, observation: Observation) -> None:
+        self.observation = observation
+        self._text: str | None = None
+        self._parsed = False
+        self._json: object = None
+        self._not_json = ""
+
+    @property
+    def text(self) -> str:
+        """The body as text: by its declared charset, else as UTF-8; bad bytes are replaced."""
+        if self._text is None:
+            self._text = self.observation.body.decode(self._charset(), errors="replace")
+
+        return self._text
+
+    def json(self) -> object:
+        """Give the body as JSON.
+
+        Raises NotJsonError with words that follow `body`.
+        """
+        if not self._parsed:
+            self._parsed = True
+            try:
+                self._json = self._read_json()
+            except NotJsonError as error:
+                self._not_json = str(error)
+        if self._not_json:
+            raise NotJsonError(self._not_json)
+
+        return self._json
+
+    def _read_json(self) -> object:
+        body = self.observation.body
+        if self.observation.body_truncated:
+            raise NotJsonError(f"was cut after {len(body)} bytes, raise request.body_limit")
+
+        try:
+            text = body.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise NotJsonError(f"is not UTF-8 (byte {error.start})") from error
+
+        if not text.strip(" \t\r\n"):
+            raise NotJsonError("is empty, expected JSON")
+
+        return parse_json(text)
+
+    def _charset(self) -> str:
+        declared = self.observation.header("content-type")
+        found = _CHARSET.search(declared[-1]) if declared else None
+        name = found[1].lower() if found else ""
+
+        return name if _DECODED.fullmatch(name) else "utf-8"

@@ -1,0 +1,140 @@
+"""A compiled expectation: where it looks, and what has to hold there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from monitor.core.expectations.shown import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.core.expectations.json_body import JsonPath
+
+
+class Source(StrEnum):
+    """What an expectation looks at."""
+
+    STATUS = "status"
+    HEADER = "header"
+    BODY = "body"
+    JSON = "json"
+    RESPONSE_TIME = "response_time"
+
+
+class Operator(StrEnum):
+    """How what was found is compared with what is healthy."""
+
+    EQUALS = "equals"
+    IN = "in"
+    LT = "lt"
+    LTE = "lte"
+    GT = "gt"
+    GTE = "gte"
+    BETWEEN = "between"
+    CONTAINS = "contains"
+    STARTS_WITH = "starts_with"
+    ENDS_WITH = "ends_with"
+    MATCHES = "matches"
+    EXISTS = "exists"
+    IS_EMPTY = "is_empty"
+    TYPE = "type"
+    COUNT = "count"
+    EVERY = "every"
+    ANY = "any"
+
+
+class Kind(StrEnum):
+    """The types of JSON; a header, a body and a status are one of them as well."""
+
+    STRING = "string"
+    NUMBER = "number"
+    BOOLEAN = "boolean"
+    NULL = "null"
+    ARRAY = "array"
+    OBJECT = "object"
+    DURATION = "duration"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One operator with its operand, ready to be applied to one value.
+
+    `kinds` are the types that it may be applied to: anything else is a mismatch, which fails in
+    the positive and in the negated form alike. `wanted` is what a person reads after "expected".
+    `needs_whole` says that a truncated text cannot satisfy it.
+    """
+
+    operator: Operator
+    negated: bool
+    operand: object
+    wanted: str
+    kinds: frozenset[Kind]
+    test: Callable[[object], bool] = field(compare=False, repr=False)
+    needs_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Each:
+    """The one value, or the lines of a header: one that matches satisfies, negated none may."""
+
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantified:
+    """Every value, or any one of them, meets all conditions; no value at all meets neither."""
+
+    every: bool
+    conditions: tuple[Condition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """The number of values meets the condition."""
+
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Existence:
+    """There is a value (null is one), or there is none."""
+
+    expected: bool
+
+
+Requirement = Each | Quantified | Count | Existence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """A source and what is healthy there; all requirements have to hold.
+
+    `name` is the header in lower case or the JSONPath as written, else empty. `at` is
+    `file:line:column` of the configuration.
+    """
+
+    source: Source
+    requirements: tuple[Requirement, ...]
+    name: str = ""
+    path: JsonPath | None = None
+    at: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What a person reads first: `status`, `header content-type`, `json $.db`."""
+        if self.source is Source.RESPONSE_TIME:
+            return "response time"
+
+        return f"{self.source} {plain(self.name)}" if self.name else str(self.source)
+
+
+class ExpectationError(Exception):
+    """A raw expectation that cannot be compiled: where below it, and what was wanted."""
+
+    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+        super().__init__(message)
+        self.path = path
+        self.message = message

@@ -1,0 +1,228 @@
+"""Judging: what one observation means for a check that is judged sample by sample."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, assert_never
+
+from monitor.core.expectations import Evidence, Source
+from monitor.core.expectations import check as check_expectation
+from monitor.core.headers import has_headers, judge_policy
+from monitor.core.model.endpoint import CertificateRule, HeadersRule, HealthRule, LatencyRule
+from monitor.core.model.observation import Code
+from monitor.core.model.verdict import Outcome, Reason, Verdict
+from monitor.options import format_duration
+
+if TYPE_CHECKING:
+    from monitor.core.expectations import Expectation
+    from monitor.core.headers import Policy
+    from monitor.core.model.endpoint import Check
+    from monitor.core.model.observation import Certificate, Fault, Observation
+
+NO_ANSWER: Final = "no answer to judge"
+"""The note of a waiting verdict: what the check looks at never arrived."""
+
+_CERTIFICATE_FAULTS: Final = frozenset(
+    {
+        Code.TLS_CERT_EXPIRED,
+        Code.TLS_CERT_NOT_YET_VALID,
+        Code.TLS_CERT_HOSTNAME,
+        Code.TLS_CERT_UNTRUSTED,
+    }
+)
+_NOT_TLS: Final = "no TLS"
+
+
+def judge(check: Check, observation: Observation) -> Verdict:
+    """Judge one observation by a health, headers or certificate check; windows judge latency.
+
+    The monitor's own fault is unknown. Without an answer health fails, while headers and
+    certificate wait: what nobody saw is neither right nor wrong.
+    """
+    fault = observation.fault
+    if fault is not None and fault.own:
+        return Verdict(outcome=Outcome.UNKNOWN, at=observation.at, reasons=(_of_fault(fault, ""),))
+
+    match check.rule:
+        case HealthRule(expectations=expectations):
+            reasons = _judge_health(expectations, observation)
+        case HeadersRule(policies=policies, expectations=expectations):
+            judged = _judge_headers(policies, expectations, observation)
+            if judged is None:
+                return _waiting(observation)
+            reasons = judged
+        case CertificateRule() as rule:
+            judged = _judge_certificate(rule, observation)
+            if judged is None:
+                return _waiting(observation)
+            reasons = judged
+        case LatencyRule():
+            raise AssertionError("latency is judged by windows")
+        case _:
+            assert_never(check.rule)
+
+    outcome = Outcome.FAIL if reasons else Outcome.PASS
+
+    return Verdict(outcome=outcome, at=observation.at, reasons=reasons)
+
+
+def _waiting(observation: Observation) -> Verdict:
+    return Verdict(outcome=Outcome.WAITING, at=observation.at, note=NO_ANSWER)
+
+
+def _judge_health(
+    expectations: tuple[Expectation, ...], observation: Observation
+) -> tuple[Reason, ...]:
+    """Judge the status first: an error page says nothing about what a page should hold."""
+    if observation.fault is not None:
+        return (_of_fault(observation.fault, "an answer"),)
+
+    evidence = Evidence(observation)
+    asked = False
+    wrong: list[Reason] = []
+    for expectation in expectations:
+        if expectation.source is Source.STATUS:
+            asked = True
+            reason = check_expectation(expectation, evidence)
+            if reason is not None:
+                wrong.append(reason)
+    if wrong:
+        return tuple(wrong)
+
+    if not asked and not _is_success(observation.status):
+        return (_not_success(observation.status),)
+
+    return _check_others(expectations, evidence)
+
+
+def _check_others(expectations: tuple[Expectation, ...], evidence: Evidence) -> tuple[Reason, ...]:
+    wrong: list[Reason] = []
+    for expectation in expectations:
+        if expectation.source is not Source.STATUS:
+            reason = check_expectation(expectation, evidence)
+            if reason is not None:
+                wrong.append(reason)
+
+    return tuple(wrong)
+
+
+def _is_success(status: int | None) -> bool:
+    return status is not None and 200 <= status <= 299
+
+
+def _not_success(status: int | None) -> Reason:
+    found = "absent" if status is None else str(status)
+
+    return Reason(
+        code=Code.STATUS,
+        message=f"status is {found}, expected 2xx",
+        expected="2xx",
+        found=found,
+    )
+
+
+def _judge_headers(
+    policies: tuple[Policy, ...], expectations: tuple[Expectation, ...], observation: Observation
+) -> tuple[Reason, ...] | None:
+    """Judge the header lines; None where none of them can be judged."""
+    results = [judge_policy(policy, observation) for policy in policies]
+    answered = has_headers(observation)
+    if not answered and not any(result.evaluated for result in results):
+        return None
+
+    wrong = [
+        Reason(
+            code=Code.EXPECTATION,
+            message=result.message,
+            expected=result.expected,
+            found=result.found,
+            result=result.result,
+        )
+        for result in results
+        if result.evaluated and not result.passed
+    ]
+    if answered and expectations:
+        evidence = Evidence(observation)
+        for expectation in expectations:
+            reason = check_expectation(expectation, evidence)
+            if reason is not None:
+                wrong.append(reason)
+
+    return tuple(wrong)
+
+
+def _judge_certificate(
+    rule: CertificateRule, observation: Observation
+) -> tuple[Reason, ...] | None:
+    """Judge the presented chain, also one that failed verification; None without any TLS."""
+    fault = observation.fault
+    if fault is not None and fault.code in _CERTIFICATE_FAULTS:
+        return (_of_fault(fault, "a valid certificate", rule.at),)
+
+    certificate = observation.certificate
+    if certificate is not None:
+        return _judge_expiry(rule, certificate, observation)
+
+    if fault is not None:
+        return None
+
+    return (
+        Reason(
+            code=Code.EXPECTATION,
+            message="the answer did not come over TLS, expected a certificate",
+            expected="a certificate",
+            found=_NOT_TLS,
+            at=rule.at,
+        ),
+    )
+
+
+def _judge_expiry(
+    rule: CertificateRule, certificate: Certificate, observation: Observation
+) -> tuple[Reason, ...]:
+    """Judge the dates by the time of the probe; they count whether or not they were verified."""
+    if observation.at < certificate.not_before:
+        date = certificate.not_before.date().isoformat()
+        return (
+            Reason(
+                code=Code.TLS_CERT_NOT_YET_VALID,
+                message=f"the certificate is not valid before {date}, expected a valid one",
+                expected="a valid certificate",
+                found=f"not valid before {date}",
+                at=rule.at,
+            ),
+        )
+
+    left = certificate.earliest_not_after - observation.at
+    if left > rule.expires_in or (rule.inclusive and left == rule.expires_in):
+        return ()
+
+    return (_expires(rule, certificate, left),)
+
+
+def _expires(rule: CertificateRule, certificate: Certificate, left: timedelta) -> Reason:
+    expired = left <= timedelta()
+    date = certificate.earliest_not_after.date().isoformat()
+    whose = "the certificate"
+    if certificate.earliest_not_after < certificate.not_after:
+        whose = "a certificate of the chain"
+    when = (
+        f"expired {format_duration(-left)} ago"
+        if expired
+        else f"expires in {format_duration(left)}"
+    )
+    expected = f"{'at least' if rule.inclusive else 'more than'} {format_duration(rule.expires_in)}"
+
+    return Reason(
+        code=Code.TLS_CERT_EXPIRED if expired else Code.EXPECTATION,
+        message=f"{whose} {when} ({date}), expected {expected}",
+        expected=expected,
+        found=when,
+        at=rule.at,
+    )
+
+
+def _of_fault(fault: Fault, expected: str, at: str = "") -> Reason:
+    return Reason(
+        code=fault.code, message=fault.message, expected=expected, found=fault.message, at=at
+    )
