@@ -1,0 +1,88 @@
+"""The seam to what a rollback step does: the protocol of a hook, and what each hook is told."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Protocol
+
+from monitor.runner import run_command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from monitor.core.model.rollback import Effect, EffectContext
+    from monitor.runner import RunCommand
+
+OUTPUT_LIMIT: Final = 64 * 1024
+"""How much of what a hook said is kept, in characters."""
+
+_LONGEST_VALUE: Final = 2_000
+_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL")
+
+
+class Hook(Protocol):
+    """Carries out one step. It tries once: whether to try again is decided in the core."""
+
+    async def apply(self, context: EffectContext) -> Effect:
+        """Do it, and say what is known of the outcome; an exception means that nothing is."""
+        ...
+
+    async def close(self) -> None:
+        """Release what it holds; nothing is applied afterwards."""
+        ...
+
+
+def _inherit() -> dict[str, str]:
+    """Read the few variables that a command gets from the monitor's own environment."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookContext:
+    """What a hook is made with: how secrets are masked, who we say we are, how a command is run.
+
+    `environ` is the whole environment a command starts from; what its `env` names is added.
+    """
+
+    mask: Callable[[str], str]
+    user_agent: str
+    runner: RunCommand = run_command
+    environ: Mapping[str, str] = field(default_factory=_inherit)
+    clock: Callable[[], datetime] = _utc_now
+
+
+def describe(context: EffectContext) -> dict[str, str | int | bool]:
+    """Give what a hook is told as plain values, free of control characters and bounded.
+
+    Part of it may come from what a target answered: it is data, never part of a command line.
+    """
+    return {
+        name: _clean(value) if isinstance(value, str) else value
+        for name, value in asdict(context).items()
+    }
+
+
+def variables(context: EffectContext) -> dict[str, str]:
+    """Give the same as `describe` as the `MONITOR_*` variables of an environment."""
+    return {f"MONITOR_{name.upper()}": _text(value) for name, value in describe(context).items()}
+
+
+def bound(text: str) -> str:
+    """Keep the end of what a hook said, where errors are."""
+    return text[-OUTPUT_LIMIT:]
+
+
+def _text(value: str | int | bool) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _clean(value: str) -> str:
+    printable = "".join(char if char.isprintable() else " " for char in value[:_LONGEST_VALUE])
+
+    return printable.encode("utf-8", "replace").decode("utf-8")

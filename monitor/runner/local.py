@@ -1,0 +1,246 @@
+"""The local subprocess: its own session, its output drained but capped, its whole group stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import selectors
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from monitor.runner.command import Finished
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+OUTPUT_LIMIT: Final = 64 * 1024
+KILL_AFTER: Final = timedelta(seconds=10)
+"""How long a group has between the request to stop and the end."""
+
+_CHUNK: Final = 64 * 1024
+_LOOK_EVERY: Final = 0.05
+"""How often we look whether it has ended, in seconds."""
+
+
+async def run_command(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    stdin: bytes,
+    timeout: timedelta,
+    output_limit: int = OUTPUT_LIMIT,
+    cwd: Path | None = None,
+    kill_after: timedelta = KILL_AFTER,
+) -> Finished:
+    """Run a program with exactly this environment; after `timeout` TERM, then KILL, to its group.
+
+    A cancelled call leaves the program running: what was begun is not torn down half-way. The
+    thread that watches it keeps doing so while this process lives, and never holds up its end.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[Finished] = loop.create_future()
+    order = _Order(
+        argv=tuple(argv),
+        env=dict(env),
+        stdin=stdin,
+        timeout=timeout.total_seconds(),
+        limit=output_limit,
+        cwd=cwd,
+        kill_after=kill_after.total_seconds(),
+    )
+
+    def watch() -> None:
+        finished = _run(order)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(_settle, ended, finished)
+
+    try:
+        threading.Thread(target=watch, name=f"run {argv[0]}", daemon=True).start()
+    except RuntimeError as error:
+        return Finished(problem=str(error))
+
+    return await ended
+
+
+def _settle(ended: asyncio.Future[Finished], finished: Finished) -> None:
+    if not ended.done():
+        ended.set_result(finished)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Order:
+    """What to run; times in seconds, the limit in bytes."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    stdin: bytes
+    timeout: float
+    limit: int
+    cwd: Path | None
+    kill_after: float
+
+
+@dataclass(slots=True)
+class _Output:
+    """The end of what was written, at most `limit` bytes of it."""
+
+    limit: int
+    kept: bytearray = field(default_factory=bytearray)
+    truncated: bool = False
+
+    def take(self, chunk: bytes) -> None:
+        self.kept += chunk
+        if len(self.kept) > self.limit:
+            del self.kept[: len(self.kept) - self.limit]
+            self.truncated = True
+
+
+def _run(order: _Order) -> Finished:
+    try:
+        process = subprocess.Popen(
+            order.argv,
+            env=order.env,
+            cwd=order.cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+        )
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        return Finished(problem=_explain(error))
+
+    output = _Output(order.limit)
+    with _Pipes(process, order.stdin, output) as pipes:
+        timed_out = not _wait(process, pipes, monotonic() + order.timeout)
+        if timed_out:
+            _stop_group(process, pipes, order.kill_after)
+        pipes.drain()
+
+    code = process.wait()
+
+    return Finished(
+        exit_code=code if code >= 0 else None,
+        signal=-code if code < 0 else None,
+        output=output.kept.decode("utf-8", "replace"),
+        truncated=output.truncated,
+        timed_out=timed_out,
+    )
+
+
+class _Pipes:
+    """Both ends of the conversation: fed and drained without ever waiting for the other side."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, output: _Output) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._stdin = process.stdin
+        self._stdout = process.stdout
+        self._left = memoryview(stdin)
+        self._output = output
+        self._selector = selectors.DefaultSelector()
+        for pipe, event in (
+            (self._stdin, selectors.EVENT_WRITE),
+            (self._stdout, selectors.EVENT_READ),
+        ):
+            os.set_blocking(pipe.fileno(), False)
+            self._selector.register(pipe, event)
+
+    def __enter__(self) -> _Pipes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._selector.close()
+        self._stdin.close()
+        self._stdout.close()
+
+    def turn(self, longest: float) -> None:
+        """Move what can be moved; wait at most so many seconds for anything."""
+        if not self._selector.get_map():
+            threading.Event().wait(longest)
+            return
+
+        for key, _ in self._selector.select(longest):
+            if key.fileobj is self._stdin:
+                self._feed()
+            else:
+                self._read()
+
+    def drain(self) -> None:
+        """Take what lies in the pipe now; a process that still holds it is not waited for."""
+        for _ in range(self._output.limit // _CHUNK + 2):
+            if not self._read():
+                return
+
+    def _feed(self) -> None:
+        try:
+            written = os.write(self._stdin.fileno(), self._left[:_CHUNK])
+        except BlockingIOError:
+            return
+        except OSError:  # it does not want to hear more
+            written = len(self._left)
+        self._left = self._left[written:]
+        if not self._left:
+            self._selector.unregister(self._stdin)
+            self._stdin.close()
+
+    def _read(self) -> bool:
+        try:
+            chunk = os.read(self._stdout.fileno(), _CHUNK)
+        except OSError:
+            return False
+        if not chunk:
+            with suppress(KeyError):
+                self._selector.unregister(self._stdout)
+            return False
+
+        self._output.take(chunk)
+
+        return True
+
+
+def _wait(process: subprocess.Popen[bytes], pipes: _Pipes, until: float) -> bool:
+    """Wait for the program itself, not for what it left behind; say whether it ended in time."""
+    while process.poll() is None:
+        remaining = until - monotonic()
+        if remaining <= 0:
+            return False
+        pipes.turn(min(_LOOK_EVERY, remaining))
+
+    return True
+
+
+def _stop_group(process: subprocess.Popen[bytes], pipes: _Pipes, kill_after: float) -> None:
+    until = monotonic() + kill_after
+    _signal_group(process.pid, signal.SIGTERM)
+    while monotonic() < until:
+        if process.poll() is not None and not _signal_group(process.pid, 0):
+            return
+        pipes.turn(_LOOK_EVERY)
+
+    _signal_group(process.pid, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Send a signal to a process group; say whether anybody is left in it."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+
+    return True
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno:
+        name = f": {error.filename}" if error.filename else ""
+        return f"{os.strerror(error.errno)}{name}"
+
+    return str(error)
