@@ -1,0 +1,142 @@
+"""What people do, one function an act: the same for the command line, the API and the socket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from monitor.core.model.deploy import DeployKind, DeployState
+from monitor.core.report import deploy_json, status_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from monitor.core.engine import Engine
+    from monitor.core.model.changes import Changes
+    from monitor.store.journal import Journal
+
+_LONGEST = 200
+_KEYS = ("service", "version", "id", "commit", "kind", "state")
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class OperationError(Exception):
+    """What was asked cannot be done; the message says what was found and what was wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployMarker:
+    """Somebody says that a version of a service is being, or has been, deployed."""
+
+    service: str
+    version: str
+    id: str | None = None
+    commit: str | None = None
+    kind: DeployKind = DeployKind.PLANNED
+    state: DeployState = DeployState.FINISHED
+
+
+def read_marker(raw: Mapping[str, Any]) -> DeployMarker:
+    """Read a marker from JSON; `state` is started, finished or failed.
+
+    Raises OperationError for an unknown key, a missing one or a value of the wrong kind.
+    """
+    for key in raw:
+        if key not in _KEYS:
+            raise OperationError(f"{key}: unknown key, expected one of {', '.join(_KEYS)}")
+    if not raw.get("service") or not raw.get("version"):
+        raise OperationError("expected a service and a version")
+
+    return DeployMarker(
+        service=_text(raw, "service") or "",
+        version=_text(raw, "version") or "",
+        id=_text(raw, "id"),
+        commit=_text(raw, "commit"),
+        kind=_choice(raw, "kind", DeployKind.PLANNED, tuple(DeployKind)),
+        state=_choice(
+            raw,
+            "state",
+            DeployState.FINISHED,
+            (DeployState.STARTED, DeployState.FINISHED, DeployState.FAILED),
+        ),
+    )
+
+
+async def announce_deploy(
+    marker: DeployMarker,
+    *,
+    engine: Engine,
+    journal: Journal,
+    record: Callable[[Changes], None],
+    now: datetime,
+) -> dict[str, Any]:
+    """Take a deploy marker; give the deploy as JSON once it is durable.
+
+    Raises OperationError for a service that the configuration does not have, StoreError if it
+    could not be written.
+    """
+    services = {check.service for check in engine.checks.values()}
+    services |= set(engine.directory.services)
+    if marker.service not in services:
+        near = get_close_matches(marker.service, services, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise OperationError(f"service {marker.service!r} is not in the configuration{hint}")
+
+    changes = engine.announce(
+        marker.service,
+        version=marker.version,
+        kind=marker.kind,
+        state=marker.state,
+        id=marker.id,
+        commit=marker.commit,
+        now=now,
+    )
+    record(changes)
+    await journal.flush()
+    known = [
+        deploy
+        for deploy in engine.situation.deploys.values()
+        if deploy.service == marker.service and deploy.version == marker.version
+    ]
+    if not known:
+        raise OperationError(
+            f"{marker.service} {marker.version}: no such deploy is known, so it cannot have failed"
+        )
+
+    return deploy_json(max(known, key=lambda deploy: deploy.at))
+
+
+def report_status(engine: Engine, now: datetime) -> dict[str, Any]:
+    """Give what is failing now, open incidents, rollbacks and deploys, as JSON."""
+    return status_json(engine, now)
+
+
+def _text(raw: Mapping[str, Any], key: str) -> str | None:
+    value = raw.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or len(value) > _LONGEST:
+        raise OperationError(
+            f"{key}: expected a text of 1 to {_LONGEST} characters, found {value!r:.80}"
+        )
+    if not value.isprintable():
+        raise OperationError(f"{key}: expected printable characters only, found {value!r:.80}")
+
+    return value.strip()
+
+
+def _choice(
+    raw: Mapping[str, Any], key: str, default: _Choice, allowed: tuple[_Choice, ...]
+) -> _Choice:
+    value = raw.get(key)
+    if value is None:
+        return default
+    for choice in allowed:
+        if value == choice.value:
+            return choice
+
+    names = ", ".join(choice.value for choice in allowed)
+    raise OperationError(f"{key}: expected one of {names}, found {value!r:.80}")
