@@ -11,8 +11,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from monitor import __version__
-from monitor.core.model.observation import Phase
-from monitor.core.model.rollback import RollbackState
+from monitor.core.model.observation import Code, Phase
+from monitor.core.model.rollback import Blocked, RollbackState
 from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+_NOT_GOOD: Final = (Outcome.FAIL, Outcome.UNKNOWN)
 _STATES: Final = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNKNOWN: 2}
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LAGS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -72,12 +73,9 @@ def probe_samples(latest: Latest) -> Iterator[Sample]:
     yield Sample("probe_dns_lookup_time_seconds", resolve.total_seconds() if resolve else 0.0)
     yield Sample("probe_ip_protocol", float(seen.ip_family or 0))
     for phase in Phase:
-        took = phases.get(phase)
-        yield Sample(
-            "probe_http_duration_seconds",
-            took.total_seconds() if took else 0.0,
-            f'phase="{phase.value}"',
-        )
+        if phase in phases:
+            took = phases[phase].total_seconds()
+            yield Sample("probe_http_duration_seconds", took, f'phase="{phase.value}"')
     yield Sample("probe_http_status_code", float(seen.status or 0))
     yield Sample("probe_http_version", float(seen.http_version or 0))
     yield Sample("probe_http_ssl", float(seen.over_tls))
@@ -89,7 +87,7 @@ def probe_samples(latest: Latest) -> Iterator[Sample]:
         expiry = seen.certificate.earliest_not_after.timestamp()
         yield Sample("probe_ssl_earliest_cert_expiry", expiry)
     if seen.tls_version is not None:
-        yield Sample("probe_tls_version_info", 1.0, f'version="{_blackbox_tls(seen.tls_version)}"')
+        yield Sample("probe_tls_version_info", 1.0, f'version="{_escape(seen.tls_version)}"')
     yield Sample("probe_failed_due_to_regex", float(_content_failed(latest)))
 
 
@@ -104,8 +102,13 @@ class Metrics:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.registry = CollectorRegistry()
+        self._counted: set[tuple[str, RollbackState, Blocked | None]] = set()
         self._probes = self._counter("probes", "Probes that were made.")
-        self._failures = self._counter("probe_failures", "Probes without a good answer.", "reason")
+        self._failures = self._counter(
+            "probe_failures", "Probes that a check found failing or could not judge.", "reason"
+        )
+        for code in Code:
+            self._failures.labels(code.value)
         self._broken = self._counter("probe_bugs", "Probes lost to a fault of the monitor itself.")
         self._skipped = self._counter("skipped_probes", "Slots that came and went without a probe.")
         self._seconds = self._histogram("probe_seconds", "Duration of probes.", _SECONDS)
@@ -133,18 +136,17 @@ class Metrics:
             "config_last_reload_successful", "Whether the last reload of the configuration worked."
         )
         self._reloaded_at = self._gauge(
-            "config_last_reload_success_timestamp_seconds", "When the configuration was last loaded."
+            "config_last_reload_success_timestamp_seconds",
+            "When the configuration was last loaded.",
         )
-        Info(
-            "production_monitor_build", "The version that runs.", registry=self.registry
-        ).info({"version": __version__})
+        Info("production_monitor_build", "The version that runs.", registry=self.registry).info(
+            {"version": __version__}
+        )
 
     def observed(self, endpoint: Endpoint, observation: Observation) -> None:
         """Count one probe."""
         self._probes.inc()
         self._seconds.observe(observation.duration.total_seconds())
-        if observation.fault is not None:
-            self._failures.labels(observation.fault.code.value).inc()
 
     def broke(self, endpoint: Endpoint) -> None:
         """Count a probe that a bug of ours ended."""
@@ -159,11 +161,19 @@ class Metrics:
         self._skipped.inc(slots)
 
     def changed(self, changes: Changes) -> None:
-        """Count the ends of rollbacks and the trips that were held back."""
+        """Count probes that were not good, the ends of rollbacks and the trips held back."""
+        for result in changes.results:
+            if result.code and any(outcome in _NOT_GOOD for _, outcome in result.outcomes):
+                self._failures.labels(result.code.value).inc()
         for rollback in changes.rollbacks:
+            turn = (rollback.id, rollback.state, rollback.blocked)
+            if turn in self._counted:
+                continue
             if rollback.state.ended:
+                self._counted.add(turn)
                 self._rollbacks.labels(rollback.service, rollback.state.value).inc()
             elif rollback.state is RollbackState.BLOCKED and rollback.blocked is not None:
+                self._counted.add(turn)
                 self._blocked.labels(rollback.service, rollback.blocked.value).inc()
 
     def delivered(self, delivery: Delivery, receipt: Receipt) -> None:
@@ -175,12 +185,16 @@ class Metrics:
             self._unsent.labels(delivery.notifier, reason).inc()
 
     def reloaded(self, *, successful: bool, now: datetime) -> None:
-        """Record whether the configuration could be loaded."""
+        """Record whether the configuration could be loaded; all its series exist from then on."""
         self._reloaded.set(float(successful))
         if successful:
             self._reloaded_at.set(now.timestamp())
+            for notifier in self._engine.directory.notifiers:
+                self._sent.labels(notifier)
 
-    def render(self, *, now: datetime, sees: bool, store_works: bool, as_openmetrics: bool) -> bytes:
+    def render(
+        self, *, now: datetime, sees: bool, store_works: bool, as_openmetrics: bool
+    ) -> bytes:
         """Write the whole page: what is counted, then the series of each endpoint."""
         self._read_situation(now, sees=sees, store_works=store_works)
         own = (
@@ -274,13 +288,8 @@ def _succeeded(latest: Latest) -> bool:
 
 
 def _content_failed(latest: Latest) -> bool:
-    return any(
-        reason.code.value == "expectation"
-        for verdict in latest.verdicts.values()
-        for reason in verdict.reasons
+    verdict = latest.verdicts.get(f"{latest.endpoint.name}.health")
+
+    return verdict is not None and any(
+        reason.code is Code.EXPECTATION for reason in verdict.reasons
     )
-
-
-def _blackbox_tls(version: str) -> str:
-    """Write `TLSv1.3` as blackbox_exporter does: `TLS 1.3`."""
-    return version.replace("TLSv1", "TLS 1") if "." in version else version.replace("TLSv1", "TLS 1.0")
