@@ -1,0 +1,80 @@
+"""The handlers of health, metrics, reload and the JSON API, each a few lines over the backend."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from monitor.metrics import OPENMETRICS, TEXT
+from monitor.operations import OperationError, read_marker
+from monitor.web.backend import BACKEND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+async def healthy(_request: web.Request) -> web.Response:
+    """Say that the process is alive."""
+    return web.Response(text="healthy\n")
+
+
+async def ready(request: web.Request) -> web.Response:
+    """Say whether the first round is done: 200 or 503."""
+    if not request.app[BACKEND].ready:
+        raise web.HTTPServiceUnavailable(text="the first round is not done yet")
+
+    return web.Response(text="ready\n")
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """Give the page that Prometheus reads, as OpenMetrics where that is asked for."""
+    as_openmetrics = "application/openmetrics-text" in request.headers.get("Accept", "")
+    page = request.app[BACKEND].metrics_page(as_openmetrics=as_openmetrics)
+
+    return web.Response(
+        body=page, headers={"Content-Type": OPENMETRICS if as_openmetrics else TEXT}
+    )
+
+
+async def reload(request: web.Request) -> web.Response:
+    """Read the configuration again; 422 with all mistakes, and nothing changed, if it is wrong."""
+    problems = await request.app[BACKEND].reload()
+    if problems:
+        return web.json_response({"error": "not reloaded", "problems": problems}, status=422)
+
+    return web.json_response({"reloaded": True})
+
+
+async def status(request: web.Request) -> web.Response:
+    """Give what is failing now, incidents, rollbacks and deploys."""
+    return web.json_response(request.app[BACKEND].status())
+
+
+async def announce(request: web.Request) -> web.Response:
+    """Take a deploy marker."""
+    raw = await _read_object(request)
+    try:
+        deploy = await request.app[BACKEND].announce(read_marker(raw))
+    except OperationError as error:
+        raise web.HTTPUnprocessableEntity(text=str(error)) from error
+
+    return web.json_response(deploy)
+
+
+async def _read_object(request: web.Request) -> Mapping[str, Any]:
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(
+            text=f"expected Content-Type: application/json, found {request.content_type}"
+        )
+
+    text = await request.text()
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise web.HTTPBadRequest(text="expected a JSON object, found no valid JSON") from error
+    if not isinstance(found, dict):
+        raise web.HTTPBadRequest(text=f"expected a JSON object, found {type(found).__name__}")
+
+    return found

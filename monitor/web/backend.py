@@ -1,0 +1,50 @@
+"""What the web side needs of the monitor behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from monitor.core.engine import Engine
+    from monitor.operations import DeployMarker
+
+
+class Backend(Protocol):
+    """The monitor as its web side sees it."""
+
+    @property
+    def engine(self) -> Engine:
+        """What is known, and the newest result of each endpoint."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether the configuration is loaded and the first round is done."""
+        ...
+
+    def now(self) -> datetime:
+        """Give the time, UTC."""
+        ...
+
+    def status(self) -> dict[str, Any]:
+        """Give what is failing now, incidents, rollbacks and deploys."""
+        ...
+
+    def metrics_page(self, *, as_openmetrics: bool) -> bytes:
+        """Write the page that Prometheus reads."""
+        ...
+
+    async def announce(self, marker: DeployMarker) -> dict[str, Any]:
+        """Take a deploy marker; raises OperationError."""
+        ...
+
+    async def reload(self) -> tuple[str, ...]:
+        """Read the configuration again; give what was wrong with it, then nothing has changed."""
+        ...
+
+
+BACKEND: Final = web.AppKey("backend", Backend)

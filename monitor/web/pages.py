@@ -1,0 +1,110 @@
+"""The status page: every check and incident, readable without JavaScript."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from monitor import __version__
+from monitor.core.wording import duration_text
+from monitor.web.backend import BACKEND
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_HERE: Final = Path(__file__).parent
+_STATIC: Final = {"monitor.css": "text/css"}
+_WORDS: Final = {
+    "pass": "Everything that is watched passes",
+    "unknown": "Something cannot be judged right now",
+    "fail": "Something is failing",
+}
+
+
+async def index(request: web.Request) -> web.Response:
+    """Show the status as a page."""
+    backend = request.app[BACKEND]
+    status = backend.status()
+    now = backend.now()
+    page = _template().render(
+        status=status,
+        headline=_headline(status),
+        services=_by_service(status["checks"]),
+        open=[one for one in status["incidents"] if one["resolved_at"] is None],
+        resolved=[one for one in status["incidents"] if one["resolved_at"] is not None],
+        now=now,
+        version=__version__,
+    )
+
+    return web.Response(text=page, content_type="text/html")
+
+
+async def static(request: web.Request) -> web.Response:
+    """Give one of the few files that the page needs."""
+    name = request.match_info["name"]
+    if name not in _STATIC:
+        raise web.HTTPNotFound(text=f"there is no file {name!r}")
+
+    return web.Response(
+        text=_read(name), content_type=_STATIC[name], headers={"Cache-Control": "max-age=3600"}
+    )
+
+
+def _headline(status: dict[str, Any]) -> str:
+    failing = sum(check["state"] == "fail" for check in status["checks"])
+    if failing:
+        return "1 check is failing" if failing == 1 else f"{failing} checks are failing"
+
+    return _WORDS[status["verdict"]]
+
+
+def _by_service(checks: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for check in checks:
+        found.setdefault(check["service"], []).append(check)
+
+    return found
+
+
+@cache
+def _template() -> Template:
+    """Load the page once; jinja2 is needed by nobody who never looks at it."""
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["clock"] = _clock
+    environment.filters["took"] = _took
+    environment.globals["lasted"] = _lasted
+
+    return environment.get_template("index.html")
+
+
+@cache
+def _read(name: str) -> str:
+    return (_HERE / "static" / name).read_text()
+
+
+def _clock(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _took(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+
+    return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
+
+
+def _lasted(since: str, until: str | None, now: datetime) -> str:
+    end = datetime.fromisoformat(until) if until else now
+
+    return duration_text(end - datetime.fromisoformat(since))
