@@ -1,0 +1,420 @@
+"""The composition root: builds everything from the configuration, reloads it, and drains it."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+
+from monitor import operations, plugins
+from monitor.actuator import Actuator
+from monitor.config import ConfigError
+from monitor.core.engine import Conditions, Engine
+from monitor.core.model.endpoint import LatencyRule
+from monitor.dispatch import Dispatch
+from monitor.metrics import Metrics
+from monitor.options import Redactor
+from monitor.pipeline import Pipeline
+from monitor.scheduler import Calendar, Scheduler
+from monitor.store import MemoryStore, Store
+from monitor.store.journal import Journal
+from monitor.witness import Witnesses
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from monitor.config import Compiled, Plugin
+    from monitor.core.model.changes import Changes
+    from monitor.core.model.endpoint import Endpoint
+    from monitor.core.situation import Situation
+    from monitor.hooks.hook import Hook
+    from monitor.notifiers.notifier import Notifier
+    from monitor.operations import DeployMarker
+
+_log = structlog.get_logger()
+
+TICK: Final = timedelta(seconds=1)
+PRUNE_EVERY: Final = timedelta(hours=1)
+MEND_EVERY: Final = timedelta(minutes=1)
+DRAIN: Final = timedelta(seconds=10)
+"""How long running probes, notices and a hook get when the daemon is told to stop."""
+
+KILL_SWITCH: Final = "rollbacks-off"
+"""A file of this name beside the store keeps every rollback from having an effect."""
+
+_SPARE_DESCRIPTORS: Final = 128
+_DESCRIPTORS_PER_PROBE: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """How this process was asked to behave; the configuration says everything else.
+
+    `oneshot` marks a run that ends by itself: its counts come from the store, so it does not warm
+    up. `holder` is what another process is told that finds the store taken. `selected` says which
+    endpoints are probed; the others keep what is known of them.
+    """
+
+    holder: str
+    oneshot: bool = False
+    selected: Callable[[Endpoint], bool] = lambda _endpoint: True
+    notify: bool = True
+    hooks: bool = True
+    state: bool = True
+
+
+def utc_now() -> datetime:
+    """Read the wall clock, the only place that does so for decisions."""
+    return datetime.now(UTC)
+
+
+class Monitor:
+    """Everything that runs, wired together: `open` builds, `start` runs and `close` drains it."""
+
+    def __init__(
+        self,
+        *,
+        compiled: Compiled,
+        load: Callable[[], Compiled],
+        options: RunOptions,
+        store: Store | MemoryStore,
+        situation: Situation,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self.compiled = compiled
+        self.options = options
+        self.redactor = Redactor(compiled.secrets)
+        self.now = clock
+        self._load = load
+        self._store = store
+        self._reloading = asyncio.Lock()
+        self.crashed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._calendar: Calendar | None = None
+        self.engine = Engine(
+            endpoints=compiled.endpoints,
+            directory=compiled.directory,
+            situation=situation,
+            mask=self.redactor.mask,
+            conditions=self._conditions,
+        )
+        self.metrics = Metrics(self.engine)
+        self.journal = Journal(store.commit)
+        self.scheduler = Scheduler(
+            probe=self._probe, settled=self.engine.settled, meter=self.metrics
+        )
+        self._notifiers = {
+            name: self._make_notifier(name, plugin) for name, plugin in compiled.notifiers.items()
+        }
+        self.dispatch = Dispatch(
+            notifiers=self._notifiers,
+            situation=situation,
+            record=self._record_delivery,
+            clock=clock,
+            on_receipt=self.metrics.delivered,
+        )
+        self._hooks = {
+            service: self._make_hooks(service, steps) for service, steps in compiled.hooks.items()
+        }
+        self.actuator = Actuator(
+            hooks=self._hooks,
+            directory=compiled.directory,
+            situation=situation,
+            record=self._record_rollback,
+            clock=clock,
+            mask=self.redactor.mask,
+        )
+        self.pipeline = Pipeline(
+            engine=self.engine,
+            probes={
+                endpoint.name: plugins.make_probe(compiled, endpoint)
+                for endpoint in compiled.endpoints
+            },
+            witnesses=Witnesses(compiled.witnesses),
+            journal=self.journal,
+            clock=clock,
+            stalled_since=self.scheduler.stalled_since,
+            wake=self._wake,
+            meter=self.metrics,
+            slots=_probe_slots(),
+        )
+
+    @classmethod
+    async def open(
+        cls,
+        load: Callable[[], Compiled],
+        options: RunOptions,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> Monitor:
+        """Build a monitor from what `load` reads, and restore what the store remembers.
+
+        Raises ConfigError, StoreHeld naming the holder, or StoreError.
+        """
+        compiled = load()
+        store: Store | MemoryStore = (
+            await Store.open(compiled.store, holder=options.holder)
+            if options.state
+            else MemoryStore()
+        )
+        try:
+            monitor = cls(
+                compiled=compiled,
+                load=load,
+                options=options,
+                store=store,
+                situation=await store.load(),
+                clock=clock,
+            )
+            await monitor._restore_windows()
+        except BaseException:
+            await store.close()
+            raise
+
+        return monitor
+
+    async def start(self) -> None:
+        """Take up what an earlier process left, deliver and act; a daemon probes as well."""
+        self.metrics.reloaded(successful=True, now=self.now())
+        self.pipeline.record(
+            self.engine.adopt(self.compiled.endpoints, self.compiled.directory, self.now())
+        )
+        if self.options.notify:
+            self.dispatch.start()
+        if self.options.hooks:
+            await self.actuator.recover()
+            self.actuator.start()
+        self._own(self._tick(), "tick")
+        if self.options.oneshot:
+            return
+
+        self.scheduler.watch(self.watched)
+        self._own(self.scheduler.run(), "scheduler")
+        self._calendar = Calendar(wall=lambda: self.now().timestamp(), monotonic=monotonic)
+        self._calendar.every(PRUNE_EVERY, self._prune)
+        self._calendar.start()
+
+    async def close(self, grace: timedelta = DRAIN) -> None:
+        """Drain: running probes finish or are cancelled, a hook is waited for, all is written."""
+        await self.scheduler.stop(grace)
+        if self._calendar is not None:
+            self._calendar.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.actuator.stop(grace)
+        await self.dispatch.stop()
+        await self._close_plugins()
+        try:
+            await self.journal.close()
+        finally:
+            await self._store.close()
+
+    @property
+    def watched(self) -> tuple[Endpoint, ...]:
+        """The endpoints that are probed, in the order of the configuration."""
+        return tuple(filter(self.options.selected, self.compiled.endpoints))
+
+    @property
+    def ready(self) -> bool:
+        """Whether the first round is done."""
+        return all(endpoint.name in self.engine.latest for endpoint in self.watched)
+
+    @property
+    def sees(self) -> bool:
+        """Whether the network was there when it was last in doubt."""
+        return self.pipeline.sees
+
+    @property
+    def store_works(self) -> bool:
+        """Whether the last commit succeeded."""
+        return self.journal.error is None
+
+    @property
+    def kill_switch(self) -> Path:
+        """The file that, while it exists, keeps every rollback from having an effect."""
+        return self.compiled.store.with_name(KILL_SWITCH)
+
+    def metrics_page(self, *, as_openmetrics: bool) -> bytes:
+        """Write the page that Prometheus reads."""
+        return self.metrics.render(
+            now=self.now(),
+            sees=self.sees,
+            store_works=self.store_works,
+            as_openmetrics=as_openmetrics,
+        )
+
+    def status(self) -> dict[str, Any]:
+        """Give what is failing now, open incidents, rollbacks and deploys, as JSON."""
+        return operations.report_status(self.engine, self.now())
+
+    async def announce(self, marker: DeployMarker) -> dict[str, Any]:
+        """Take a deploy marker; see `operations.announce_deploy`."""
+        return await operations.announce_deploy(
+            marker,
+            engine=self.engine,
+            journal=self.journal,
+            record=self.pipeline.record,
+            now=self.now(),
+        )
+
+    async def reload(self) -> tuple[str, ...]:
+        """Take over the changed configuration, all or nothing; give what was wrong with it."""
+        async with self._reloading:
+            try:
+                fresh = await asyncio.to_thread(self._load)
+            except ConfigError as error:
+                self.metrics.reloaded(successful=False, now=self.now())
+                problems = tuple(str(problem) for problem in error.problems)
+                _log.error("reload_refused", problems=problems)
+                return problems
+
+            await self._take_over(fresh)
+            self.metrics.reloaded(successful=True, now=self.now())
+            _log.info("reloaded", endpoints=len(fresh.endpoints))
+
+        return ()
+
+    async def _take_over(self, fresh: Compiled) -> None:
+        old, self.compiled = self.compiled, fresh
+        for key in ("store", "web"):
+            if getattr(old, key) != getattr(fresh, key):
+                _log.warning("change_needs_a_restart", key=key)
+        self.redactor.learn(fresh.secrets)
+
+        asked = {endpoint.name: endpoint for endpoint in fresh.endpoints}
+        probes, old_probes = plugins.keep_same(
+            {name: (fresh.probes[name], one.timeout) for name, one in asked.items()},
+            {name: (old.probes[name], one.timeout) for name, one in self.engine.endpoints.items()},
+            self.pipeline.probes,
+            lambda name, _spec: plugins.make_probe(fresh, asked[name]),
+        )
+        self.pipeline.probes = probes
+        self.pipeline.record(self.engine.adopt(fresh.endpoints, fresh.directory, self.now()))
+        self.scheduler.watch(self.watched)
+
+        self._notifiers, old_notifiers = plugins.keep_same(
+            fresh.notifiers, old.notifiers, self._notifiers, self._make_notifier
+        )
+        await self.dispatch.replace(self._notifiers)
+        self._hooks, old_hooks = plugins.keep_same(
+            fresh.hooks, old.hooks, self._hooks, self._make_hooks
+        )
+        await self.actuator.replace(self._hooks, fresh.directory)
+        if old.witnesses != fresh.witnesses:
+            witnesses, self.pipeline.witnesses = self.pipeline.witnesses, Witnesses(fresh.witnesses)
+            await witnesses.close()
+        for probe in old_probes:
+            await probe.close()
+        for notifier in old_notifiers:
+            await notifier.close()
+        for hook in chain.from_iterable(old_hooks):
+            await hook.close()
+
+    async def _probe(self, endpoint: Endpoint, scheduled: bool) -> None:
+        await self.pipeline.run(endpoint, scheduled)
+
+    def _wake(self) -> None:
+        self.dispatch.wake()
+        self.actuator.wake()
+
+    def _conditions(self) -> Conditions:
+        return Conditions(
+            kill_switch=self.kill_switch.exists(),
+            store_works=self.store_works,
+            sees=self.sees,
+            hooks=self.options.hooks,
+            warms_up=not self.options.oneshot,
+        )
+
+    async def _record_delivery(self, changes: Changes) -> None:
+        self.engine.situation.apply(changes)
+        await self.journal.now(changes)
+
+    async def _record_rollback(self, changes: Changes) -> None:
+        """Make a turn of a rollback durable, and let people know of it."""
+        told = self.engine.absorb(changes, self.now())
+        self.metrics.changed(told)
+        try:
+            await self.journal.now(told)
+        finally:
+            self.dispatch.wake()
+
+    async def _restore_windows(self) -> None:
+        """Fill the latency windows that were open when the last process ended."""
+        now = self.now()
+        for endpoint in self.compiled.endpoints:
+            rules = [
+                (check, check.rule)
+                for check in endpoint.checks
+                if isinstance(check.rule, LatencyRule)
+            ]
+            if not rules:
+                continue
+
+            longest = max(rule.window for _, rule in rules)
+            samples = await self._store.samples(endpoint.name, now - longest)
+            for check, rule in rules:
+                recent = [(at, took) for at, took in samples if at >= now - rule.window]
+                self.engine.restore_window(check, recent)
+
+    async def _tick(self) -> None:
+        """Decide once a second what time alone decides."""
+        mended = monotonic()
+        while True:
+            await asyncio.sleep(TICK.total_seconds())
+            self.pipeline.record(self.engine.tick(self.now()))
+            if self._calendar is not None and monotonic() - mended >= MEND_EVERY.total_seconds():
+                mended = monotonic()
+                self._calendar.mend_after_jump()
+
+    async def _prune(self) -> None:
+        now = self.now()
+        try:
+            deleted = await self._store.prune(now - self.compiled.retention, now)
+        except Exception as error:  # noqa: BLE001 - forgetting can wait for the next hour, whatever it was
+            _log.warning("pruning_failed", error=str(error))
+            return
+
+        if deleted:
+            _log.info("pruned", rows=deleted)
+
+    def _make_notifier(self, _name: str, plugin: Plugin) -> Notifier:
+        return plugins.make_notifier(plugin, clock=self.now, mask=self.redactor.mask)
+
+    def _make_hooks(self, _service: str, steps: tuple[Plugin, ...]) -> tuple[Hook, ...]:
+        return tuple(plugins.make_hook(step, mask=self.redactor.mask) for step in steps)
+
+    async def _close_plugins(self) -> None:
+        closing: list[Coroutine[Any, Any, None]] = [self.pipeline.witnesses.close()]
+        closing += [probe.close() for probe in self.pipeline.probes.values()]
+        closing += [notifier.close() for notifier in self._notifiers.values()]
+        closing += [hook.close() for steps in self._hooks.values() for hook in steps]
+        for outcome in await asyncio.gather(*closing, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                _log.warning("close_failed", error=str(outcome))
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something in the background that ends with the monitor; log it if it breaks."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._note_crash)
+        self._tasks.append(task)
+
+    def _note_crash(self, task: asyncio.Task[None]) -> None:
+        """Let the whole process end rather than go on without one of its parts."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("task_crashed", task=task.get_name(), exc_info=error)
+            self.crashed.set()
+
+
+def _probe_slots() -> int:
+    """Leave descriptors for the store, receivers and clients; probes get the rest."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    return max(8, (soft - _SPARE_DESCRIPTORS) // _DESCRIPTORS_PER_PROBE)
