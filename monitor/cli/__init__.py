@@ -1,0 +1,69 @@
+"""The command line: one file per group of commands, each loaded only when it is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from monitor import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COMMANDS: Final = {
+    "run": "monitor.cli.run",
+    "check-config": "monitor.cli.config",
+    "schema": "monitor.cli.config",
+    "probe": "monitor.cli.probe",
+    "status": "monitor.cli.acts",
+    "deploy": "monitor.cli.acts",
+    "demo": "monitor.cli.demo",
+}
+"""Where each command is; the order is that of the help."""
+
+
+class _Commands(click.Group):
+    """Loads a command when it is named, and takes `run` where none is."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+
+        module = import_module(_COMMANDS[cmd_name])
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+
+        return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0].startswith("-") and args[0] not in ("--help", "-h", "--version")):
+            args = ["run", *args]
+
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="production-monitor")
+def cli() -> None:
+    """Watch production after every deploy, tell on-call what broke and why, and roll back once.
+
+    Without a command it is `run`: the daemon, or with --cycles N a check that ends by itself.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        cli.main(args=args, prog_name="production-monitor")
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        sys.stderr.close()
+        sys.exit(1)

@@ -1,0 +1,147 @@
+"""`status` and `deploy`: what people ask and tell a monitor that runs, or its store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from monitor.cli.common import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    config_option,
+    end,
+    loader,
+    mistakes_end_it,
+    start_logs,
+    wants_color,
+)
+from monitor.cli.remote import NobodyThere, RemoteError, ask_server, ask_socket
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from monitor.app import Monitor
+    from monitor.config import Compiled
+
+_CODES = {"pass": PASS, "fail": FAIL, "unknown": UNKNOWN}
+
+server_option = click.option(
+    "--server",
+    metavar="URL",
+    help="Ask the monitor at this URL, with the token in $MONITOR_TOKEN, instead of the one here.",
+)
+
+
+@click.command()
+@config_option
+@server_option
+@click.option("--output", type=click.Choice(["text", "json"]), default="text")
+def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
+    """Show what is failing now, open incidents, and rollbacks.
+
+    Exit codes as of a check: 0 all pass, 1 something fails, 3 something is unknown.
+    """
+    found = _ask(configs, server, "GET", "/api/v1/status", None, _status_of_store)
+    if output == "json":
+        click.echo(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        from monitor.cli.overview import write_status
+
+        click.echo(write_status(found, color=wants_color()), nl=False)
+    failing = any(check["state"] == "fail" for check in found["checks"])
+    raise SystemExit(FAIL if failing else _CODES[found["verdict"]])
+
+
+@click.command()
+@click.argument("service")
+@click.option("--version", required=True, metavar="V", help="The version that is deployed.")
+@click.option("--id", metavar="ID", help="The deploy's own id; by default version@time.")
+@click.option("--commit", metavar="SHA", help="The commit it was built from.")
+@click.option(
+    "--kind",
+    type=click.Choice(["planned", "rollback", "hotfix"]),
+    default="planned",
+    help="Why; a rollback arms nothing.",
+)
+@click.option("--started", "state", flag_value="started", help="It begins now.")
+@click.option("--finished", "state", flag_value="finished", default=True, help="It is live now.")
+@click.option("--failed", "state", flag_value="failed", help="It came to nothing.")
+@config_option
+@server_option
+def deploy(
+    service: str,
+    version: str,
+    id: str | None,
+    commit: str | None,
+    kind: str,
+    state: str,
+    configs: tuple[Path, ...],
+    server: str | None,
+) -> None:
+    """Announce that a version of SERVICE is deployed: what fails from now on may be its doing."""
+    raw = {"service": service, "version": version, "kind": kind, "state": state}
+    raw |= {key: text for key, text in (("id", id), ("commit", commit)) if text is not None}
+    found = _ask(
+        configs, server, "POST", "/api/v1/deploys", raw, lambda monitor: _announce(monitor, raw)
+    )
+    click.echo(f"{found['service']} {found['version']}: {found['state']} ({found['id']})")
+
+
+def _ask(
+    configs: tuple[Path, ...],
+    server: str | None,
+    method: str,
+    resource: str,
+    body: object,
+    otherwise: Callable[[Monitor], Awaitable[dict[str, Any]]],
+) -> dict[str, Any]:
+    """Ask a server, else the daemon that holds the store, else the store that nobody holds."""
+    try:
+        if server:
+            token = os.environ.get("MONITOR_TOKEN")
+            found: dict[str, Any] = ask_server(server, token, method, resource, body)
+            return found
+
+        with mistakes_end_it():
+            from monitor.daemon import control_path
+
+            load = loader(configs)
+            path = control_path(load().store, os.environ)
+            try:
+                found = ask_socket(path, method, resource, body)
+            except NobodyThere:
+                found = asyncio.run(_open_store(load, otherwise))
+    except RemoteError as error:
+        end(str(error))
+
+    return found
+
+
+async def _open_store(
+    load: Callable[[], Compiled], act: Callable[[Monitor], Awaitable[dict[str, Any]]]
+) -> dict[str, Any]:
+    from monitor.app import Monitor, RunOptions
+
+    start_logs(default_level="warning")
+    options = RunOptions(holder="production-monitor status", oneshot=True)
+    monitor = await Monitor.open(load, options)
+    try:
+        return await act(monitor)
+    finally:
+        await monitor.close()
+
+
+async def _status_of_store(monitor: Monitor) -> dict[str, Any]:
+    return monitor.status()
+
+
+async def _announce(monitor: Monitor, raw: dict[str, str]) -> dict[str, Any]:
+    from monitor.operations import read_marker
+
+    return await monitor.announce(read_marker(raw))

@@ -1,0 +1,59 @@
+"""`check-config` and `schema`: is the configuration right, and what may be in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from monitor.cli.common import find_config, mistakes_end_it
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command("check-config")
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
+@click.option("--show", is_flag=True, help="Print what was understood, secrets masked, as JSON.")
+@click.option(
+    "--allow-unset", is_flag=True, help="Accept variables that are not set, as where CI has none."
+)
+def check_config(files: tuple[str, ...], show: bool, allow_unset: bool) -> None:
+    """Read the configuration and tell every mistake at once: 0 if there is none, else 2."""
+    from monitor.config import load
+
+    paths = find_config(_paths(files))
+    with mistakes_end_it():
+        compiled = load(paths, environ=os.environ, allow_unset=allow_unset)
+
+    if show:
+        click.echo(json.dumps(compiled.shown, ensure_ascii=False, indent=2))
+        return
+
+    endpoints, checks = len(compiled.endpoints), sum(len(one.checks) for one in compiled.endpoints)
+    names = ", ".join(map(str, paths))
+    click.echo(
+        f"{names}: good: {_count(endpoints, 'endpoint')} with {_count(checks, 'check')}, "
+        f"{_count(len(compiled.notifiers), 'notifier')}, "
+        f"{_count(len(compiled.hooks), 'service')} with a rollback"
+    )
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors."""
+    from monitor.config import schema as build
+
+    click.echo(json.dumps(build(), ensure_ascii=False, indent=2))
+
+
+def _paths(files: tuple[str, ...]) -> tuple[Path, ...]:
+    from pathlib import Path
+
+    return tuple(Path(file) for file in files)
+
+
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,106 @@
+"""`probe`: one request, explained from the first packet to the last expectation."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from monitor.cli.common import (
+    FAIL,
+    PASS,
+    UNKNOWN,
+    config_option,
+    loader,
+    mistakes_end_it,
+    start_logs,
+    wants_color,
+)
+from monitor.core.model.verdict import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from monitor.config import Compiled
+    from monitor.core.model.endpoint import Endpoint
+    from monitor.core.model.observation import Observation
+
+_CODES: Final = {Outcome.PASS: PASS, Outcome.FAIL: FAIL, Outcome.UNKNOWN: UNKNOWN}
+
+
+@click.command()
+@click.argument("target", metavar="ENDPOINT|URL")
+@config_option
+@click.option("--output", type=click.Choice(["text", "json"]), default="text")
+def probe(target: str, configs: tuple[Path, ...], output: str) -> None:
+    """Request one endpoint of the configuration, or any URL, and explain what came back.
+
+    Nothing is counted, stored or told. Exit codes as of a check.
+    """
+    start_logs(default_level="warning")
+    with mistakes_end_it():
+        compiled, endpoint = _find(target, configs)
+
+    import uvloop
+
+    from monitor.options import Redactor
+    from monitor.tools.explain import explain
+
+    observation, sees = uvloop.run(_observe(compiled, endpoint))
+    mask = Redactor(compiled.secrets).mask
+    explained = explain(endpoint, observation, sees=sees)
+    if output == "json":
+        from monitor.tools.explain import explained_json
+
+        click.echo(mask(json.dumps(explained_json(explained), ensure_ascii=False, indent=2)))
+    else:
+        from monitor.cli.explained import write_explained
+
+        click.echo(mask(write_explained(explained, color=wants_color())), nl=False)
+    sys.exit(_CODES[explained.verdict])
+
+
+def _find(target: str, configs: tuple[Path, ...]) -> tuple[Compiled, Endpoint]:
+    """Give the endpoint that is meant; a URL needs no configuration."""
+    if "://" in target:
+        import os
+
+        from monitor.config import compile_url
+
+        compiled = compile_url(target, environ=os.environ)
+        return compiled, compiled.endpoints[0]
+
+    from monitor.config.suggest import suggest
+
+    compiled = loader(configs)()
+    for endpoint in compiled.endpoints:
+        if endpoint.name == target:
+            return compiled, endpoint
+
+    known = [endpoint.name for endpoint in compiled.endpoints]
+    raise click.UsageError(
+        f"{target}: no such endpoint{suggest(target, known)}; expected one of the configuration, "
+        "or a URL such as https://shop.example/"
+    )
+
+
+async def _observe(compiled: Compiled, endpoint: Endpoint) -> tuple[Observation, bool]:
+    """Ask once, and the witnesses if there was no answer."""
+    from monitor.core.model.observation import WITHOUT_ANSWER
+    from monitor.plugins import make_probe
+    from monitor.witness import Witnesses
+
+    made = make_probe(compiled, endpoint)
+    witnesses = Witnesses(compiled.witnesses)
+    try:
+        observation = await made.observe()
+        fault = observation.fault
+        asked = endpoint.witnessed and fault is not None and fault.code in WITHOUT_ANSWER
+        sees = not asked or await witnesses.confirm_network()
+    finally:
+        await made.close()
+        await witnesses.close()
+
+    return observation, sees

@@ -1,0 +1,71 @@
+"""Progress of a run on a terminal, once it takes longer than a second."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from monitor.core.model.endpoint import Endpoint
+    from monitor.rounds import Rounds
+
+_PATIENCE: Final = 1.0
+_REFRESH: Final = 0.2
+_CLEAR: Final = "\r\x1b[2K"
+
+
+class Progress:
+    """Shows on standard error which round runs and how far it is; nothing where no one looks.
+
+    Needs a running event loop.
+    """
+
+    def __init__(self, rounds: Rounds) -> None:
+        self._rounds = rounds
+        self._round = 1
+        self._probed = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._show)
+
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _trace: TracebackType | None,
+    ) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._write(_CLEAR)
+
+    def probed(self, number: int, _endpoint: Endpoint) -> None:
+        """Take note of one finished probe; round 0 is what follows a rollback."""
+        if number != self._round:
+            self._round, self._probed = number, 0
+        self._probed += 1
+
+    def _show(self) -> None:
+        self._write(_CLEAR + self._line())
+        self._timer = asyncio.get_running_loop().call_later(_REFRESH, self._show)
+
+    def _line(self) -> str:
+        if not self._round:
+            return "verifying the rollback"
+
+        total = len(self._rounds.endpoints)
+        if self._probed == total and self._round < self._rounds.cycles:
+            return f"round {self._round} of {self._rounds.cycles} is done, the next is to come"
+
+        return f"round {self._round} of {self._rounds.cycles}: {self._probed} of {total} endpoints"
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write(text)
+        sys.stderr.flush()

@@ -1,0 +1,98 @@
+"""Speaking to a running monitor: over its control socket, or over HTTP with a token."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TIMEOUT: Final = 30.0
+_LARGEST_ANSWER: Final = 64 * 1024 * 1024
+
+
+class RemoteError(Exception):
+    """The monitor could not be asked, or it refused; the message says which and why."""
+
+
+class NobodyThere(RemoteError):
+    """No monitor listens on that socket."""
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=_TIMEOUT)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(_TIMEOUT)
+        self.sock.connect(str(self._path))
+
+
+def ask_socket(path: Path, method: str, resource: str, body: object = None) -> Any:
+    """Ask the monitor behind a control socket; gives its JSON.
+
+    Raises NobodyThere where no monitor listens, RemoteError for everything else.
+    """
+    connection = _SocketConnection(path)
+    try:
+        return _ask(connection, str(path), method, resource, body, {})
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        raise NobodyThere(f"{path}: no monitor listens there") from error
+    except OSError as error:
+        raise RemoteError(f"{path}: {error.strerror or error}") from error
+    finally:
+        connection.close()
+
+
+def ask_server(url: str, token: str | None, method: str, resource: str, body: object = None) -> Any:
+    """Ask a monitor by its URL; gives its JSON, raises RemoteError."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise RemoteError(f"expected a URL such as https://monitor.example, found {url!r}")
+
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname, parts.port, timeout=_TIMEOUT)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        return _ask(connection, url, method, parts.path.rstrip("/") + resource, body, headers)
+    except OSError as error:
+        raise RemoteError(f"{url}: {error.strerror or error}") from error
+    finally:
+        connection.close()
+
+
+def _ask(
+    connection: http.client.HTTPConnection,
+    where: str,
+    method: str,
+    resource: str,
+    body: object,
+    headers: dict[str, str],
+) -> Any:
+    data = None if body is None else json.dumps(body).encode()
+    if data is not None:
+        headers = {**headers, "Content-Type": "application/json"}
+    try:
+        connection.request(method, resource, body=data, headers=headers)
+        response = connection.getresponse()
+        answer = response.read(_LARGEST_ANSWER)
+    except http.client.HTTPException as error:
+        raise RemoteError(f"{where}: no valid answer ({type(error).__name__})") from error
+
+    try:
+        found = json.loads(answer)
+    except ValueError as error:
+        raise RemoteError(
+            f"{where}: expected JSON, found a {response.status} without it; is it a monitor?"
+        ) from error
+    if response.status >= 400:
+        why = found.get("error", "") if isinstance(found, dict) else ""
+        raise RemoteError(f"{where}: {why or f'it answered {response.status}'}")
+
+    return found
