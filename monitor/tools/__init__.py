@@ -1,0 +1,1 @@
+"""Programs over the same engine: the demo."""
