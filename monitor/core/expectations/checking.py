@@ -38,12 +38,11 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
     """
     try:
         nodes = _nodes(expectation, evidence)
-    except (NotJsonError, PathError) as error:
-        subject = "body" if isinstance(error, NotJsonError) else expectation.subject
-        message = f"{subject} {error}"
-        if isinstance(error, NotJsonError) and "expected" not in message:
-            message += f", expected JSON with {expectation.name}"
-        return _reason(expectation, message, "JSON", str(error))
+    except NotJsonError as error:
+        return _reason(expectation, f"body {error}", "JSON", f"body {error}")
+    except PathError as error:
+        said = f"{expectation.subject} {error}"
+        return _reason(expectation, said, "a smaller body", str(error))
 
     cut = evidence.observation.body_truncated and expectation.source is Source.BODY
     for requirement in expectation.requirements:
@@ -243,4 +242,4 @@ def _reason(
     )
 
 
-_SAYS_ITS_KIND: Final = ("text ", "an array ")
+_SAYS_ITS_KIND: Final = ("text ", "an array ", "something ")

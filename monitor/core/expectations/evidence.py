@@ -65,7 +65,7 @@ class Evidence:
             raise NotJsonError(f"is not UTF-8 (byte {error.start})") from error
 
         if not text.strip(" \t\r\n"):
-            raise NotJsonError("is empty, expected JSON")
+            raise NotJsonError("is empty")
 
         return parse_json(text)
 

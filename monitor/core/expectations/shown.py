@@ -46,6 +46,11 @@ def plain(text: str) -> str:
     return shorten(_escape(text[:LONGEST_SHOWN], quoted=False), text)
 
 
+def printable(text: str) -> str:
+    """Escape whatever is not printable, at any length."""
+    return _escape(text, quoted=False)
+
+
 def show_list(values: Iterable[object]) -> str:
     """Write values one after the other: `200, 204`."""
     return shorten(", ".join(show(value) for value in values))
