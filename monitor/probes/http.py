@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import ssl
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainValidator,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -37,11 +39,19 @@ _CARRIES_SECRETS: Final = frozenset({"authorization", "cookie", "proxy-authoriza
 
 
 def _read_header_value(value: object) -> Secret:
-    if isinstance(value, Secret):
-        return value
+    live = getattr(value, "secret", value)  # text from a file that is read again carries it
+    if isinstance(live, Secret):
+        _check_header_value(live.reveal())
+        return live
     if not isinstance(value, str):
         # pydantic turns a ValueError into a message with a place, and lets a TypeError through
         raise ValueError(f"expected a string, found {value!r}; quote it")
+    _check_header_value(value)
+
+    return Secret(value)
+
+
+def _check_header_value(value: str) -> None:
     if _LINE_BREAKS.search(value):
         raise ValueError("expected one line of text, found a line break")
 
@@ -49,8 +59,6 @@ def _read_header_value(value: object) -> Secret:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise ValueError("expected text, found a lone surrogate") from error
-
-    return Secret(value)
 
 
 def _read_header_name(name: str) -> str:
@@ -69,12 +77,17 @@ def _read_method(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-def _find_file(path: str) -> str:
-    if not Path(path).is_file():
-        raise ValueError(f"expected an existing file, found none at {path}")
+def _find_file(path: str, info: ValidationInfo) -> str:
+    base = info.context.get("base") if isinstance(info.context, Mapping) else None
+    found = Path(base, path) if base is not None else Path(path)
+    if not found.is_file():
+        raise ValueError(f"expected an existing file, found none at {found}")
 
-    return path
+    return str(found)
 
+
+FilePath = Annotated[str, AfterValidator(_find_file)]
+"""A file that exists; relative to the configuration file that names it, the context's `base`."""
 
 HeaderName = Annotated[str, AfterValidator(_read_header_name)]
 HeaderValue = Annotated[
@@ -124,7 +137,7 @@ class TlsOptions(Options):
     """
 
     verify: bool = True
-    ca_file: Annotated[str, AfterValidator(_find_file)] | None = None
+    ca_file: FilePath | None = None
     server_name: Annotated[str, Field(min_length=1)] | None = None
     min_version: TlsVersionName | None = None
     max_version: TlsVersionName | None = None
@@ -172,12 +185,13 @@ class AuthOptions(Options):
 class RequestOptions(Options):
     """What is sent, how far redirects are followed, and how much of the body is read.
 
-    `body_limit` counts decoded bytes.
+    `body_file` is read for each request. `body_limit` counts decoded bytes.
     """
 
     method: Annotated[str, BeforeValidator(_read_method)] = "GET"
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     body: str | None = Field(default=None, repr=False)
+    body_file: FilePath | None = None
     # Any: a JSON document of the user's, which is only passed on
     payload: Any = Field(default=None, alias="json", repr=False)
     form: dict[str, str] | None = Field(default=None, repr=False)
@@ -209,6 +223,7 @@ class RequestOptions(Options):
             name
             for name, present in (
                 ("body", self.body is not None),
+                ("body_file", self.body_file is not None),
                 ("json", self.has_payload),
                 ("form", self.form is not None),
             )
@@ -216,7 +231,7 @@ class RequestOptions(Options):
         ]
         if len(given) > 1:
             found = " and ".join(given)
-            raise ValueError(f"expected at most one of body, json, form, found {found}")
+            raise ValueError(f"expected at most one of body, body_file, json, form, found {found}")
 
         return self
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import socket
 import ssl
@@ -17,6 +16,7 @@ from monitor.probes._net.faults import Faulted, explain_connect, explain_lookup,
 from monitor.probes._net.tls import client_context, handshakes, presented_certificate, version_name
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Sequence
 
     from aiohttp.client_proto import ResponseHandler
@@ -45,6 +45,7 @@ class Call:
         "from_afar",
         "ip_family",
         "lookup",
+        "protocol",
         "request",
         "server_name",
         "terms",
@@ -69,10 +70,16 @@ class Call:
         self.from_afar = from_afar
         self.lookup: Lookup | None = None
         self.transport: asyncio.Transport | None = None
+        self.protocol: ResponseHandler | None = None
         self.certificate: Certificate | None = None
         self.tls_version: str | None = None
         self.address: str | None = None
         self.ip_family: int | None = None
+
+    @property
+    def was_reset(self) -> bool:
+        """Whether the connection ended by an error rather than by being closed."""
+        return self.protocol is not None and isinstance(self.protocol.exception(), OSError)
 
     def hang_up(self) -> None:
         """End the connection now, whatever is still unsent or unread."""
@@ -106,6 +113,7 @@ class Connector(aiohttp.BaseConnector):
         else:
             call.transport, protocol = await self._loop.create_connection(self._factory, sock=sock)
 
+        call.protocol = protocol
         call.watch.enter(Phase.PROCESSING)
 
         return protocol

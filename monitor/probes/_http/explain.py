@@ -84,8 +84,7 @@ def explain(error: Exception, sighting: Sighting) -> Fault:
 
 def _explain_body(error: Exception, peer: str, sighting: Sighting) -> Fault:
     received = sighting.body.received if sighting.body else 0
-    cause = error.__cause__
-    if isinstance(error, OSError) or isinstance(cause, ConnectionError | aiohttp.ClientOSError):
+    if isinstance(error, OSError) or (sighting.call is not None and sighting.call.was_reset):
         message = f"{peer} reset the connection after {received} bytes of the body"
         return Fault(code=Code.CONNECTION_RESET, message=message)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import structlog
 from aiohttp import http_exceptions
+from yarl import URL
 
 from monitor.core.model.observation import Code, Fault, Hop, Phase
 from monitor.probes._http.body import Body
@@ -21,8 +22,6 @@ from monitor.probes._net.resolver import shared_resolver
 from monitor.probes._net.tls import TlsTerms
 
 if TYPE_CHECKING:
-    from yarl import URL
-
     from monitor.core.model.observation import Observation
     from monitor.probes._http.request import Request
     from monitor.probes._net.resolver import Resolver
@@ -40,13 +39,14 @@ class HttpProbe:
     def __init__(
         self, options: HttpOptions, context: ProbeContext, *, resolver: Resolver | None = None
     ) -> None:
-        self._request = first_request(options, context.user_agent)
+        self._options = options
+        self._user_agent = context.user_agent
         self._follow = options.request.follow_redirects
         self._most_redirects = options.request.max_redirects
         self._body_limit = options.request.body_limit
         self._terms = _terms(options.request.tls)
         self._server_name = options.request.tls.server_name
-        self._target = options.target
+        self._host = URL(options.url).host
         self._timeout = context.timeout
         self._resolver = resolver or shared_resolver()
         self._session: aiohttp.ClientSession | None = None
@@ -71,7 +71,7 @@ class HttpProbe:
         except (aiohttp.ClientError, http_exceptions.HttpProcessingError, OSError) as error:
             fault = explain(error, sighting)
         except Exception as error:  # noqa: BLE001 -- a fault of ours must not look like the target's
-            _LOG.exception("probe_failed_inside", target=self._target)
+            _LOG.exception("probe_failed_inside", target=self._options.target)
             fault = Fault(
                 code=Code.INTERNAL,
                 message=f"the probe failed inside the monitor: {type(error).__name__}",
@@ -81,7 +81,7 @@ class HttpProbe:
             sighting.watch.leave()
             sighting.hang_up()
 
-        return write_down(at, sighting, fault, self._request)
+        return write_down(at, sighting, fault, asked=self._options.target)
 
     async def close(self) -> None:
         """Give back the session."""
@@ -91,7 +91,8 @@ class HttpProbe:
 
     async def _ask(self, sighting: Sighting) -> None:
         """Send the request, and those that redirects ask for, until an answer stands."""
-        request = self._request
+        # anew each time: a credential or a body that lives in a file may have changed
+        request = first_request(self._options, self._user_agent)
         jar: aiohttp.CookieJar | None = None
         from_afar = False
         while True:
@@ -125,7 +126,7 @@ class HttpProbe:
             request,
             sighting.watch,
             terms=self._terms,
-            server_name=self._server_name if request.url.host == self._request.url.host else None,
+            server_name=self._server_name if request.url.host == self._host else None,
             from_afar=from_afar,
         )
         token = current_call.set(sighting.call)

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
@@ -44,7 +45,10 @@ class Request:
 
 
 def first_request(options: HttpOptions, user_agent: str) -> Request:
-    """Write the request that an endpoint's options ask for."""
+    """Write the request that an endpoint's options ask for, as its files are now.
+
+    Raises Faulted where `body_file` cannot be read.
+    """
     url = URL(options.url)
     spec = options.request
     headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
@@ -120,12 +124,22 @@ def _without_person(url: URL) -> URL:
 def _write_body(spec: RequestOptions) -> tuple[bytes | None, str | None]:
     if spec.body is not None:
         return spec.body.encode(), None
+    if spec.body_file is not None:
+        return _read_body_file(spec.body_file), None
     if spec.has_payload:
         return json.dumps(spec.payload, ensure_ascii=False).encode(), "application/json"
     if spec.form is not None:
         return urlencode(spec.form).encode(), "application/x-www-form-urlencoded"
 
     return None, None
+
+
+def _read_body_file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        message = f"body_file {path} cannot be read: {error.strerror}"
+        raise Faulted(Fault(code=Code.INTERNAL, message=message, own=True)) from error
 
 
 def _write_authorization(url: URL, spec: RequestOptions) -> str | None:

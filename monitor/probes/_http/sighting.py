@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from monitor.core.model.observation import Fault, Hop
     from monitor.probes._http.body import Body
     from monitor.probes._http.connector import Call
-    from monitor.probes._http.request import Request
 
 
 class Sighting:
@@ -40,16 +39,15 @@ class Sighting:
             self.call.hang_up()
 
 
-def write_down(
-    at: datetime, sighting: Sighting, fault: Fault | None, asked: Request
-) -> Observation:
+def write_down(at: datetime, sighting: Sighting, fault: Fault | None, *, asked: str) -> Observation:
+    """Write an observation of what is known; `asked` is its URL where nothing could be sent."""
     call, response, body = sighting.call, sighting.response, sighting.body
     return Observation(
         at=at,
         duration=sighting.watch.elapsed(),
         fault=fault,
         phases=sighting.watch.phases(),
-        url=str(call.request.url if call else asked.url),
+        url=str(call.request.url) if call else asked,
         redirects=tuple(sighting.hops),
         certificate=call.certificate if call else None,
         tls_version=call.tls_version if call else None,

@@ -1,0 +1,67 @@
+"""One HTTP observation in one line: options as a configuration writes them, then the probe."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from monitor.probes._http.probe import HttpProbe
+from monitor.probes._net.resolver import Resolver
+from monitor.probes.http import HttpOptions
+from monitor.probes.probe import ProbeContext
+from tests.support.servers import HOST
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from monitor.core.model.observation import Observation
+    from monitor.probes._net.resolver import Address
+
+USER_AGENT = "production-monitor/1.2.3"
+
+
+def ask_loopback(host: str, port: int) -> Sequence[Address]:
+    """Resolve localhost and every name under `.test` to loopback, and no other."""
+    if host != "localhost" and not host.endswith(".test"):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    return socket.getaddrinfo(HOST, port, type=socket.SOCK_STREAM)
+
+
+_RESOLVER = Resolver(ask=ask_loopback)
+
+
+def make_probe(
+    url: str,
+    *,
+    timeout: float = 5,
+    resolver: Resolver | None = None,
+    base: Path | None = None,
+    **request: object,
+) -> HttpProbe:
+    """Make a probe from what a configuration says under `request`; `.test` names are loopback."""
+    options = HttpOptions.model_validate(
+        {"url": url, "request": request}, context={"base": base} if base else None
+    )
+    context = ProbeContext(timeout=timedelta(seconds=timeout), user_agent=USER_AGENT)
+
+    return HttpProbe(options, context, resolver=resolver or _RESOLVER)
+
+
+@asynccontextmanager
+async def probing(url: str, **asked: object) -> AsyncIterator[HttpProbe]:
+    """Make a probe for more than one observation, and close it."""
+    probe = make_probe(url, **asked)  # type: ignore[arg-type]  # passed on as they were given
+    try:
+        yield probe
+    finally:
+        await probe.close()
+
+
+async def observe(url: str, **asked: object) -> Observation:
+    """Observe once."""
+    async with probing(url, **asked) as probe:
+        return await probe.observe()
