@@ -1,31 +1,15 @@
-"""Mistakes of the configuration: where each is, what is wrong and what was wanted."""
+"""The error that carries every mistake of a configuration at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from monitor.config.document import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Problem:
-    """One mistake. `line` and `column` count from 1; 0 is not known, as for a missing file.
-
-    `path` is where it is in the tree (`endpoints.api.every`), empty for the file as a whole.
-    """
-
-    file: str
-    line: int
-    column: int
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
-
-        return ": ".join(part for part in (place, self.path, self.message) if part)
+__all__ = ["ConfigError", "Problem"]
 
 
 class ConfigError(Exception):

@@ -55,8 +55,7 @@ class RollbackPolicy:
     The trip needs `at_least` of the `triggers` (check ids) to be open at one time, within `within`
     of a deploy. `modes` overrides `mode` by the severity of the incident. A deploy healthy for
     `certify_after` is the last known good. The triggers must close within `verify_within` after
-    the effect. `level` names the one level of steps. `reads_version` says that the live version
-    can be read before an effect is repeated.
+    the effect. `level` names the one level of steps.
     """
 
     mode: Mode
@@ -69,7 +68,6 @@ class RollbackPolicy:
     verify_within: timedelta = timedelta(minutes=5)
     limits: Limits = Limits()
     level: str = "rollback"
-    reads_version: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

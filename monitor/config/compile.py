@@ -1,0 +1,127 @@
+"""From a document to a compiled configuration, or to every mistake in it."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from monitor.config.compile_endpoints import compile_endpoints
+from monitor.config.compile_sections import (
+    read_notifiers,
+    read_pace,
+    read_store,
+    read_web,
+    read_witnesses,
+)
+from monitor.config.compile_services import compile_services
+from monitor.config.compiled import Compiled, Token, WebSettings
+from monitor.config.findings import Findings
+from monitor.config.masking import secrets_of, show
+from monitor.config.settings import TopSection, WebSection
+from monitor.core.model.service import Directory
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from monitor.config.compiled import Plugin
+    from monitor.config.document import At, Document, Problem
+    from monitor.options import Secret
+
+_SECTIONS: Final = ("web", "defaults", "witnesses", "notifiers", "services", "endpoints", "include")
+_EXAMPLE: Final = "shop: https://shop.example/"
+
+
+def compile_document(
+    document: Document, *, environ: Mapping[str, str], cwd: Path
+) -> tuple[Compiled | None, tuple[Problem, ...]]:
+    """Check a whole document and compile it; None if anything is wrong with it.
+
+    The problems are the reader's and our own, by file and position. What rests on a variable that
+    is unset, and allowed to be, is left out.
+    """
+    from monitor import hooks, notifiers, probes
+
+    findings = Findings(document, cwd)
+    data = {
+        key: value
+        for key, value in document.data.items()
+        if value is not None or key not in _SECTIONS
+    }
+    top = findings.read(TopSection, data, ()) or TopSection()
+    web = read_web(findings, data)
+    pace = read_pace(findings, data, environ)
+    witnesses = read_witnesses(findings, data.get("witnesses", []))
+    told = read_notifiers(findings, data, notifiers.KINDS)
+    endpoints = findings.mapping(data.get("endpoints"), ("endpoints",))
+    if not endpoints and data.get("endpoints") in (None, {}) and document.complete:
+        findings.complain(
+            ("endpoints",),
+            f"nothing is watched: expected at least one endpoint such as {_EXAMPLE}",
+            key=True,
+        )
+    watched = compile_endpoints(findings, endpoints, probes.KINDS, pace)
+    services = findings.mapping(data.get("services"), ("services",))
+    served = compile_services(findings, services, watched, hooks.KINDS)
+    store = read_store(findings, top.store, environ, cwd)
+
+    problems = (*document.problems, *findings.problems)
+    if problems:
+        return None, tuple(sorted(problems, key=_place))
+
+    secrets = _secrets(watched.probes, told, served.hooks, web)
+    compiled = Compiled(
+        files=document.files,
+        endpoints=tuple(watched.endpoints.values()),
+        directory=Directory(
+            environment=top.environment,
+            location=top.location,
+            services=served.services,
+            notifiers=tuple(told),
+            public_url=(web.public_url or "").rstrip("/"),
+        ),
+        probes=watched.probes,
+        notifiers=told,
+        hooks=served.hooks,
+        witnesses=witnesses,
+        store=store,
+        retention=top.retention,
+        web=WebSettings(
+            host=web.listen[0],
+            port=web.listen[1],
+            tokens=tuple(
+                Token(name=token.name, scope=token.scope, secret=token.token)
+                for token in web.tokens
+            ),
+            open=frozenset(str(word) for word in web.open),
+        ),
+        every=pace.every,
+        secrets=(*document.secrets, *chain.from_iterable(secrets.values())),
+        shown=show(document, secrets),
+    )
+
+    return compiled, ()
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    return problem.file, problem.line, problem.column
+
+
+def _secrets(
+    probes: Mapping[str, Plugin],
+    notifiers: Mapping[str, Plugin],
+    hooks: Mapping[str, tuple[Plugin, ...]],
+    web: WebSection,
+) -> dict[At, tuple[Secret, ...]]:
+    """Give what is secret, by the part of the tree in which it stands."""
+    found: dict[At, tuple[Secret, ...]] = {
+        ("endpoints", name): secrets_of(plugin.options) for name, plugin in probes.items()
+    }
+    found |= {("notifiers", name): secrets_of(plugin.options) for name, plugin in notifiers.items()}
+    found |= {
+        ("services", name): tuple(chain.from_iterable(secrets_of(step.options) for step in steps))
+        for name, steps in hooks.items()
+    }
+    found["web",] = tuple(token.token for token in web.tokens)
+
+    return {at: secrets for at, secrets in found.items() if secrets}

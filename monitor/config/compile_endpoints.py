@@ -1,0 +1,338 @@
+"""From the settings of an endpoint to its record, its checks and the options of its probe."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from monitor.config.compile_rules import read_expectations, read_policies
+from monitor.config.kinds import keys_of_kinds, own_data, read_flat, read_plugin
+from monitor.config.masking import mask, secrets_of
+from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings, threshold_of
+from monitor.config.settings_fields import name_problem
+from monitor.config.translate import found, keys_of
+from monitor.core.model.endpoint import (
+    CertificateRule,
+    Check,
+    Endpoint,
+    HeadersRule,
+    HealthRule,
+    LatencyRule,
+    Severity,
+    Signal,
+)
+from monitor.options import format_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from monitor.config.compiled import Plugin
+    from monitor.config.document import At
+    from monitor.config.findings import Findings
+    from monitor.config.settings import CheckSettings, Defaults, LatencySettings
+    from monitor.config.settings_fields import Percentile
+    from monitor.core.model.endpoint import Rule
+    from monitor.fields import Kind
+
+_FINDINGS: Final = Severity.MEDIUM  # the default of what breaks nothing yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """The defaults, with the interval that `MONITOR_INTERVAL` may have put in their place."""
+
+    defaults: Defaults
+    every: timedelta
+    from_environment: bool = False
+
+    @property
+    def source(self) -> str:
+        """Where the default interval comes from, for messages."""
+        return " that MONITOR_INTERVAL sets" if self.from_environment else ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Watched:
+    """What became of all endpoints: those that are right, and the names of the others."""
+
+    endpoints: dict[str, Endpoint] = field(default_factory=dict)
+    probes: dict[str, Plugin] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+    services: set[str] = field(default_factory=set)
+
+    @property
+    def checks(self) -> dict[str, tuple[Check, Endpoint]]:
+        """Each check by its name, with its endpoint."""
+        return {
+            check.id: (check, endpoint)
+            for endpoint in self.endpoints.values()
+            for check in endpoint.checks
+        }
+
+
+def compile_endpoints(
+    findings: Findings, raw: Mapping[str, object], kinds: Mapping[str, Kind], pace: Pace
+) -> Watched:
+    """Compile each endpoint; mistakes go to the findings."""
+    watched = Watched()
+    for name, data in raw.items():
+        at = ("endpoints", name)
+        if problem := name_problem(name):
+            findings.complain(at, problem, key=True)
+            continue
+
+        written = {"url": data} if isinstance(data, str) else data
+        if not isinstance(written, dict):
+            findings.complain(at, f"expected a URL or a map, found {found(data)}")
+            watched.failed.add(name)
+            continue
+
+        service = written.get("service", name)
+        watched.services.add(service if isinstance(service, str) else name)
+        made = _compile(findings, name, written, kinds, pace)
+        if made is None:
+            watched.failed.add(name)
+        else:
+            watched.endpoints[name], watched.probes[name] = made
+
+    return watched
+
+
+def _compile(
+    findings: Findings,
+    name: str,
+    data: Mapping[str, object],
+    kinds: Mapping[str, Kind],
+    pace: Pace,
+) -> tuple[Endpoint, Plugin] | None:
+    at = ("endpoints", name)
+    general = keys_of(EndpointSettings)
+    findings.known_keys(data, (*general, *keys_of_kinds(kinds)), at)
+    settings = findings.read(
+        EndpointSettings, {key: data[key] for key in general if key in data}, at
+    )
+    plugin = _read_probe(findings, data, kinds, at)
+    if settings is None or plugin is None:
+        return None
+
+    every = settings.every or pace.every
+    timeout = settings.timeout or pace.defaults.timeout or min(DEFAULT_TIMEOUT, every)
+    _check_timeout(findings, settings, at, pace)
+
+    request = own_data(kinds[plugin.kind], plugin.kind, data)
+    checks = _Checks(
+        findings=findings,
+        at=at,
+        name=name,
+        service=settings.service or name,
+        defaults=pace.defaults,
+        request=_digest(plugin.kind, mask(request, secrets_of(plugin.options))),
+        every=every,
+        timeout=timeout,
+    )
+    endpoint = Endpoint(
+        name=name,
+        service=checks.service,
+        kind=plugin.kind,
+        target=str(getattr(plugin.options, "target", name)),
+        every=every,
+        retry_every=min(settings.retry_every or pace.defaults.retry_every, every),
+        timeout=timeout,
+        checks=checks.make(settings),
+        tags=frozenset(settings.tags),
+        witnessed=settings.witnesses and bool(getattr(plugin.options, "witnessed", True)),
+    )
+
+    return endpoint, plugin
+
+
+def _read_probe(
+    findings: Findings, data: Mapping[str, object], kinds: Mapping[str, Kind], at: At
+) -> Plugin | None:
+    """Read the options of the one kind that an endpoint names."""
+    named = [name for name in kinds if name in data]
+    if not named:
+        wanted = next(iter(kinds)) if len(kinds) == 1 else f"one of {', '.join(kinds)}"
+        findings.complain(at, f"nothing says what to ask: expected {wanted}", key=True)
+        return None
+    if len(named) > 1:
+        findings.complain(at, f"expected exactly one kind of probe, found {' and '.join(named)}")
+        return None
+
+    (name,) = named
+    if kinds[name].flat:
+        return read_flat(findings, name, kinds[name], data, at)
+
+    return read_plugin(findings, kinds, {name: data[name]}, at, what="probe")
+
+
+def _check_timeout(findings: Findings, settings: EndpointSettings, at: At, pace: Pace) -> None:
+    """Refuse what would still be waiting for one answer when the next is due."""
+    every = settings.every or pace.every
+    if settings.timeout is not None and settings.timeout > every:
+        source = "" if settings.every else pace.source
+        findings.complain(
+            (*at, "timeout"),
+            f"a timeout of {format_duration(settings.timeout)} is longer than the interval of "
+            f"{format_duration(every)}{source}: expected at most {format_duration(every)}",
+        )
+    default = pace.defaults.timeout
+    if settings.timeout is None and settings.every and default and default > every:
+        findings.complain(
+            (*at, "every"),
+            f"an interval of {format_duration(every)} is shorter than defaults.timeout, "
+            f"{format_duration(default)}: give this endpoint a timeout of at most "
+            f"{format_duration(every)}",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checks:
+    """What the checks of one endpoint have in common while they are made."""
+
+    findings: Findings
+    at: At
+    name: str
+    service: str
+    defaults: Defaults
+    request: str
+    every: timedelta
+    timeout: timedelta
+
+    def make(self, settings: EndpointSettings) -> tuple[Check, ...]:
+        """Make each check that is configured, and health unless it is turned off."""
+        checks = [
+            self._health(settings),
+            self._headers(settings),
+            *(self._latency(percentile, one) for percentile, one in settings.latency.items()),
+            self._certificate(settings),
+        ]
+
+        return tuple(check for check in checks if check is not None)
+
+    def _health(self, settings: EndpointSettings) -> Check | None:
+        health = settings.health
+        if health is None:
+            return None
+
+        at = (*self.at, "health", "expect")
+        rule = HealthRule(expectations=read_expectations(self.findings, health.expect, at))
+
+        return self._check("health", Signal.HEALTH, rule, health, fingerprint=health.expect)
+
+    def _headers(self, settings: EndpointSettings) -> Check | None:
+        headers = settings.headers
+        if headers is None:
+            return None
+
+        at = (*self.at, "headers")
+        rule = HeadersRule(
+            policies=read_policies(self.findings, headers.policies, (*at, "policies")),
+            expectations=read_expectations(
+                self.findings, headers.expect, (*at, "expect"), only_headers=True
+            ),
+        )
+        says = [sorted(headers.policies), headers.expect]
+
+        return self._check("headers", Signal.HEADERS, rule, headers, fingerprint=says)
+
+    def _latency(self, percentile: Percentile, settings: LatencySettings) -> Check:
+        at = (*self.at, "latency", str(percentile))
+        limit = settings.lt or settings.lte
+        assert limit is not None
+        self._check_window(settings, at)
+        if limit > self.timeout:
+            self.findings.complain(
+                (*at, "lt" if settings.lt else "lte"),
+                f"a limit of {format_duration(limit)} can never be exceeded: "
+                f"the timeout is {format_duration(self.timeout)}",
+            )
+        rule = LatencyRule(
+            percentile=percentile.rank,
+            limit=limit,
+            inclusive=settings.lte is not None,
+            window=settings.window,
+            min_samples=settings.min_samples,
+            on_insufficient=settings.on_insufficient,
+            at=str(self.findings.document.position(at)),
+        )
+        says = [
+            rule.percentile,
+            str(limit),
+            rule.inclusive,
+            str(rule.window),
+            rule.min_samples,
+            rule.on_insufficient,
+        ]
+
+        return self._check(
+            f"latency.{percentile}", Signal.LATENCY, rule, settings, fingerprint=says
+        )
+
+    def _check_window(self, settings: LatencySettings, at: At) -> None:
+        holds = settings.window // self.every
+        if holds >= settings.min_samples:
+            return
+
+        written = next(
+            (key for key in ("min_samples", "window") if key in settings.model_fields_set), None
+        )
+        needed = format_duration(self.every * settings.min_samples)
+        self.findings.complain(
+            (*at, written) if written else at,
+            f"a window of {format_duration(settings.window)} holds {holds} samples at one every "
+            f"{format_duration(self.every)}, expected at least {settings.min_samples}: "
+            f"make it {needed} or longer, or lower min_samples",
+        )
+
+    def _certificate(self, settings: EndpointSettings) -> Check | None:
+        certificate = settings.certificate
+        if certificate is None:
+            return None
+
+        age = certificate.expires_in
+        expires_in = age.gt or age.gte
+        assert expires_in is not None
+        rule = CertificateRule(
+            expires_in=expires_in,
+            inclusive=age.gte is not None,
+            at=str(self.findings.document.position((*self.at, "certificate"))),
+        )
+        says = [str(expires_in), rule.inclusive]
+
+        return self._check("certificate", Signal.CERTIFICATE, rule, certificate, fingerprint=says)
+
+    def _check(
+        self,
+        suffix: str,
+        signal: Signal,
+        rule: Rule,
+        settings: CheckSettings,
+        *,
+        fingerprint: object,
+    ) -> Check:
+        usual = (
+            _FINDINGS if signal in (Signal.HEADERS, Signal.CERTIFICATE) else self.defaults.severity
+        )
+
+        return Check(
+            id=f"{self.name}.{suffix}",
+            endpoint=self.name,
+            service=self.service,
+            signal=signal,
+            rule=rule,
+            severity=settings.severity or usual,
+            failure_threshold=threshold_of(settings, self.defaults),
+            success_threshold=settings.success_threshold or self.defaults.success_threshold,
+            fingerprint=_digest(self.request, suffix, fingerprint),
+        )
+
+
+def _digest(*parts: object) -> str:
+    """Digest what a check asks and judges: the same text for the same meaning, in any version."""
+    text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=True)
+
+    return sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,145 @@
+"""Reading parts of a document by their models, and gathering every mistake with its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from pydantic import ValidationError
+
+from monitor.config.document import Problem, shown
+from monitor.config.translate import Complaint, found, step_into, translate, unknown_key
+from monitor.core.expectations.shown import plain
+from monitor.fields import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from monitor.config.document import At, Document
+
+_SHORTEST_HIDDEN: Final = 4
+
+Model = TypeVar("Model", bound=Options)
+
+
+class Findings:
+    """One reading of one document: what was complained about so far.
+
+    Nothing is said about values that are unset or wrong already, and no message shows what a
+    variable stands for.
+    """
+
+    def __init__(self, document: Document, cwd: Path) -> None:
+        self.document = document
+        self.cwd = cwd
+        self.problems: list[Problem] = []
+        self._around_unsettled = {
+            at[:length] for at in document.unsettled for length in range(len(at))
+        }
+        self._variables: dict[At, list[tuple[At, str, str]]] | None = None
+
+    def read(
+        self,
+        model: type[Model],
+        data: object,
+        at: At,
+        *,
+        base: Path | None = None,
+    ) -> Model | None:
+        """Read a part by its model; None if anything is wrong with it.
+
+        Validators find the folder of the configuration file as `info.context["base"]`.
+        """
+        context = {"base": base or self.base(at)}
+        try:
+            return model.model_validate(data, context=context)
+        except ValidationError as error:
+            for complaint in translate(error, model, data, at):
+                self.take(complaint)
+
+        return None
+
+    def take(self, complaint: Complaint) -> None:
+        """Take over one complaint."""
+        self.complain(complaint.at, complaint.message, key=complaint.at_key)
+
+    def complain(self, at: At, message: str, *, key: bool = False) -> None:
+        """Report a mistake at a value, or with `key` at the key that leads to it."""
+        if self.unsettled(at, below=not key):
+            return
+
+        position = self.document.key_position(at) if key else self.document.position(at)
+        self.problems.append(Problem.at(position, plain(shown(at)), self._hide(message, at)))
+
+    def unsettled(self, at: At, *, below: bool = True) -> bool:
+        """Whether something here (or `below`) is unset, or wrong and reported already."""
+        if not self.document.unsettled:
+            return False
+
+        return (below and at in self._around_unsettled) or any(
+            at[:length] in self.document.unsettled for length in range(1, len(at) + 1)
+        )
+
+    def known_keys(self, data: Mapping[str, object], known: Iterable[str], at: At) -> None:
+        """Complain about each key that is not known."""
+        known = tuple(known)
+        for key in data:
+            if key not in known:
+                self.complain((*at, key), unknown_key(key, known), key=True)
+
+    def mapping(self, data: object, at: At) -> dict[str, object]:
+        """Give a part that has to be a map; nothing at all is an empty one."""
+        if data is None:
+            return {}
+        if isinstance(data, dict):
+            return data
+
+        self.complain(at, f"expected a map, found {found(data)}")
+
+        return {}
+
+    def base(self, at: At) -> Path:
+        """Give the folder of the file in which something stands."""
+        return (self.cwd / self.document.position(at).file).parent
+
+    def _hide(self, message: str, at: At) -> str:
+        """Put the text as written in the place of what its variables stand for."""
+        if not self.document.sources:
+            return message
+
+        for place, value, source in self._expanded(at[:2]):
+            around = place[: len(at)] == at or at[: len(place)] == place
+            if around and len(value) >= _SHORTEST_HIDDEN:
+                message = message.replace(value, source)
+            elif around:
+                message = message.replace(f"'{value}'", source).replace(f'"{value}"', source)
+
+        return message
+
+    def _expanded(self, section: At) -> list[tuple[At, str, str]]:
+        if self._variables is None:
+            self._variables = {}
+            for at, source in self.document.sources.items():
+                value = self._value(at)
+                if isinstance(value, str | int | float) and str(value):
+                    self._variables.setdefault(at[:2], []).append((at, str(value), source))
+
+        if len(section) < 2:
+            return [
+                item
+                for key, items in self._variables.items()
+                if key[: len(section)] == section
+                for item in items
+            ]
+
+        return self._variables.get(section, [])
+
+    def _value(self, at: At) -> object:
+        data: object = self.document.data
+        for step in at:
+            inner = step_into(data, step)
+            if inner is None:
+                return None
+            data = inner[0]
+
+        return data

@@ -1,0 +1,82 @@
+"""Choosing a kind of plug-in by its key, and reading its options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monitor.config.compiled import Plugin
+from monitor.config.suggest import suggest
+from monitor.config.translate import found, keys_of
+from monitor.core.expectations.shown import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from monitor.config.document import At
+    from monitor.config.findings import Findings
+    from monitor.fields import Kind
+
+
+def read_plugin(
+    findings: Findings, kinds: Mapping[str, Kind], data: object, at: At, *, what: str
+) -> Plugin | None:
+    """Read a map whose one key names the kind and leads to its options; `what` is being read."""
+    choice = ", ".join(kinds)
+    if not isinstance(data, dict) or not data:
+        findings.complain(at, f"expected a map with one of {choice}, found {_nothing(data)}")
+        return None
+
+    if unknown := [key for key in data if key not in kinds]:
+        for key in unknown:
+            meant = suggest(str(key), kinds) or f", expected one of {choice}"
+            findings.complain(
+                (*at, key), f"unknown kind of {what} {plain(str(key))}{meant}", key=True
+            )
+        return None
+
+    if len(data) > 1:
+        findings.complain(at, f"expected exactly one kind of {what}, found {' and '.join(data)}")
+        return None
+
+    ((name, options),) = data.items()
+
+    return _read(findings, name, kinds[name], {} if options is None else options, (*at, name))
+
+
+def read_flat(
+    findings: Findings, name: str, kind: Kind, data: Mapping[str, object], at: At
+) -> Plugin | None:
+    """Read the options of a kind whose keys stand beside others."""
+    own = {key: data[key] for key in keys_of(kind.options) if key in data}
+
+    return _read(findings, name, kind, own, at)
+
+
+def own_data(kind: Kind, name: str, data: Mapping[str, object]) -> object:
+    """Give the part of an endpoint that belongs to its kind, as it was written."""
+    if kind.flat:
+        return {key: data[key] for key in keys_of(kind.options) if key in data}
+
+    return data.get(name)
+
+
+def keys_of_kinds(kinds: Mapping[str, Kind]) -> tuple[str, ...]:
+    """Give the keys that kinds take up in the map that they are part of."""
+    return tuple(
+        key
+        for name, kind in kinds.items()
+        for key in (keys_of(kind.options) if kind.flat else (name,))
+    )
+
+
+def _read(findings: Findings, name: str, kind: Kind, data: object, at: At) -> Plugin | None:
+    if name == "command" and isinstance(data, list):
+        data = {"run": data}  # the short form
+
+    options = findings.read(kind.options, data, at)
+
+    return None if options is None else Plugin(kind=name, options=options)
+
+
+def _nothing(data: object) -> str:
+    return "an empty one" if data == {} else found(data)

@@ -1,0 +1,91 @@
+"""Which values are secret, and the configuration with each of them masked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import BaseModel
+
+from monitor.options import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from monitor.config.document import At, Document
+
+MASK: Final = "***"
+
+
+def secrets_of(options: object) -> tuple[Secret, ...]:
+    """Give what is secret in the options of a plug-in: what it says itself, else each Secret."""
+    told = getattr(options, "secrets", None)
+    if told is None:
+        return tuple(_walk(options))
+
+    return tuple(item if isinstance(item, Secret) else Secret(item) for item in told)
+
+
+def mask(value: object, secrets: Iterable[Secret]) -> object:
+    """Give plain data with each secret in it masked, also as part of a text."""
+    texts = sorted({secret.current for secret in secrets if secret.current}, key=len, reverse=True)
+
+    return _mask(value, texts) if texts else value
+
+
+def show(document: Document, secrets: Mapping[At, Iterable[Secret]]) -> dict[str, object]:
+    """Give the whole configuration as it may be shown: variables as written, secrets masked.
+
+    `secrets` are those of each part of the tree; the document's own are masked everywhere.
+    """
+    everywhere = [secret.current for secret in document.secrets if secret.current]
+    parts = {
+        at: sorted({secret.current for secret in of_part if secret.current}, key=len, reverse=True)
+        for at, of_part in secrets.items()
+    }
+
+    def write(value: object, at: At, texts: list[str]) -> object:
+        if at in parts:
+            texts = texts + parts[at]
+        match value:
+            case dict():
+                return {key: write(inner, (*at, key), texts) for key, inner in value.items()}
+            case list():
+                return [write(inner, (*at, index), texts) for index, inner in enumerate(value)]
+            case _ if at in document.sources:
+                return _mask(document.sources[at], texts)
+
+        return _mask(value, texts)
+
+    return {key: write(value, (key,), everywhere) for key, value in document.data.items()}
+
+
+def _walk(value: object) -> Iterator[Secret]:
+    match value:
+        case Secret():
+            yield value
+        case BaseModel():
+            for name in type(value).model_fields:
+                yield from _walk(getattr(value, name))
+        case dict():
+            for inner in value.values():
+                yield from _walk(inner)
+        case list() | tuple() | set() | frozenset():
+            for inner in value:
+                yield from _walk(inner)
+
+
+def _mask(value: object, texts: list[str]) -> object:
+    match value:
+        case str():
+            for text in texts:
+                value = value.replace(text, MASK)
+        case dict():
+            return {key: _mask(inner, texts) for key, inner in value.items()}
+        case list():
+            return [_mask(inner, texts) for inner in value]
+        case bool() | None:
+            return value
+        case int() | float() if str(value) in texts:
+            return MASK
+
+    return value

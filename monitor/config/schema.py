@@ -1,0 +1,172 @@
+"""The JSON Schema (draft 2020-12) of the configuration, for editors, from models and tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic.json_schema import models_json_schema
+
+from monitor.config.kinds import keys_of_kinds
+from monitor.config.settings import (
+    Defaults,
+    EndpointSettings,
+    ServiceSettings,
+    TopSection,
+    WebSection,
+    WitnessSettings,
+)
+from monitor.config.settings_fields import NAME_PATTERN
+from monitor.core.expectations import expectation_schema
+from monitor.core.headers import Policy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from monitor.fields import Kind
+
+    Schema = dict[str, Any]  # Any: JSON
+    Models = Mapping[Any, Schema]  # by the model; pydantic says it may be other types too
+
+_DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+_MODELS: Final = (TopSection, WebSection, Defaults, WitnessSettings, ServiceSettings)
+_EXPECT: Final = "Expectation"
+
+
+def build_schema() -> dict[str, Any]:
+    """Give the schema of a whole configuration, plug-ins and expectations included."""
+    from monitor import hooks, notifiers, probes
+
+    tables = (probes.KINDS, notifiers.KINDS, hooks.KINDS)
+    options = [kind.options for table in tables for kind in table.values()]
+    references, shared = models_json_schema(
+        [(model, "validation") for model in (*_MODELS, EndpointSettings, *options)],
+        ref_template="#/$defs/{model}",
+    )
+    models: Models = {model: schema for (model, _), schema in references.items()}
+    definitions: Schema = shared["$defs"]
+    definitions[_EXPECT] = _expectation(definitions)
+    definitions["Endpoint"] = _endpoint(definitions, models, probes.KINDS)
+    definitions["Notifier"] = _one_of_kinds(models, notifiers.KINDS)
+    definitions["Step"] = _one_of_kinds(models, hooks.KINDS)
+
+    for checks in ("HealthSettings", "HeadersSettings"):
+        definitions[checks]["properties"]["expect"]["items"] = _ref(_EXPECT)
+    definitions["HeadersSettings"]["properties"]["policies"]["items"] = {"enum": list(Policy)}
+    definitions["RollbackSettings"]["properties"]["steps"]["items"] = _ref("Step")
+
+    return _top(definitions, models)
+
+
+def _top(definitions: Schema, models: Models) -> Schema:
+    top = definitions.pop("TopSection")
+    top["properties"] |= {
+        "web": _or_nothing(models[WebSection]),
+        "defaults": _or_nothing(models[Defaults]),
+        "witnesses": _or_nothing({"type": "array", "items": models[WitnessSettings]}),
+        "notifiers": _or_nothing(_named(_ref("Notifier"))),
+        "services": _or_nothing(_named(_or_nothing(models[ServiceSettings]))),
+        "endpoints": _or_nothing(_named(_ref("Endpoint"))),
+    }
+    used = {key: _clean(value) for key, value in definitions.items() if key != "EndpointSettings"}
+
+    return {
+        "$schema": _DRAFT,
+        "title": "Configuration of production-monitor",
+        **_clean({key: value for key, value in top.items() if key != "title"}),
+        "$defs": used,
+    }
+
+
+def _endpoint(definitions: Schema, models: Models, kinds: Mapping[str, Kind]) -> Schema:
+    """A URL alone, or a map with the keys of exactly one kind beside those that each has."""
+    general = definitions["EndpointSettings"]
+    properties: Schema = dict(general["properties"])
+    properties["health"] = {"anyOf": [{"const": False}, _ref("HealthSettings")]}
+    for name, kind in kinds.items():
+        if kind.flat:
+            properties |= definitions[_name_of(models[kind.options])]["properties"]
+        else:
+            properties[name] = models[kind.options]
+
+    assert set(keys_of_kinds(kinds)) <= set(properties)
+
+    return {
+        "description": general.get("description", ""),
+        "anyOf": [
+            {"type": "string", "description": "The URL that is asked."},
+            {
+                "type": "object",
+                "properties": properties,
+                "additionalProperties": False,
+                "oneOf": [{"required": [name]} for name in kinds],
+            },
+        ],
+    }
+
+
+def _one_of_kinds(models: Models, kinds: Mapping[str, Kind]) -> Schema:
+    properties = {name: _kind(name, models[kind.options]) for name, kind in kinds.items()}
+
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+
+
+def _kind(name: str, options: Schema) -> Schema:
+    if name == "command":
+        return {"anyOf": [options, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+
+    return options
+
+
+def _expectation(definitions: Schema) -> Schema:
+    """Take over the core's schema; what it defines itself moves to the other definitions."""
+    schema = dict(expectation_schema())
+    definitions |= schema.pop("$defs", {})
+    schema.pop("$schema", None)
+
+    return schema
+
+
+def _named(of: Schema) -> Schema:
+    return {
+        "type": "object",
+        "propertyNames": {"pattern": NAME_PATTERN},
+        "additionalProperties": of,
+    }
+
+
+def _or_nothing(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _name_of(reference: Schema) -> str:
+    return str(reference["$ref"]).rpartition("/")[2]
+
+
+def _clean(schema: Any) -> Any:
+    """Leave out pydantic's titles and null defaults: they tell a person who edits nothing."""
+    match schema:
+        case dict():
+            return {
+                key: _properties(value) if key in ("properties", "$defs") else _clean(value)
+                for key, value in schema.items()
+                if not (key == "title" and isinstance(value, str))
+                and not (key == "default" and value is None)
+            }
+        case list():
+            return [_clean(item) for item in schema]
+
+    return schema
+
+
+def _properties(properties: Schema) -> Schema:
+    return {name: _clean(schema) for name, schema in properties.items()}

@@ -1,0 +1,299 @@
+"""The tree of settings: every key that may be written, its type and its default."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Final, Self
+
+from pydantic import Field, WrapValidator, field_validator, model_validator
+
+from monitor.config.settings_fields import (
+    Count,
+    Interval,
+    Line,
+    Listen,
+    ModeName,
+    ModeOfSeverity,
+    Name,
+    OnInsufficientName,
+    OpenedName,
+    Pause,
+    Peer,
+    PercentileName,
+    Retention,
+    ScopeName,
+    SeverityName,
+    Span,
+    Threshold,
+    WebUrl,
+    WindowLength,
+    is_loopback,
+)
+from monitor.core.model.endpoint import (
+    FailureThreshold,
+    InARow,
+    OnInsufficient,
+    Severity,
+)
+from monitor.core.model.rollback import Mode
+from monitor.fields import Options, SecretText
+
+DEFAULT_TIMEOUT: Final = timedelta(seconds=10)
+
+
+class Section(Options):
+    """A part of the tree; a key without a value is refused rather than taken for its default."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_nothing(cls, value: object) -> object:
+        if value is None:
+            raise ValueError("expected a value, found nothing; give it one or remove the key")
+
+        return value
+
+
+class TokenSettings(Section):
+    """One bearer token, its owner's name and what it allows."""
+
+    name: Name
+    scope: ScopeName
+    token: SecretText
+
+
+class WebSection(Section):
+    """Where the HTTP interface listens, and who may read and change what."""
+
+    listen: Listen = ("127.0.0.1", 9797)
+    tokens: list[TokenSettings] = Field(default_factory=list)
+    open: list[OpenedName] = Field(default_factory=list)
+    public_url: WebUrl | None = None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine reaches it."""
+        return is_loopback(self.listen[0])
+
+
+class Defaults(Section):
+    """What endpoints and checks take where they say nothing themselves.
+
+    `timeout` left out is 10s, or the interval where that is shorter.
+    """
+
+    every: Interval = timedelta(seconds=30)
+    retry_every: Interval = timedelta(seconds=10)
+    timeout: Span | None = None
+    failure_threshold: Threshold = InARow(count=3)
+    success_threshold: Count = 2
+    severity: SeverityName = Severity.HIGH
+
+
+class WitnessSettings(Section):
+    """Something that is up unless the monitor itself is cut off: a TCP port or a URL."""
+
+    tcp: Peer | None = None
+    url: WebUrl | None = None
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.tcp is None) == (self.url is None):
+            raise ValueError("expected exactly one of tcp, url")
+
+        return self
+
+
+class TopSection(Section):
+    """The keys of the whole configuration; the larger parts are read one by one."""
+
+    include: list[str] = Field(default_factory=list)
+    environment: Line = ""
+    location: Line = ""
+    store: str | None = None
+    retention: Retention = timedelta(days=90)
+    # Any: each of these is read by its own model, item by item
+    web: Any = None
+    defaults: Any = None
+    witnesses: Any = None
+    notifiers: Any = None
+    services: Any = None
+    endpoints: Any = None
+
+
+class CheckSettings(Section):
+    """What every check has: its thresholds and its severity; left out, the defaults hold."""
+
+    failure_threshold: Threshold | None = None
+    success_threshold: Count | None = None
+    severity: SeverityName | None = None
+
+
+class HealthSettings(CheckSettings):
+    """Whether an endpoint answers as it should; without `expect`, with a status of 2xx."""
+
+    expect: list[Any] = Field(default_factory=list)  # Any: the core reads expectations
+
+
+class HeadersSettings(CheckSettings):
+    """Which header policies an answer meets, and what else holds for its header lines."""
+
+    policies: list[str] = Field(default_factory=list)
+    expect: list[Any] = Field(default_factory=list)  # Any: the core reads expectations
+
+    @model_validator(mode="after")
+    def _check_something(self) -> Self:
+        if not self.policies and not self.expect:
+            raise ValueError("expected policies or expect: there is nothing to check")
+
+        return self
+
+
+class LatencySettings(CheckSettings):
+    """What a percentile of the durations in a window stays below."""
+
+    lt: Span | None = None
+    lte: Span | None = None
+    window: WindowLength = timedelta(minutes=5)
+    min_samples: Count = 20
+    on_insufficient: OnInsufficientName = OnInsufficient.HOLD
+
+    @model_validator(mode="after")
+    def _check_one_limit(self) -> Self:
+        if (self.lt is None) == (self.lte is None):
+            raise ValueError("expected exactly one of lt, lte")
+
+        return self
+
+
+class AgeSettings(Section):
+    """For how long a certificate still has to be valid."""
+
+    gt: Span | None = None
+    gte: Span | None = None
+
+    @model_validator(mode="after")
+    def _check_one_limit(self) -> Self:
+        if (self.gt is None) == (self.gte is None):
+            raise ValueError("expected exactly one of gt, gte")
+
+        return self
+
+
+class CertificateSettings(CheckSettings):
+    """How soon the certificate may expire."""
+
+    expires_in: AgeSettings
+
+
+def _read_health(value: object, read: Any) -> Any:
+    if value is False:
+        return None
+    if not isinstance(value, dict):
+        raise ValueError("expected false, or a map with expect, thresholds and severity")
+
+    return read(value)
+
+
+class EndpointSettings(Section):
+    """What every endpoint has, whatever kind of probe asks it."""
+
+    service: Name | None = None
+    every: Interval | None = None
+    retry_every: Interval | None = None
+    timeout: Span | None = None
+    tags: list[Name] = Field(default_factory=list)
+    witnesses: bool = True
+    health: Annotated[HealthSettings | None, WrapValidator(_read_health)] = HealthSettings()
+    headers: HeadersSettings | None = None
+    latency: dict[PercentileName, LatencySettings] = Field(default_factory=dict)
+    certificate: CertificateSettings | None = None
+
+
+class VersionSettings(Section):
+    """Where an answer tells which version is live: a header, or a JSONPath into the body."""
+
+    endpoint: Name
+    header: Line | None = None
+    json_path: Annotated[str, Field(min_length=1)] | None = Field(default=None, alias="json")
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.header is None) == (self.json_path is None):
+            raise ValueError("expected exactly one of header, json")
+
+        return self
+
+
+class WhenSettings(Section):
+    """Which checks have to be open, at one time, how soon after a deploy."""
+
+    any_of: list[str] | None = Field(default=None, alias="any", min_length=1)
+    all_of: list[str] | None = Field(default=None, alias="all", min_length=1)
+    at_least: Count | None = None
+    of: list[str] | None = Field(default=None, min_length=1)
+    within: Span = timedelta(minutes=30)
+
+    @model_validator(mode="after")
+    def _check_one_form(self) -> Self:
+        forms = [self.any_of, self.all_of, self.of or self.at_least]
+        if sum(form is not None for form in forms) > 1:
+            raise ValueError("expected only one of any, all, at_least with of")
+        if (self.at_least is None) != (self.of is None):
+            raise ValueError("expected at_least and of together")
+        if self.of is not None and self.at_least is not None and self.at_least > len(self.of):
+            raise ValueError(
+                f"at_least {self.at_least} of {len(self.of)} can never be reached: "
+                f"expected at most {len(self.of)}"
+            )
+
+        return self
+
+
+class VerifySettings(Section):
+    """How long the checks that tripped have to close again after the effect."""
+
+    within: Span = timedelta(minutes=5)
+
+
+class LimitsSettings(Section):
+    """How often anything automatic may happen."""
+
+    per_deploy: Count = 1
+    per_day: Count = 2
+    fleet_per_hour: Count = 3
+    cooldown: Pause = timedelta(minutes=30)
+
+
+class RollbackSettings(Section):
+    """When a service is rolled back, by which steps, and how its recovery is proven."""
+
+    mode: ModeName = Mode.OBSERVE
+    modes: dict[SeverityName, ModeOfSeverity] = Field(default_factory=dict)
+    when: WhenSettings = WhenSettings()
+    certify_after: Span = timedelta(minutes=10)
+    steps: list[Any] = Field(default_factory=list)  # Any: each kind of hook has its own options
+    verify: VerifySettings = VerifySettings()
+    limits: LimitsSettings = LimitsSettings()
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
+        if not self.steps and Mode.AUTOMATIC in (self.mode, *self.modes.values()):
+            raise ValueError("expected steps: an automatic rollback has to do something")
+
+        return self
+
+
+class ServiceSettings(Section):
+    """Who is called for a service, where to look, its live version and its rollback."""
+
+    description: str = ""
+    contacts: dict[Name, Line] = Field(default_factory=dict)
+    runbook: WebUrl | None = None
+    links: dict[Name, WebUrl] = Field(default_factory=dict)
+    version: VersionSettings | None = None
+    rollback: RollbackSettings | None = None
+
+
+def threshold_of(settings: CheckSettings, defaults: Defaults) -> FailureThreshold:
+    """Give how many fails open a check."""
+    return settings.failure_threshold or defaults.failure_threshold

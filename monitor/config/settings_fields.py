@@ -1,0 +1,322 @@
+"""The fields that settings are made of: names, addresses, severities, thresholds."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import PlainValidator, WithJsonSchema
+
+from monitor.config.compiled import Scope
+from monitor.config.suggest import suggest
+from monitor.config.translate import found
+from monitor.core.expectations.shown import quote
+from monitor.core.model.endpoint import (
+    FailureThreshold,
+    InARow,
+    KOfN,
+    OnInsufficient,
+    Severity,
+)
+from monitor.core.model.rollback import Mode
+from monitor.options import format_duration, parse_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import JsonValue
+
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
+_NAME: Final = re.compile(NAME_PATTERN)
+_K_OF_N: Final = re.compile(r"([0-9]{1,6}) +of +([0-9]{1,6})")
+_HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})")
+_UNSEEN: Final = re.compile(r"[\x00-\x20\x7f]")
+_MOST_COUNTED: Final = 1000
+_DURATION_PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"
+
+SHORTEST_INTERVAL: Final = timedelta(milliseconds=100)
+LONGEST_INTERVAL: Final = timedelta(days=1)
+NOT_YET: Final = {
+    "approve": "approve is not available yet, wanted off, observe or automatic",
+    "countdown": "countdown is not available yet, wanted off, observe or automatic",
+}
+
+Word = TypeVar("Word", bound=StrEnum)
+
+
+class Opened(StrEnum):
+    """What may be readable without a token on an address that others reach."""
+
+    METRICS = "metrics"
+    PROBE = "probe"
+    HEALTH = "health"
+    BADGE = "badge"
+    PUBLIC = "public"
+
+
+class Percentile(StrEnum):
+    """Which sample of a latency window is judged."""
+
+    P50 = "p50"
+    P95 = "p95"
+    P99 = "p99"
+    MAX = "max"
+
+    @property
+    def rank(self) -> int:
+        """1 to 100; the maximum is 100."""
+        return 100 if self is Percentile.MAX else int(self[1:])
+
+
+def name_problem(name: str) -> str | None:
+    """Say what is wrong with a name of an endpoint, a service or a notifier."""
+    if _NAME.fullmatch(name):
+        return None
+
+    return (
+        "expected a name of up to 100 letters, digits, dots, hyphens and underscores "
+        f"that starts with a letter or digit, found {quote(name)}"
+    )
+
+
+def _read_name(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a name, found {found(value)}")
+    if problem := name_problem(value):
+        raise ValueError(problem)
+
+    return value
+
+
+def _read_line(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected text, found {found(value)}; quote it")
+    if not value.strip() or not value.isprintable():
+        raise ValueError(f"expected one line of text, found {quote(value)}")
+
+    return value
+
+
+def _read_web_url(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a URL such as https://wiki.example/, found {found(value)}")
+
+    try:
+        parts = urlsplit(value)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
+        valid = valid and parts.port != 0 and not _UNSEEN.search(value)
+    except ValueError:
+        valid = False
+    if not valid:
+        raise ValueError("expected a URL such as https://wiki.example/")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("expected a URL without user and password: people get to see it")
+
+    return value
+
+
+def _read_host_port(value: object) -> tuple[str, int]:
+    """Read `host:port`; an IPv6 address stands in brackets, which are not part of the host."""
+    wanted = "expected host:port such as 127.0.0.1:9797 or [::1]:9797"
+    if not isinstance(value, str):
+        raise ValueError(f"{wanted}, found {found(value)}")
+
+    host, colon, port = value.rpartition(":")
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError(f"{wanted}, found {quote(value)}")
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return str(ipaddress.IPv6Address(host[1:-1])), int(port)
+        except ValueError as error:
+            raise ValueError(f"{wanted}, found {quote(value)}") from error
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{wanted}, found {quote(value)}")
+
+    return host, int(port)
+
+
+def _read_peer(value: object) -> str:
+    _, port = _read_host_port(value)
+    if port == 0:
+        raise ValueError("expected a port of 1 to 65535, found 0")
+
+    return str(value)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host (without brackets) is reachable from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def read_threshold(value: object) -> FailureThreshold:
+    """Read `5` (in a row) or `3 of 5`."""
+    match value:
+        case bool():
+            pass
+        case int() if value >= 1:
+            return InARow(count=_counted(value))
+        case int():
+            raise ValueError(f"expected at least 1 failure, found {value}: it would never count")
+        case str() if counts := _K_OF_N.fullmatch(value):
+            return _read_k_of_n(int(counts[1]), int(counts[2]))
+
+    raise ValueError(f"expected a number such as 3, or 3 of 5, found {found(value)}")
+
+
+def _read_k_of_n(k: int, n: int) -> FailureThreshold:
+    if k < 1:
+        raise ValueError(f"expected at least 1 failure, found {k} of {n}: it would never count")
+    if k > n:
+        raise ValueError(f"{k} of {n} can never be reached: expected at most {n} of {n}")
+
+    return KOfN(k=k, n=_counted(n))
+
+
+def _read_count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"expected a number such as 2, found {found(value)}")
+    if value < 1:
+        raise ValueError(f"expected at least 1, found {value}")
+
+    return _counted(value)
+
+
+def _counted(number: int) -> int:
+    if number > _MOST_COUNTED:
+        raise ValueError(f"expected at most {_MOST_COUNTED}, found {number}")
+
+    return number
+
+
+def between(shortest: timedelta, longest: timedelta) -> Callable[[timedelta], timedelta]:
+    """Make a validator of durations that takes those from the shortest to the longest."""
+
+    def check(value: timedelta) -> timedelta:
+        if not shortest <= value <= longest:
+            raise ValueError(
+                f"expected {format_duration(shortest) or '0s'} to {format_duration(longest)}, "
+                f"found {format_duration(value) or '0s'}"
+            )
+
+        return value
+
+    return check
+
+
+def _duration(shortest: timedelta, longest: timedelta) -> Callable[[object], timedelta]:
+    check = between(shortest, longest)
+
+    return lambda value: check(parse_duration(value))
+
+
+def _one_of(words: type[Word]) -> Callable[[object], Word]:
+    """Make a validator that takes one of the words, and suggests the one that was meant."""
+
+    def read(value: object) -> Word:
+        if isinstance(value, str) and value in set(words):
+            return words(value)
+
+        meant = suggest(value, words) if isinstance(value, str) else ""
+        raise ValueError(f"expected one of {', '.join(words)}, found {found(value)}{meant}")
+
+    return read
+
+
+def _words(words: type[StrEnum]) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "enum": [str(word) for word in words]})
+
+
+def _text(example: str, **more: JsonValue) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "examples": [example], **more})
+
+
+def _read_mode(value: object) -> Mode:
+    if isinstance(value, dict) and set(value) == {"mode"}:
+        value = value["mode"]
+    mode = value.get("mode") if isinstance(value, dict) else value
+    if isinstance(mode, str) and mode in NOT_YET:
+        raise ValueError(NOT_YET[mode])
+
+    return _one_of(Mode)(value)
+
+
+Name = Annotated[str, PlainValidator(_read_name), _text("storefront", pattern=NAME_PATTERN)]
+Line = Annotated[str, PlainValidator(_read_line), WithJsonSchema({"type": "string"})]
+WebUrl = Annotated[str, PlainValidator(_read_web_url), _text("https://wiki.example/")]
+Listen = Annotated[tuple[str, int], PlainValidator(_read_host_port), _text("127.0.0.1:9797")]
+Peer = Annotated[str, PlainValidator(_read_peer), _text("192.0.2.1:53")]
+Threshold = Annotated[
+    FailureThreshold,
+    PlainValidator(read_threshold),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": _MOST_COUNTED},
+                {"type": "string", "pattern": r"^[0-9]+ +of +[0-9]+$"},
+            ],
+            "examples": [3, "3 of 5"],
+        }
+    ),
+]
+Count = Annotated[
+    int,
+    PlainValidator(_read_count),
+    WithJsonSchema({"type": "integer", "minimum": 1, "maximum": _MOST_COUNTED}),
+]
+Interval = Annotated[
+    timedelta,
+    PlainValidator(_duration(SHORTEST_INTERVAL, LONGEST_INTERVAL)),
+    _text("30s", pattern=_DURATION_PATTERN),
+]
+Span = Annotated[
+    timedelta,
+    PlainValidator(_duration(timedelta(milliseconds=1), timedelta(days=3650))),
+    _text("5m", pattern=_DURATION_PATTERN),
+]
+Pause = Annotated[
+    timedelta,
+    PlainValidator(_duration(timedelta(0), timedelta(days=3650))),
+    _text("30m", pattern=_DURATION_PATTERN),
+]
+Retention = Annotated[
+    timedelta,
+    PlainValidator(_duration(timedelta(hours=1), timedelta(days=3650))),
+    _text("90d", pattern=_DURATION_PATTERN),
+]
+WindowLength = Annotated[
+    timedelta,
+    PlainValidator(_duration(timedelta(seconds=1), timedelta(days=1))),
+    _text("5m", pattern=_DURATION_PATTERN),
+]
+SeverityName = Annotated[Severity, PlainValidator(_one_of(Severity)), _words(Severity)]
+ScopeName = Annotated[Scope, PlainValidator(_one_of(Scope)), _words(Scope)]
+OpenedName = Annotated[Opened, PlainValidator(_one_of(Opened)), _words(Opened)]
+PercentileName = Annotated[Percentile, PlainValidator(_one_of(Percentile)), _words(Percentile)]
+OnInsufficientName = Annotated[
+    OnInsufficient, PlainValidator(_one_of(OnInsufficient)), _words(OnInsufficient)
+]
+ModeName = Annotated[Mode, PlainValidator(_read_mode), _words(Mode)]
+ModeOfSeverity = Annotated[
+    Mode,
+    PlainValidator(_read_mode),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": [str(mode) for mode in Mode]},
+                {
+                    "type": "object",
+                    "properties": {"mode": {"enum": [str(mode) for mode in Mode]}},
+                    "required": ["mode"],
+                    "additionalProperties": False,
+                },
+            ]
+        }
+    ),
+]
