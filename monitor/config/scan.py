@@ -6,6 +6,7 @@ event by event, so that no text can exhaust the stack or the memory.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,10 +14,12 @@ import yaml
 
 from monitor.config.document import Position, Problem
 from monitor.config.syntax import (
+    ESCAPE,
     QUOTE_AMPERSAND,
     QUOTE_EXCLAMATION,
     QUOTE_HASH,
     QUOTE_STAR,
+    About,
     Lines,
     explain,
     swallowed_by_comment,
@@ -33,6 +36,7 @@ MOST_ALIASED: Final = 50_000
 # libyaml where PyYAML was built with it, as its wheels and Debian's are; else ten times slower.
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _CORE: Final = "tag:yaml.org,2002:"
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SCALAR_TAGS: Final = frozenset({"int", "float", "bool", "null"})
 
 
@@ -124,6 +128,9 @@ class _Builder:
 
         place, text = self.place(event), event.value
         plain, tag = self._tag(event, place)
+        if _has_surrogate(text):
+            self.report_value(place, ESCAPE)
+            text = ""
         if plain and not text:
             self._empty(event, place)
         node = Scalar(text, place, plain, tag)
@@ -140,6 +147,7 @@ class _Builder:
             return False, None
         if name not in _SCALAR_TAGS or name == event.tag:
             self._refuse_tag(event, place)
+            return False, None
 
         return False, name
 
@@ -153,8 +161,8 @@ class _Builder:
     def _empty(self, event: Any, place: Place) -> None:
         if event.anchor is not None:
             self.report_value(place, QUOTE_AMPERSAND)
-        elif swallowed_by_comment(self.lines, (place[1] - 1, place[2] - 1)):
-            self.report_value(place, QUOTE_HASH)
+        elif spot := swallowed_by_comment(self.lines, (place[1] - 1, place[2] - 1)):
+            self.report_value((self.file, spot[0] + 1, spot[1] + 1), QUOTE_HASH)
 
     def _key(self, event: Any, top: _Open) -> None:
         place, key = self.place(event), event.value
@@ -167,6 +175,8 @@ class _Builder:
             self.report(place, "merge keys (<<) are not allowed: repeat the keys, or use overlays")
         elif not key or (key == "~" and plain):
             self.report(place, "expected a key, found nothing before the colon")
+        elif _has_surrogate(key):
+            self.report(place, ESCAPE)
         elif "${" in key:
             self.report(place, "variables are not expanded in keys, only in values")
         elif first := top.node.keys.get(key):
@@ -238,6 +248,17 @@ class _Builder:
             top.node.items[top.key] = node
         top.key, top.repeated = None, False
 
+    def doubt(self, about: About) -> At:
+        """Give the way to what a mistake in the syntax is about."""
+        match about:
+            case About.VALUE:
+                return self.at()
+            case About.FLOW:
+                outer = sum(1 for level in self.stack if not level.flow)
+                return self.at()[:outer]
+            case About.STRUCTURE:
+                return ()
+
     def flow(self) -> tuple[int, int] | None:
         """Give the spot of the outermost `{` or `[` that is open."""
         for level in self.stack:
@@ -255,14 +276,20 @@ def scan(text: str, file: str) -> Scan:
     except _Refused as refused:
         builder.report(refused.place, refused.message)
     except yaml.MarkedYAMLError as error:
-        (line, column), message = explain(error, builder.lines, builder.flow())
-        builder.report((file, line + 1, column + 1), message)
+        broken = explain(error, builder.lines, builder.flow())
+        position = Position(file, broken.spot[0] + 1, broken.spot[1] + 1)
+        builder.problems.append(Problem.at(position, builder.doubt(broken.about), broken.message))
     except yaml.YAMLError:
         builder.report((file, 1, 1), "this is not YAML")
     else:
         return _finish(builder)
 
     return Scan(tree=None, problems=tuple(builder.problems))
+
+
+def _has_surrogate(text: str) -> bool:
+    """Say whether an escape made half a character, which libyaml refuses by itself."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def _feed(builder: _Builder, text: str) -> None:

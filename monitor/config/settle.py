@@ -63,12 +63,14 @@ class Places(MappingOf[At, Position]):
     def _node(self, at: At) -> Node:
         node: Node = self._root
         for step in at:
-            if (isinstance(node, Mapping) and isinstance(step, str) and step in node.items) or (
-                isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items)
-            ):
-                node = node.items[step]
-            else:
+            found: Node | None = None
+            if isinstance(node, Mapping):
+                found = node.items.get(str(step))
+            elif isinstance(node, Sequence) and isinstance(step, int):
+                found = node.items[step] if 0 <= step < len(node.items) else None
+            if found is None:
                 raise KeyError(at)
+            node = found
 
         return node
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,10 +22,19 @@ QUOTE_STAR: Final = '* begins an alias in YAML: quote the value if it is text, a
 QUOTE_AMPERSAND: Final = "& begins an anchor in YAML: quote the value if it is text"
 QUOTE_EXCLAMATION: Final = "! begins a tag in YAML: quote the value if it is text"
 
+ESCAPE: Final = 'found an unknown escape in "…": write \\\\ for a backslash, or use single quotes'
 _BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _QUOTED: Final = r"\"(?:\\.|[^\"\\])*\"|'(?:''|[^'])*'"
 _TRAPS: Final = re.compile(rf"(?s:{_QUOTED})|(?P<variable>\$\{{)|(?<=\s)(?P<hash>\#\S)|\#[^\n]*")
 _RESERVED: Final = "@`%"
+
+
+class About(StrEnum):
+    """What is in doubt: the value being read, the `{…}` or `[…]` around it, or all structure."""
+
+    VALUE = "value"
+    FLOW = "flow"
+    STRUCTURE = "structure"
 
 
 class Broken(NamedTuple):
@@ -32,6 +42,7 @@ class Broken(NamedTuple):
 
     spot: Spot
     message: str
+    about: About
 
 
 class Lines:
@@ -62,9 +73,11 @@ class Lines:
         return "\n".join(lines)
 
 
-def swallowed_by_comment(lines: Lines, spot: Spot) -> bool:
-    """Say whether an empty value is followed by `#word`, which people write for a channel."""
-    return re.match(r"\s+#\S", lines[spot[0]][spot[1] :]) is not None
+def swallowed_by_comment(lines: Lines, spot: Spot) -> Spot | None:
+    """Give the spot of a `#word` after an empty value, which people write for a channel."""
+    comment = re.compile(r"\s+(?=#\S)").match(lines[spot[0]], spot[1])
+
+    return (spot[0], comment.end()) if comment else None
 
 
 def explain(error: MarkedYAMLError, lines: Lines, flow: Spot | None) -> Broken:
@@ -77,9 +90,9 @@ def explain(error: MarkedYAMLError, lines: Lines, flow: Spot | None) -> Broken:
     return (
         _tab(lines, spot)
         or (_trap_in_flow(lines, flow, spot) if flow is not None else None)
-        or _in_scalar(problem, context, start, spot, lines)
+        or _in_value(problem, context, start, spot, lines)
         or _in_structure(problem, context, start, spot, lines)
-        or Broken(spot, f"this is not YAML: {problem.replace('<', '').replace('>', '')}")
+        or _structure(spot, f"this is not YAML: {problem.replace('<', '').replace('>', '')}")
     )
 
 
@@ -88,9 +101,9 @@ def _tab(lines: Lines, spot: Spot) -> Broken | None:
     if indent is None or indent.end() - 1 > spot[1]:
         return None
 
-    return Broken(
-        (spot[0], indent.end() - 1), "found a tab in the indentation: YAML indents with spaces"
-    )
+    message = "found a tab in the indentation: YAML indents with spaces"
+
+    return _structure((spot[0], indent.end() - 1), message)
 
 
 def _trap_in_flow(lines: Lines, flow: Spot, spot: Spot) -> Broken | None:
@@ -104,32 +117,31 @@ def _trap_in_flow(lines: Lines, flow: Spot, spot: Spot) -> Broken | None:
         column = len(before) - before.rfind("\n") - 1 + (flow[1] if line == flow[0] else 0)
 
         return Broken(
-            (line, column), QUOTE_VARIABLE if trap.lastgroup == "variable" else QUOTE_HASH
+            (line, column),
+            QUOTE_VARIABLE if trap.lastgroup == "variable" else QUOTE_HASH,
+            About.FLOW,
         )
 
     return None
 
 
-def _in_scalar(problem: str, context: str, start: Spot, spot: Spot, lines: Lines) -> Broken | None:
-    if "cannot start any token" in problem:
-        char = lines.char(spot)
-        if char in _RESERVED:
-            return Broken(spot, f"a value cannot start with {char}: quote it")
-        return None
+def _in_value(problem: str, context: str, start: Spot, spot: Spot, lines: Lines) -> Broken | None:
+    char = lines.char(spot)
+    if "cannot start any token" in problem and char in _RESERVED:
+        return Broken(spot, f"a value cannot start with {char}: quote it", About.VALUE)
     if "quoted scalar" in context or "double-quoted" in context:
-        if "escape" in problem or "hexadecimal" in problem:
-            return Broken(
-                spot, "found an unknown escape in \"…\": write \\\\ for a backslash, or use '…'"
-            )
-        return Broken(start, "this quote is never closed")
+        if "escape" in problem or "hex" in problem:
+            return Broken(spot, ESCAPE, About.VALUE)
+        return Broken(start, "this quote is never closed", About.VALUE)
     if "an alias" in context:
-        return Broken(start, QUOTE_STAR)
+        return Broken(start, QUOTE_STAR, About.VALUE)
     if "an anchor" in context:
-        return Broken(start, QUOTE_AMPERSAND)
+        return Broken(start, QUOTE_AMPERSAND, About.VALUE)
     if "a tag" in context or "tag handle" in problem:
-        return Broken(start, QUOTE_EXCLAMATION)
+        return Broken(start, QUOTE_EXCLAMATION, About.VALUE)
     if "block scalar" in context:
-        return Broken(spot, "expected nothing after | or > but the text on the next lines")
+        message = "expected nothing after | or > but the text on the next lines"
+        return Broken(spot, message, About.VALUE)
 
     return None
 
@@ -138,43 +150,53 @@ def _in_structure(
     problem: str, context: str, start: Spot, spot: Spot, lines: Lines
 ) -> Broken | None:
     if "mapping values are not allowed" in problem:
-        return Broken(
+        return _structure(
             spot, 'found a second ": ": quote the value if it is text, or check the indentation'
         )
     if "sequence entries are not allowed" in problem:
-        return Broken(spot, 'found "- " after a key: put the list on its own lines, or use […]')
+        return _structure(spot, 'found "- " after a key: put the list on its own lines, or use […]')
     if "simple key" in context:
-        return Broken(start, 'expected "key: value", found text without ": "')
+        return _structure(start, 'expected "key: value", found text without ": "')
     if "flow" in context and "expected" in problem:
         return _in_flow(context, start, spot, lines)
     if "document start" in problem:
-        return Broken(spot, "expected the end of the file, found more text")
-    if "'-' indicator" in problem or "block sequence" in context or "collection" in context:
-        return Broken(
-            spot, f'expected an item "- …" in column {start[1] + 1}, {_found(lines, spot)}'
-        )
-    if "block mapping" in context:
-        return Broken(
-            spot, f'expected "key: value" in column {start[1] + 1}, {_found(lines, spot)}'
-        )
+        return _structure(spot, "expected the end of the file, found more text")
     if "node content" in problem:
-        return Broken(spot, f"expected a value, {_found(lines, spot)}")
+        return _structure(spot, f"expected a value, {_found(lines, spot)}")
+    if lines[spot[0]][: spot[1]].strip() and "block" in context:
+        return _structure(spot, "found more text after the value: quote all of it")
+    if "'-' indicator" in problem or "block sequence" in context or "collection" in context:
+        return _structure(spot, _misaligned('an item "- …"', start, spot, lines))
+    if "block mapping" in context:
+        return _structure(spot, _misaligned('"key: value"', start, spot, lines))
     if "incompatible YAML" in problem:
-        return Broken(spot, "expected no %YAML line, or version 1.1 or 1.2")
+        return _structure(spot, "expected no %YAML line, or version 1.1 or 1.2")
 
     return None
 
 
 def _in_flow(context: str, start: Spot, spot: Spot, lines: Lines) -> Broken:
     if "node" in context:
-        return Broken(spot, f"expected a value inside {{…}} or […], {_found(lines, spot)}")
+        return _structure(spot, f"expected a value inside {{…}} or […], {_found(lines, spot)}")
 
     opened, closed = ("{", "}") if "mapping" in context else ("[", "]")
-    return Broken(
+    return _structure(
         spot,
         f'expected "," or "{closed}" to close the "{opened}" of line {start[0] + 1}, '
         f"{_found(lines, spot)}",
     )
+
+
+def _structure(spot: Spot, message: str) -> Broken:
+    return Broken(spot, message, About.STRUCTURE)
+
+
+def _misaligned(wanted: str, start: Spot, spot: Spot, lines: Lines) -> str:
+    message = f"expected {wanted} in column {start[1] + 1} as on line {start[0] + 1}, "
+    if spot[1] != start[1]:
+        return f"{message}found text in column {spot[1] + 1}: check the indentation"
+
+    return message + _found(lines, spot)
 
 
 def _found(lines: Lines, spot: Spot) -> str:
