@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from monitor.core import alerting, incidents, tracker, windows
-from monitor.core.judge import judge
-from monitor.core.model.changes import Changes, Result
-from monitor.core.model.endpoint import InARow, LatencyRule
-from monitor.core.model.rollback import Blocked, RollbackState
-from monitor.core.model.verdict import Outcome, Verdict
+from monitor.core import alerting, incidents, tracker
+from monitor.core.model.changes import NOTHING, Changes, Result
+from monitor.core.model.endpoint import LatencyRule
+from monitor.core.model.rollback import RollbackState
 from monitor.core.rollback import Circumstances, decide, deploys, verify
+from monitor.core.sight import Latest, Sight
+from monitor.core.thresholds import verdicts_to_open
 from monitor.core.version import read_version
+from monitor.core.windows import latency_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,29 +23,11 @@ if TYPE_CHECKING:
     from monitor.core.model.deploy import DeployKind, DeployState
     from monitor.core.model.endpoint import Check, Endpoint
     from monitor.core.model.observation import Observation
-    from monitor.core.model.rollback import Rollback
     from monitor.core.model.service import Directory, Service
+    from monitor.core.model.verdict import Verdict
     from monitor.core.situation import Situation
 
-STALE_AFTER_INTERVALS: Final = 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latest:
-    """The newest probe of an endpoint, without its body, and what each check said of it.
-
-    `verdicts` holds the newest verdict of every check, also of windows that closed earlier.
-    """
-
-    endpoint: Endpoint
-    observation: Observation
-    verdicts: Mapping[str, Verdict]
-    scheduled: bool
-    body_length: int = 0
-
-    def fresh(self, now: datetime) -> bool:
-        """Whether it is not older than two intervals."""
-        return now - self.observation.at <= STALE_AFTER_INTERVALS * self.endpoint.every
+__all__ = ["Conditions", "Engine", "Latest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +36,7 @@ class Conditions:
 
     `sees` is False once the witnesses failed. `hooks` is False where nothing is decided about
     rollbacks at all (`--no-hooks`). `warms_up` is False for one-shot runs: each is a new process,
-    and its counts come from the store.
+    its counts come from the store, and what it has just seen never counts as old.
     """
 
     kill_switch: bool = False
@@ -83,9 +66,7 @@ class Engine:
         self.directory = directory
         self.endpoints: dict[str, Endpoint] = {}
         self.checks: dict[str, Check] = {}
-        self.latest: dict[str, Latest] = {}
-        self._windows: dict[str, windows.Window] = {}
-        self._samples: dict[str, int] = {}
+        self._sight = Sight(mask)
         self._mask = mask
         self._conditions = conditions
         self._watch(endpoints)
@@ -94,25 +75,30 @@ class Engine:
         self, endpoint: Endpoint, observation: Observation, *, scheduled: bool, now: datetime
     ) -> Changes:
         """Judge one observation by each check of its endpoint, and draw all consequences."""
-        verdicts = self._judge(endpoint, observation, scheduled)
+        verdicts = self._sight.take(endpoint, observation, scheduled=scheduled)
         states, events = self._advance(endpoint, verdicts)
-        version = self._version(endpoint, observation)
+        service = self.directory.service(endpoint.service)
+        version = _version(service, endpoint, observation)
         result = _result(endpoint, observation, verdicts, scheduled, version)
-        self._remember(endpoint, observation, verdicts, scheduled)
 
         seen = self._apply(Changes(states=states, results=(result,)))
-        deployed = self._see_version(endpoint, version, now)
-        told = self._tell(incidents.apply(events, self.checks, self.situation, now), now)
-        acted = self._decide(self.directory.service(endpoint.service), now)
+        if not events and version is None and service.rollback is None:
+            return seen
 
-        return Changes.merge((seen, deployed, told, acted))
+        deployed = self._see_version(service, version, now)
+        verified = self._verify(service, now)
+        told = self._tell(incidents.apply(events, self.checks, self.situation, now), now)
+        acted = self._decide(service, now)
+
+        return Changes.merge((seen, deployed, verified, told, acted))
 
     def tick(self, now: datetime) -> Changes:
         """Decide what time alone decides: certification, guards that fall away, verification."""
         return Changes.merge(
-            self._decide(service, now)
+            turn
             for service in self.directory.services.values()
             if service.rollback is not None
+            for turn in (self._verify(service, now), self._decide(service, now))
         )
 
     def announce(
@@ -147,10 +133,19 @@ class Engine:
         """Take over what carrying out a rollback changed, and tell people of its turns."""
         return self._turn(changes, now)
 
+    def store_failed(self, error: str, now: datetime) -> Changes:
+        """Tell people, once, that nothing can be remembered; they are told from memory."""
+        return self._tell(incidents.store_failed(self._mask(error), self.situation, now), now)
+
+    def store_works_again(self, now: datetime) -> Changes:
+        """Tell that it is over, if it was told."""
+        return self._tell(incidents.store_works_again(self.situation, now), now)
+
     def adopt(self, endpoints: Iterable[Endpoint], directory: Directory, now: datetime) -> Changes:
         """Take over a changed configuration: counts that still mean the same are kept.
 
-        A check that is gone leaves its incident with a note; its state is forgotten.
+        A check that is gone leaves its incident with a note; its state is forgotten. At the start
+        this also ends what an earlier process had to say about the store.
         """
         self.directory = directory
         self._watch(endpoints)
@@ -160,16 +155,26 @@ class Engine:
             for known in self.situation.states_of(self.checks)
             if (state := tracker.adopt(self.checks[known.check], known)) != known
         )
-        left = self._tell(incidents.remove_checks(gone, self.situation, now), now)
+        fitted = self._tell(incidents.adopt(self.checks, self.situation, now), now)
+        counted = self._apply(Changes(states=kept, forgotten=gone))
+        works = self.store_works_again(now) if self._conditions().store_works else NOTHING
 
-        return left + self._apply(Changes(states=kept, forgotten=gone))
+        return Changes.merge((fitted, counted, works))
+
+    @property
+    def latest(self) -> Mapping[str, Latest]:
+        """The newest probe of each endpoint that was probed since the start."""
+        return self._sight.latest
+
+    @property
+    def oneshot(self) -> bool:
+        """Whether this is a run that ends by itself."""
+        return not self._conditions().warms_up
 
     def restore_window(self, check: Check, samples: Iterable[tuple[datetime, timedelta]]) -> None:
         """Fill the open window of a latency check again from stored samples, oldest first."""
-        assert isinstance(check.rule, LatencyRule)
         state = self.situation.states.get(check.id)
-        end = state.window_end if state else None
-        self._windows[check.id] = windows.restore(check.rule, samples, end)
+        self._sight.restore_window(check, samples, state.window_end if state else None)
 
     def settled(self, endpoint: Endpoint) -> bool:
         """Whether no check of an endpoint is on its way up or down, so that no retry is due."""
@@ -182,11 +187,7 @@ class Engine:
 
     def waiting(self, check: Check) -> tuple[int, int] | None:
         """How many samples the open window of a check has, and how many it needs."""
-        window = self._windows.get(check.id)
-        if window is None or not isinstance(check.rule, LatencyRule):
-            return None
-
-        return windows.window_progress(check.rule, window)
+        return self._sight.waiting(check)
 
     def _watch(self, endpoints: Iterable[Endpoint]) -> None:
         before = self.checks
@@ -194,46 +195,13 @@ class Engine:
         self.checks = {
             check.id: check for endpoint in self.endpoints.values() for check in endpoint.checks
         }
-        self.latest = {
-            name: latest for name, latest in self.latest.items() if name in self.endpoints
+        self._services = len({endpoint.service for endpoint in self.endpoints.values()})
+        same = {
+            id
+            for id, check in self.checks.items()
+            if id in before and before[id].fingerprint == check.fingerprint
         }
-        self._windows = {
-            id: window
-            for id, window in self._windows.items()
-            if id in self.checks and self.checks[id].fingerprint == before[id].fingerprint
-        }
-
-    def _judge(
-        self, endpoint: Endpoint, observation: Observation, scheduled: bool
-    ) -> dict[str, tuple[Verdict, ...]]:
-        """Give the verdicts of each check: one for a sample, one for each window that closed."""
-        return {
-            check.id: tuple(
-                self._masked(verdict)
-                for verdict in (
-                    self._judge_window(check, check.rule, endpoint, observation, scheduled)
-                    if isinstance(check.rule, LatencyRule)
-                    else (replace(judge(check, observation), scheduled=scheduled),)
-                )
-            )
-            for check in endpoint.checks
-        }
-
-    def _judge_window(
-        self,
-        check: Check,
-        rule: LatencyRule,
-        endpoint: Endpoint,
-        observation: Observation,
-        scheduled: bool,
-    ) -> tuple[Verdict, ...]:
-        sample = windows.latency_sample(observation, endpoint.timeout) if scheduled else None
-        window, verdicts = windows.advance_window(
-            rule, self._windows.get(check.id), sample, observation.at
-        )
-        self._windows[check.id] = window
-
-        return verdicts
+        self._sight.keep(self.endpoints, same)
 
     def _advance(
         self, endpoint: Endpoint, verdicts: Mapping[str, tuple[Verdict, ...]]
@@ -248,152 +216,126 @@ class Engine:
                 events.extend(happened)
             if state is not None and verdicts[check.id]:
                 states.append(state)
-            if any(verdict.outcome in _JUDGED for verdict in verdicts[check.id]):
-                self._samples[check.id] = self._samples.get(check.id, 0) + 1
 
         return tuple(states), tuple(events)
 
-    def _remember(
-        self,
-        endpoint: Endpoint,
-        observation: Observation,
-        verdicts: Mapping[str, tuple[Verdict, ...]],
-        scheduled: bool,
-    ) -> None:
-        before = self.latest.get(endpoint.name)
-        newest = {id: judged[-1] for id, judged in verdicts.items() if judged}
-        self.latest[endpoint.name] = Latest(
-            endpoint=endpoint,
-            observation=replace(observation, body=b""),
-            verdicts={**(before.verdicts if before else {}), **newest},
-            scheduled=scheduled,
-            body_length=len(observation.body),
-        )
-
-    def _version(self, endpoint: Endpoint, observation: Observation) -> str | None:
-        source = self.directory.service(endpoint.service).version
-        if source is None or source.endpoint != endpoint.name:
-            return None
-
-        return read_version(source, observation)
-
-    def _see_version(self, endpoint: Endpoint, version: str | None, now: datetime) -> Changes:
+    def _see_version(self, service: Service, version: str | None, now: datetime) -> Changes:
         if version is None:
-            return Changes()
-
-        service = self.directory.service(endpoint.service)
+            return NOTHING
 
         return self._apply(deploys.see_version(service, version, situation=self.situation, now=now))
 
     def _tell(self, step: incidents.IncidentStep, now: datetime) -> Changes:
         """Apply what became of incidents, and queue a notice for each receiver."""
+        if not step.changes:
+            return NOTHING
+
         happened = self._apply(step.changes)
         notices = alerting.plan(step, self.directory, self.situation, now)
 
         return happened + self._apply(Changes(deliveries=notices))
 
-    def _decide(self, service: Service, now: datetime) -> Changes:
-        """Certify, trip or verify; a service without a policy has nothing to decide."""
+    def _verify(self, service: Service, now: datetime) -> Changes:
+        """See whether a rollback has helped: before its incident ends, so that the end can say."""
         if service.rollback is None:
-            return Changes()
+            return NOTHING
+
+        verifying = [
+            rollback
+            for rollback in self.situation.rollbacks_of(service.name)
+            if rollback.state is RollbackState.VERIFYING
+        ]
+        if not verifying or not self._conditions().hooks:
+            return NOTHING
+
+        return Changes.merge(
+            self._turn(verify.verify(rollback, service, situation=self.situation, now=now), now)
+            for rollback in verifying
+        )
+
+    def _decide(self, service: Service, now: datetime) -> Changes:
+        """Certify or trip; a service without a policy has nothing to decide."""
+        if service.rollback is None:
+            return NOTHING
 
         certified = self._apply(deploys.certify(service, situation=self.situation, now=now))
-        if not self._conditions().hooks:
+        if self._quiet(service, service.rollback.triggers):
+            return certified
+
+        conditions = self._conditions()
+        if not conditions.hooks:
             return certified
 
         tripped = self._turn(
             decide.decide(
                 service,
                 situation=self.situation,
-                circumstances=self._circumstances(service),
+                circumstances=self._circumstances(service.rollback.triggers, conditions),
                 now=now,
             ),
             now,
         )
-        verified = [
-            self._turn(verify.verify(rollback, service, situation=self.situation, now=now), now)
+
+        return certified + tripped
+
+    def _quiet(self, service: Service, triggers: Sequence[str]) -> bool:
+        """Whether nothing can trip and nothing is under way: so it is at nearly every probe."""
+        return not any(state.open for state in self.situation.states_of(triggers)) and all(
+            rollback.state.ended or rollback.ended_at is not None
             for rollback in self.situation.rollbacks_of(service.name)
-            if rollback.state is RollbackState.VERIFYING
-        ]
+        )
 
-        return Changes.merge((certified, tripped, *verified))
-
-    def _circumstances(self, service: Service) -> Circumstances:
-        assert service.rollback is not None
-        conditions = self._conditions()
-        triggers = service.rollback.triggers
-
+    def _circumstances(self, triggers: Sequence[str], conditions: Conditions) -> Circumstances:
         return Circumstances(
             kill_switch=conditions.kill_switch,
             warming_up=conditions.warms_up and self._warming_up(triggers),
             blind=not conditions.sees
             or any(state.blind for state in self.situation.states_of(triggers)),
             store_ok=conditions.store_works,
+            services=self._services,
         )
 
     def _warming_up(self, triggers: Sequence[str]) -> bool:
         """Whether an open trigger was judged less often since the start than it takes to open."""
         return any(
-            self._samples.get(state.check, 0) < _samples_to_open(self.checks[state.check])
+            self._sight.judged(state.check)
+            < verdicts_to_open(self.checks[state.check].failure_threshold)
             for state in self.situation.states_of(triggers)
             if state.open and state.check in self.checks
         )
 
     def _turn(self, changes: Changes, now: datetime) -> Changes:
-        """Apply what became of rollbacks, and tell of each that took a turn worth a notice."""
-        before = {
-            rollback.id: self.situation.rollbacks.get(rollback.id) for rollback in changes.rollbacks
-        }
-        self._apply(changes)
-        newest = {rollback.id: rollback for rollback in changes.rollbacks}
-        notices = tuple(
-            delivery
-            for rollback in newest.values()
-            if _worth_telling(before[rollback.id], rollback)
-            for delivery in alerting.tell_rollback(rollback, self.directory, self.situation, now)
-        )
+        """Apply what became of rollbacks; write each turn into its incident, and tell of it."""
+        if not changes:
+            return NOTHING
 
-        return changes + self._apply(Changes(deliveries=notices))
+        known, journal = self.situation.rollbacks, self.situation.steps
+        rollbacks = {one.id: (known.get(one.id), one) for one in changes.rollbacks}
+        steps = {one.key: (journal.get(one.key), one) for one in changes.steps}
+        turns = [self._apply(changes)]
+        for earlier, step in steps.values():
+            turns.append(self._apply(incidents.follow_step(earlier, step, self.situation, now)))
+        for before, after in rollbacks.values():
+            if not incidents.turned(before, after):
+                continue
+            turns.append(self._apply(incidents.follow_rollback(before, after, self.situation, now)))
+            notices = alerting.tell_rollback(after, self.directory, self.situation, now)
+            turns.append(self._apply(Changes(deliveries=notices)))
+
+        return Changes.merge(turns)
 
     def _apply(self, changes: Changes) -> Changes:
         self.situation.apply(changes)
 
         return changes
 
-    def _masked(self, verdict: Verdict) -> Verdict:
-        """Mask secrets that a target echoed, before anything is stored or told."""
-        if not verdict.reasons:
-            return verdict
 
-        return replace(
-            verdict,
-            reasons=tuple(
-                replace(
-                    reason,
-                    message=self._mask(reason.message),
-                    expected=self._mask(reason.expected),
-                    found=self._mask(reason.found),
-                )
-                for reason in verdict.reasons
-            ),
-        )
+def _version(service: Service, endpoint: Endpoint, observation: Observation) -> str | None:
+    source = service.version
+    if source is None or source.endpoint != endpoint.name:
+        return None
 
-
-_JUDGED: Final = (Outcome.PASS, Outcome.FAIL)
-
-
-def _samples_to_open(check: Check) -> int:
-    threshold = check.failure_threshold
-
-    return threshold.count if isinstance(threshold, InARow) else threshold.k
-
-
-def _worth_telling(before: Rollback | None, after: Rollback) -> bool:
-    """Whether people hear of it: not of what `observe` records, nor of the way to an end."""
-    if after.state is RollbackState.VERIFYING or after.blocked is Blocked.MODE:
-        return False
-
-    return before is None or (before.state, before.blocked) != (after.state, after.blocked)
+    return read_version(source, observation)
 
 
 def _result(
@@ -403,8 +345,8 @@ def _result(
     scheduled: bool,
     version: str | None,
 ) -> Result:
-    judged = {id: of_check[-1] for id, of_check in verdicts.items() if of_check}
-    reasons = [reason for verdict in judged.values() for reason in verdict.reasons]
+    judged = [(id, of_check[-1]) for id, of_check in verdicts.items() if of_check]
+    codes = (reason.code for _, verdict in judged for reason in verdict.reasons)
     fault = observation.fault
 
     return Result(
@@ -412,9 +354,9 @@ def _result(
         at=observation.at,
         duration=observation.duration,
         scheduled=scheduled,
-        outcomes=tuple((id, verdict.outcome) for id, verdict in judged.items()),
-        code=fault.code if fault else (reasons[0].code if reasons else None),
+        outcomes=tuple((id, verdict.outcome) for id, verdict in judged),
+        code=fault.code if fault else next(codes, None),
         status=observation.status,
-        latency=windows.latency_sample(observation, endpoint.timeout),
+        latency=latency_sample(observation, endpoint.timeout),
         version=version,
     )

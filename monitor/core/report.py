@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from monitor.core.model.verdict import Outcome, Reason
+from monitor.core.model.verdict import Outcome, Reason, Verdict
+from monitor.core.sight import STALE_AFTER_INTERVALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,15 +21,17 @@ if TYPE_CHECKING:
     from monitor.core.model.rollback import Rollback
     from monitor.core.situation import Situation
 
-RECENT_INCIDENTS = 20
+RECENT_INCIDENTS: Final = 20
+STALE: Final = "the last result is older than two intervals"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckReport:
-    """One check as it stands: `verdict` is the newest judgement, `state` what thresholds make of it.
+    """One check as it stands.
 
-    `waiting` is how many samples an open window has, and how many it needs. `observation` is None
-    before the first probe since the start.
+    `verdict` is the newest judgement, `state` is what the thresholds make of it. `waiting` is
+    how many samples an open window has, and how many it needs. `observation` is None before the
+    first probe since the start.
     """
 
     check: Check
@@ -47,10 +50,15 @@ def report_checks(
 ) -> tuple[CheckReport, ...]:
     """Report each check of these endpoints, in the order of the configuration.
 
-    A judgement older than two intervals is unknown; a check that was never judged is waiting.
+    A judgement older than two intervals is unknown, save in a one-shot run, whose rounds keep
+    their own time. A check that was never judged is waiting.
     """
+    ages = not engine.oneshot
+
     return tuple(
-        _report(engine, endpoint, check, now) for endpoint in endpoints for check in endpoint.checks
+        _report(engine, endpoint, check, now, ages=ages)
+        for endpoint in endpoints
+        for check in endpoint.checks
     )
 
 
@@ -106,9 +114,7 @@ def reason_json(reason: Reason) -> dict[str, str]:
 
 def phases_json(observation: Observation) -> dict[str, float]:
     """Write the phases that took place, in seconds."""
-    return {
-        phase.value: duration.total_seconds() for phase, duration in observation.phases.items()
-    }
+    return {phase.value: duration.total_seconds() for phase, duration in observation.phases.items()}
 
 
 def status_json(engine: Engine, now: datetime) -> dict[str, Any]:
@@ -220,15 +226,18 @@ def rollback_json(rollback: Rollback, situation: Situation) -> dict[str, Any]:
     }
 
 
-def _report(engine: Engine, endpoint: Endpoint, check: Check, now: datetime) -> CheckReport:
+def _report(
+    engine: Engine, endpoint: Endpoint, check: Check, now: datetime, *, ages: bool
+) -> CheckReport:
     state = engine.situation.states.get(check.id)
     latest = engine.latest.get(endpoint.name)
-    verdict = latest.verdicts.get(check.id) if latest else None
+    verdict = latest.verdicts.get(check.id) if latest else _remembered(state, check)
+    fresh = latest.fresh(now) if latest else _recent(state, endpoint, now)
     outcome = verdict.outcome if verdict else Outcome.WAITING
     reasons = verdict.reasons if verdict else ()
-    note = verdict.note if verdict else "not probed yet"
-    if latest and not latest.fresh(now):
-        outcome, note = Outcome.UNKNOWN, "the last result is older than two intervals"
+    note = verdict.note if verdict else "" if latest else "not probed yet"
+    if (verdict or latest) and not fresh and (ages or latest is None):
+        outcome, reasons, note = Outcome.UNKNOWN, (), STALE
 
     return CheckReport(
         check=check,
@@ -241,6 +250,24 @@ def _report(engine: Engine, endpoint: Endpoint, check: Check, now: datetime) -> 
         waiting=engine.waiting(check),
         note=note,
     )
+
+
+def _remembered(state: CheckState | None, check: Check) -> Verdict | None:
+    """Give the newest verdict of an earlier process, if the check still means the same."""
+    if state is None or state.last_outcome is None or state.fingerprint != check.fingerprint:
+        return None
+
+    assert state.last_at is not None
+
+    return Verdict(outcome=state.last_outcome, at=state.last_at, reasons=state.last_reasons)
+
+
+def _recent(state: CheckState | None, endpoint: Endpoint, now: datetime) -> bool:
+    """Whether what an earlier process saw is not older than two intervals."""
+    if state is None or state.last_at is None:
+        return False
+
+    return now - state.last_at <= STALE_AFTER_INTERVALS * endpoint.every + endpoint.timeout
 
 
 def _public_state(state: CheckState | None) -> Outcome:

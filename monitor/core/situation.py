@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.deploy import DeployState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sized
 
     from monitor.core.model.changes import Changes
     from monitor.core.model.check_state import CheckState
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
     from monitor.core.model.notice import Delivery
     from monitor.core.model.rollback import Rollback, Step
 
-_KEPT_INCIDENTS = 500
-_KEPT_DELIVERIES = 2_000
+_KEPT_INCIDENTS: Final = 500
+_KEPT_DELIVERIES: Final = 2_000
+_KEPT_AFTER_FORGETTING: Final = 0.75
+"""What is left of them once there are too many, so that not every change has to forget."""
 
 
 class Situation:
-    """The records by their keys. Only `apply` changes it; readers get frozen records."""
+    """The records by their keys. Only `apply` changes it; readers get frozen records.
+
+    What is asked at each probe (open incidents, deploys and rollbacks of one service) is kept by
+    itself, so that the answer costs nothing while there is nothing.
+    """
 
     def __init__(self) -> None:
         self.states: dict[str, CheckState] = {}
@@ -31,24 +37,38 @@ class Situation:
         self.deploys: dict[str, Deploy] = {}
         self.rollbacks: dict[str, Rollback] = {}
         self.steps: dict[str, Step] = {}
+        self._open: dict[str, Incident] = {}
+        self._pending: dict[str, dict[str, Delivery]] = {}
+        self._deploys: dict[str, dict[str, Deploy]] = {}
+        self._rollbacks: dict[str, dict[str, Rollback]] = {}
 
     def apply(self, changes: Changes) -> None:
-        """Take over changed records; the newest of one key wins."""
+        """Take over changed records; the newest of one key wins, and a repeat changes nothing."""
         for check in changes.forgotten:
             self.states.pop(check, None)
-        self.states.update((state.check, state) for state in changes.states)
-        self.incidents.update((incident.id, incident) for incident in changes.incidents)
+        for state in changes.states:
+            self.states[state.check] = state
+        for incident in changes.incidents:
+            self._take_incident(incident)
         for entry in changes.timeline:
-            self.timelines.setdefault(entry.incident, []).append(entry)
-        self.deliveries.update((delivery.id, delivery) for delivery in changes.deliveries)
-        self.deploys.update((deploy.id, deploy) for deploy in changes.deploys)
-        self.rollbacks.update((rollback.id, rollback) for rollback in changes.rollbacks)
-        self.steps.update((step.key, step) for step in changes.steps)
+            written = self.timelines.setdefault(entry.incident, [])
+            if not written or written[-1].sequence < entry.sequence:
+                written.append(entry)
+        for delivery in changes.deliveries:
+            self._take_delivery(delivery)
+        for deploy in changes.deploys:
+            self.deploys[deploy.id] = deploy
+            self._deploys.setdefault(deploy.service, {})[deploy.id] = deploy
+        for rollback in changes.rollbacks:
+            self.rollbacks[rollback.id] = rollback
+            self._rollbacks.setdefault(rollback.service, {})[rollback.id] = rollback
+        for step in changes.steps:
+            self.steps[step.key] = step
         self._forget_old(changes)
 
     def open_incident(self, service: str, klass: IncidentClass) -> Incident | None:
         """Give the one open incident of a service and class."""
-        for incident in self.open_incidents():
+        for incident in self._open.values():
             if incident.service == service and incident.klass is klass:
                 return incident
 
@@ -56,19 +76,12 @@ class Situation:
 
     def open_incidents(self) -> list[Incident]:
         """Give all incidents that are not resolved, oldest first."""
-        return sorted(
-            (incident for incident in self.incidents.values() if incident.open),
-            key=lambda incident: (incident.opened_at, incident.id),
-        )
+        return sorted(self._open.values(), key=lambda incident: (incident.opened_at, incident.id))
 
     def pending_deliveries(self, notifier: str) -> list[Delivery]:
         """Give what one notifier still has to tell, in the order in which it was queued."""
         return sorted(
-            (
-                delivery
-                for delivery in self.deliveries.values()
-                if delivery.notifier == notifier and delivery.pending
-            ),
+            self._pending.get(notifier, {}).values(),
             key=lambda delivery: (
                 delivery.queued_at,
                 delivery.notice.sequence,
@@ -81,8 +94,8 @@ class Situation:
         return max(
             (
                 deploy
-                for deploy in self.deploys.values()
-                if deploy.service == service and deploy.state is not DeployState.FAILED
+                for deploy in self._deploys.get(service, {}).values()
+                if deploy.state is not DeployState.FAILED
             ),
             key=lambda deploy: deploy.at,
             default=None,
@@ -93,8 +106,8 @@ class Situation:
         return max(
             (
                 deploy
-                for deploy in self.deploys.values()
-                if deploy.service == service and deploy.certified_at is not None
+                for deploy in self._deploys.get(service, {}).values()
+                if deploy.certified_at is not None
             ),
             key=lambda deploy: deploy.certified_at or deploy.at,
             default=None,
@@ -102,10 +115,9 @@ class Situation:
 
     def rollbacks_of(self, service: str) -> list[Rollback]:
         """Give the rollbacks and blocked trips of a service, oldest first."""
-        return sorted(
-            (rollback for rollback in self.rollbacks.values() if rollback.service == service),
-            key=lambda rollback: rollback.tripped_at,
-        )
+        known = self._rollbacks.get(service)
+
+        return sorted(known.values(), key=lambda rollback: rollback.tripped_at) if known else []
 
     def steps_of(self, rollback: str) -> list[Step]:
         """Give the journal of a rollback in the order of its steps."""
@@ -118,6 +130,21 @@ class Situation:
         """Give the states of those checks that have one."""
         return [self.states[check] for check in checks if check in self.states]
 
+    def _take_incident(self, incident: Incident) -> None:
+        self.incidents[incident.id] = incident
+        if incident.open:
+            self._open[incident.id] = incident
+        else:
+            self._open.pop(incident.id, None)
+
+    def _take_delivery(self, delivery: Delivery) -> None:
+        self.deliveries[delivery.id] = delivery
+        waiting = self._pending.setdefault(delivery.notifier, {})
+        if delivery.pending:
+            waiting[delivery.id] = delivery
+        else:
+            waiting.pop(delivery.id, None)
+
     def _forget_old(self, changes: Changes) -> None:
         """Keep memory bounded: old resolved incidents and delivered notices stay in the store."""
         if changes.incidents and len(self.incidents) > _KEPT_INCIDENTS:
@@ -125,7 +152,7 @@ class Situation:
                 (incident for incident in self.incidents.values() if not incident.open),
                 key=lambda incident: incident.opened_at,
             )
-            for incident in resolved[: len(self.incidents) - _KEPT_INCIDENTS]:
+            for incident in resolved[: _surplus(self.incidents, _KEPT_INCIDENTS)]:
                 del self.incidents[incident.id]
                 self.timelines.pop(incident.id, None)
 
@@ -138,10 +165,14 @@ class Situation:
                 ),
                 key=lambda delivery: delivery.queued_at,
             )
-            for delivery in done[: len(self.deliveries) - _KEPT_DELIVERIES]:
+            for delivery in done[: _surplus(self.deliveries, _KEPT_DELIVERIES)]:
                 del self.deliveries[delivery.id]
 
     def _resolved(self, incident: str) -> bool:
         known = self.incidents.get(incident)
 
         return known is None or not known.open
+
+
+def _surplus(records: Sized, kept: int) -> int:
+    return len(records) - int(kept * _KEPT_AFTER_FORGETTING)

@@ -5,20 +5,37 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
-from monitor.core.model.incident import IncidentClass
-from monitor.core.model.rollback import Blocked, RollbackState
+from monitor.core.model.incident import STORE_CHECK, IncidentClass
+from monitor.core.model.observation import Code
+from monitor.core.model.rollback import Blocked, RollbackState, StepState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from monitor.core.model.endpoint import Severity
     from monitor.core.model.incident import Incident, Member
     from monitor.core.model.notice import Notice, RollbackSummary
-    from monitor.core.model.rollback import Rollback
+    from monitor.core.model.rollback import Rollback, Step
     from monitor.core.model.verdict import Reason
 
 _LONGEST_REASON: Final = 300
+_LONGEST_SENTENCE: Final = 600
+_LONGEST_VALUE: Final = 40
 _NAMED_CHECKS: Final = 3
+
+_HOW_IT_FAILS: Final = {
+    Code.DNS: "cannot be reached",
+    Code.CONNECTION_REFUSED: "cannot be reached",
+    Code.CONNECTION_RESET: "cannot be reached",
+    Code.TLS_HANDSHAKE: "cannot be reached",
+    Code.TIMEOUT: "does not answer in time",
+    Code.TLS_CERT_EXPIRED: "cannot be trusted",
+    Code.TLS_CERT_NOT_YET_VALID: "cannot be trusted",
+    Code.TLS_CERT_HOSTNAME: "cannot be trusted",
+    Code.TLS_CERT_UNTRUSTED: "cannot be trusted",
+}
+"""How a service fails, where the code of the first reason says more than that it does."""
 
 _WHY_BLOCKED: Final = {
     Blocked.MODE: "its mode only observes",
@@ -48,6 +65,26 @@ _ROLLBACK_STATE: Final = {
     RollbackState.NOT_RECOVERED: "done, but it did not help",
     RollbackState.INCONCLUSIVE: "done, but whether it helped is not known",
     RollbackState.FAILED: "failed",
+}
+
+_STEP_STATE: Final = {
+    StepState.INTENT: "is next",
+    StepState.STARTED: "started",
+    StepState.DONE: "done",
+    StepState.FAILED: "failed",
+    StepState.UNCERTAIN: "has an uncertain end",
+}
+
+_RECOVERED: Final = {
+    IncidentClass.OUTAGE: "passes again",
+    IncidentClass.FINDING: "passes again",
+    IncidentClass.MONITOR: "can be judged again",
+}
+
+_REMAINS: Final = {
+    IncidentClass.OUTAGE: "still fails",
+    IncidentClass.FINDING: "still needs attention",
+    IncidentClass.MONITOR: "still cannot be judged",
 }
 
 
@@ -99,27 +136,86 @@ def headline(incident: Incident, *, at: datetime) -> str:
 
     The open check of the worst severity speaks, of several the first to fail.
     """
-    open_members = [member for member in incident.members if member.closed_at is None]
-    if not open_members:
-        return _over(incident, at)
+    still = _worst_first([member for member in incident.members if member.closed_at is None])
+    if not still:
+        return _sentence(_over(incident, at))
+    if incident.klass is IncidentClass.MONITOR:
+        return _sentence(_own_trouble(still, at))
 
-    lead = min(open_members, key=lambda member: (member.severity.rank, member.since, member.check))
-    others = [member.check for member in open_members if member is not lead]
-    why, lasts = reasons_text(lead.reasons), duration_text(at - lead.since)
+    lead, others = still[0], [member.check for member in still[1:]]
+    also = f"; {_names(others)} {'fails' if len(others) == 1 else 'fail'} as well" if others else ""
+    what = (
+        f"needs attention: {reasons_text(lead.reasons)}"
+        if incident.klass is IncidentClass.FINDING
+        else _failing(lead.reasons)
+    )
 
-    match incident.klass:
-        case IncidentClass.MONITOR:
-            blind = _names([lead.check, *others])
-            return f"the monitor has not been able to judge {blind} for {lasts}: {why}"
-        case IncidentClass.FINDING:
-            subject = f"{incident.service} has a finding"
-        case IncidentClass.OUTAGE:
-            subject = f"{incident.service} is failing"
+    return _sentence(
+        f"{incident.service} {what}{_lasting(lead, at)} ({lead.check}{_row(lead)}){also}"
+    )
 
-    row = f", {lead.failures} times in a row" if lead.failures > 1 else ""
-    also = f"; so does {_names(others)}" if others else ""
 
-    return f"{subject}: {why}, for {lasts} ({lead.check}{row}){also}"
+def joined(member: Member, klass: IncidentClass, *, at: datetime) -> str:
+    """Say that one more check belongs to an incident now, and why."""
+    if member.check == STORE_CHECK:
+        return _sentence(f"the store cannot be written: {reasons_text(member.reasons)}")
+
+    how = {
+        IncidentClass.OUTAGE: "fails as well",
+        IncidentClass.FINDING: "needs attention as well",
+        IncidentClass.MONITOR: "cannot be judged either",
+    }[klass]
+    row = f" ({member.failures} times in a row)" if member.failures > 1 else ""
+
+    return _sentence(
+        f"{member.check} {how}: {reasons_text(member.reasons)}{_lasting(member, at)}{row}"
+    )
+
+
+def left(
+    check: str, still: Sequence[Member], klass: IncidentClass, *, removed: bool = False
+) -> str:
+    """Say that a check no longer belongs to an incident, and what is left of it."""
+    gone = "is no longer configured" if removed else _RECOVERED[klass]
+    said = "the store can be written again" if check == STORE_CHECK else f"{check} {gone}"
+    if not still:
+        return _sentence(said)
+
+    lead, *others = _worst_first(still)
+    rest = f" ({_names([member.check for member in others])} as well)" if others else ""
+    if lead.check == STORE_CHECK:
+        return _sentence(f"{said}; the store still cannot be written{rest}")
+
+    remains = f"{lead.check} {_REMAINS[klass]}: {reasons_text(lead.reasons)}"
+
+    return _sentence(f"{said}; {remains}{rest}")
+
+
+def update(incident: Incident, turns: Sequence[str]) -> str:
+    """Say what has just changed about an incident that goes on."""
+    about = "the monitor" if incident.klass is IncidentClass.MONITOR else incident.service
+
+    return _sentence(f"{about}: {'; '.join(turns)}")
+
+
+def closed(incident: Incident, why: str) -> str:
+    """Say that an incident ends although nothing has recovered, and why."""
+    return _sentence(f"{incident.service}: the incident is closed because {why}")
+
+
+def severity_changed(before: Severity, after: Severity) -> str:
+    """Say that an incident is worse, or less bad, than it was."""
+    return (
+        f"the severity {'rises' if after.rank < before.rank else 'falls'} from {before} to {after}"
+    )
+
+
+def step_text(step: Step) -> str:
+    """Say on one line what became of one step of a rollback."""
+    detail = f": {_one_line(step.detail)}" if step.detail else ""
+    again = f", attempt {step.attempt}" if step.attempt > 1 else ""
+
+    return f"rollback step {step.number} ({step.kind}{again}) {_STEP_STATE[step.state]}{detail}"
 
 
 def rollback_headline(rollback: Rollback) -> str:
@@ -128,7 +224,9 @@ def rollback_headline(rollback: Rollback) -> str:
     versions = _versions(rollback.from_version, rollback.to_version)
     detail = rollback_reason(rollback)
 
-    return f"{rollback.service}: rollback{versions} {how}" + (f": {detail}" if detail else "")
+    return _sentence(
+        f"{rollback.service}: rollback{versions} {how}" + (f": {detail}" if detail else "")
+    )
 
 
 def rollback_reason(rollback: Rollback) -> str:
@@ -161,8 +259,10 @@ def summary(notice: Notice) -> tuple[str, str]:
     when = f"Since {time_text(notice.since)} ({lasted})"
     if notice.resolved_at is not None:
         when = f"From {time_text(notice.since)} to {time_text(notice.resolved_at)} ({lasted})"
-        if notice.rollback is None:
-            return notice.headline, f"{when}, severity {notice.severity}."
+    if notice.rollback is None and (
+        notice.resolved_at is not None or notice.klass is not IncidentClass.OUTAGE
+    ):
+        return notice.headline, f"{when}, severity {notice.severity}."
 
     return notice.headline, f"{when}, severity {notice.severity}. {rollback_text(notice.rollback)}"
 
@@ -193,16 +293,61 @@ def facts(notice: Notice) -> tuple[tuple[str, str], ...]:
     return tuple((name, text) for name, text in rows if text)
 
 
+def _failing(reasons: Sequence[Reason]) -> str:
+    """Say how a service fails in words that go on from its name: `answers 500, expected 2xx`."""
+    if not reasons:
+        return "is failing"
+
+    first, more = reasons[0], f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    found, expected = _one_line(first.found), _one_line(first.expected)
+    if first.code is Code.STATUS and found.isdigit() and 0 < len(expected) <= _LONGEST_VALUE:
+        return f"answers {found}, expected {expected}{more}"
+
+    return f"{_HOW_IT_FAILS.get(first.code, 'is failing')}: {reasons_text(reasons)}"
+
+
+def _own_trouble(still: Sequence[Member], at: datetime) -> str:
+    """Say what the monitor itself cannot do; nothing is said about the targets."""
+    blind = [member for member in still if member.check != STORE_CHECK]
+    if len(blind) < len(still):
+        store = next(member for member in still if member.check == STORE_CHECK)
+        cannot = f"the monitor cannot write its store{_lasting(store, at)}"
+        judge = f"; nor can it judge {_names([member.check for member in blind])}" if blind else ""
+        return f"{cannot}: {reasons_text(store.reasons)}{judge}"
+
+    names = _names([member.check for member in blind])
+    lead = blind[0]
+
+    return f"the monitor cannot judge {names}{_lasting(lead, at)}: {reasons_text(lead.reasons)}"
+
+
 def _over(incident: Incident, at: datetime) -> str:
     lasted = duration_text((incident.resolved_at or at) - incident.since)
-    checks = [member.check for member in incident.members]
+    checks = [member.check for member in incident.members if member.check != STORE_CHECK]
     match incident.klass:
         case IncidentClass.MONITOR:
-            return f"the monitor can judge {_names(checks)} again, after {lasted}"
+            again = [f"judge {_names(checks)}"] if checks else []
+            if len(checks) < len(incident.members):
+                again.insert(0, "write its store")
+            return f"the monitor can {' and '.join(again)} again, after {lasted}"
         case IncidentClass.FINDING:
             return f"{incident.service}: the finding is over after {lasted} ({_names(checks)})"
         case IncidentClass.OUTAGE:
             return f"{incident.service} has recovered after {lasted} ({_names(checks)})"
+
+
+def _worst_first(members: Sequence[Member]) -> list[Member]:
+    return sorted(members, key=lambda member: (member.severity.rank, member.since, member.check))
+
+
+def _lasting(member: Member, at: datetime) -> str:
+    lasts = at - member.since
+
+    return f", for {duration_text(lasts)}" if lasts >= timedelta(seconds=1) else ""
+
+
+def _row(member: Member) -> str:
+    return f", {member.failures} times in a row" if member.failures > 1 else ""
 
 
 def _versions(before: str | None, after: str | None) -> str:
@@ -223,7 +368,11 @@ def _names(checks: Sequence[str]) -> str:
     return checks[0] if checks else "nothing"
 
 
-def _one_line(text: str) -> str:
+def _one_line(text: str, longest: int = _LONGEST_REASON) -> str:
     text = " ".join(text.split())
 
-    return text if len(text) <= _LONGEST_REASON else text[: _LONGEST_REASON - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def _sentence(text: str) -> str:
+    return _one_line(text, _LONGEST_SENTENCE)

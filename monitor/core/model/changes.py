@@ -66,10 +66,13 @@ class Changes:
     @staticmethod
     def merge(bundles: Iterable[Changes]) -> Changes:
         """Put bundles together, oldest first; of states of one check only the newest is kept."""
-        bundles = list(bundles)
+        full = [bundle for bundle in bundles if bundle]
+        if len(full) <= 1:
+            return full[0] if full else NOTHING
+
         merged: dict[str, tuple[Any, ...]] = {
-            f.name: tuple(chain.from_iterable(getattr(bundle, f.name) for bundle in bundles))
-            for f in fields(Changes)
+            name: tuple(chain.from_iterable(getattr(bundle, name) for bundle in full))
+            for name in _NAMES
         }
         merged["states"] = tuple({state.check: state for state in merged["states"]}.values())
 
@@ -82,7 +85,14 @@ class Changes:
     @property
     def urgent(self) -> bool:
         """Whether this must be durable before anyone is told: all but results and counters."""
-        return any(getattr(self, f.name) for f in fields(self) if f.name not in _MAY_WAIT)
+        return any(getattr(self, name) for name in _URGENT)
 
     def __bool__(self) -> bool:
-        return any(getattr(self, f.name) for f in fields(self))
+        return bool(self.results or self.states or self.urgent)
+
+
+_NAMES: Final = tuple(field.name for field in fields(Changes))
+_URGENT: Final = tuple(name for name in _NAMES if name not in _MAY_WAIT)
+
+NOTHING: Final = Changes()
+"""What most moments change."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +19,10 @@ class IncidentClass(StrEnum):
     OUTAGE = "outage"
     FINDING = "finding"
     MONITOR = "monitor"
+
+
+STORE_CHECK: Final = "monitor.store"
+"""The member of the monitor's own incident that is no check: the store cannot be written."""
 
 
 class IncidentPhase(StrEnum):

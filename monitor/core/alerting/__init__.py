@@ -1,0 +1,7 @@
+"""Who is told of what: one delivery for each notifier and each turn that is worth telling."""
+
+from __future__ import annotations
+
+from monitor.core.alerting.planning import plan, tell_rollback
+
+__all__ = ["plan", "tell_rollback"]

@@ -1,0 +1,127 @@
+"""What a notice says: all that a notifier needs, so that it looks nothing up by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from monitor.core import wording
+from monitor.core.model.incident import IncidentClass, IncidentPhase
+from monitor.core.model.notice import Link, Notice, NoticeEvent, RollbackSummary
+from monitor.core.model.rollback import RollbackState
+from monitor.core.model.verdict import Outcome
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from monitor.core.model.incident import Incident, Member
+    from monitor.core.model.rollback import Rollback
+    from monitor.core.model.service import Directory, Service
+    from monitor.core.situation import Situation
+
+
+def describe(
+    incident: Incident,
+    event: NoticeEvent,
+    headline: str,
+    *,
+    directory: Directory,
+    situation: Situation,
+    now: datetime,
+) -> Notice:
+    """Write a notice about an incident as it stands."""
+    service = directory.service(incident.service)
+    rollback = situation.rollbacks.get(incident.rollback_id) if incident.rollback_id else None
+
+    return Notice(
+        event=event,
+        incident=incident.id,
+        sequence=incident.sequence,
+        klass=incident.klass,
+        service=incident.service,
+        environment=directory.environment,
+        location=directory.location,
+        severity=incident.severity,
+        phase=incident.phase,
+        headline=headline,
+        since=incident.since,
+        at=now,
+        members=tuple(_as_it_stands(member, incident, situation) for member in incident.members),
+        resolved_at=incident.resolved_at,
+        description=service.description,
+        contacts=service.contacts,
+        links=_links(service, incident.id, directory),
+        deploy=_deploy(incident, situation),
+        rollback=_summary(rollback) if rollback else None,
+    )
+
+
+def describe_unbound(rollback: Rollback, *, directory: Directory, now: datetime) -> Notice:
+    """Write a notice about a rollback whose incident is not known any more."""
+    service = directory.service(rollback.service)
+
+    return Notice(
+        event=NoticeEvent.ROLLBACK,
+        incident=rollback.incident or f"rollback-{rollback.id}",
+        # Beyond any number that the incident can have had, and another one for each state.
+        sequence=1_000_000 + list(RollbackState).index(rollback.state),
+        klass=IncidentClass.OUTAGE,
+        service=rollback.service,
+        environment=directory.environment,
+        location=directory.location,
+        severity=rollback.severity,
+        phase=IncidentPhase.IDENTIFIED,
+        headline=wording.rollback_headline(rollback),
+        since=rollback.tripped_at,
+        at=now,
+        members=(),
+        description=service.description,
+        contacts=service.contacts,
+        links=service.links,
+        deploy=rollback.deploy_id,
+        rollback=_summary(rollback),
+    )
+
+
+def _as_it_stands(member: Member, incident: Incident, situation: Situation) -> Member:
+    """Tell of an open check what is wrong now: it may fail otherwise than when it opened."""
+    state = situation.states.get(member.check)
+    if (
+        state is None
+        or member.closed_at is not None
+        or incident.klass is IncidentClass.MONITOR
+        or state.last_outcome is not Outcome.FAIL
+    ):
+        return member
+
+    return replace(
+        member,
+        failures=max(member.failures, state.consecutive_failures),
+        reasons=state.last_reasons,
+    )
+
+
+def _links(service: Service, incident: str, directory: Directory) -> tuple[Link, ...]:
+    if not directory.public_url:
+        return service.links
+
+    return (*service.links, Link(name="incident", url=f"{directory.public_url}/#{incident}"))
+
+
+def _deploy(incident: Incident, situation: Situation) -> str | None:
+    """Name the deploy that was live when it began, always with its version."""
+    deploy = situation.deploys.get(incident.deploy_id) if incident.deploy_id else None
+    if deploy is None or deploy.version in deploy.id:
+        return incident.deploy_id
+
+    return f"{deploy.version} ({deploy.id})"
+
+
+def _summary(rollback: Rollback) -> RollbackSummary:
+    return RollbackSummary(
+        id=rollback.id,
+        state=rollback.state.value,
+        from_version=rollback.from_version,
+        to_version=rollback.to_version,
+        reason=wording.rollback_reason(rollback),
+    )

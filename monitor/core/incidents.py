@@ -1,0 +1,403 @@
+"""Incidents: which check events belong together, how bad they are together, and when it is over."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from datetime import UTC
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from monitor.core import wording
+from monitor.core.model.changes import NOTHING, Changes
+from monitor.core.model.check_state import Change
+from monitor.core.model.endpoint import Severity, Signal
+from monitor.core.model.incident import (
+    STORE_CHECK,
+    Incident,
+    IncidentClass,
+    IncidentPhase,
+    Member,
+    TimelineEntry,
+)
+from monitor.core.model.observation import Code
+from monitor.core.model.rollback import RollbackState, StepState
+from monitor.core.model.verdict import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from monitor.core.model.check_state import CheckEvent
+    from monitor.core.model.endpoint import Check
+    from monitor.core.model.rollback import Rollback, Step
+    from monitor.core.situation import Situation
+
+MONITOR: Final = "monitor"
+"""The actor of what nobody else did."""
+
+MONITOR_SERVICE: Final = "production-monitor"
+"""The service whose incidents are about this program: what it cannot see."""
+
+_CLASS: Final = {
+    Signal.HEALTH: IncidentClass.OUTAGE,
+    Signal.LATENCY: IncidentClass.OUTAGE,
+    Signal.HEADERS: IncidentClass.FINDING,
+    Signal.CERTIFICATE: IncidentClass.FINDING,
+}
+
+_PHASE: Final = {
+    RollbackState.EXECUTING: IncidentPhase.IDENTIFIED,
+    RollbackState.UNCERTAIN: IncidentPhase.IDENTIFIED,
+    RollbackState.VERIFYING: IncidentPhase.MONITORING,
+    RollbackState.RECOVERED: IncidentPhase.MONITORING,
+    RollbackState.NOT_RECOVERED: IncidentPhase.INVESTIGATING,
+    RollbackState.INCONCLUSIVE: IncidentPhase.IDENTIFIED,
+    RollbackState.FAILED: IncidentPhase.IDENTIFIED,
+}
+"""The public phase that a turn of a rollback brings; one that is blocked changes nothing."""
+
+
+class NewsKind(StrEnum):
+    """What became of an incident; the values are the timeline's event names."""
+
+    OPENED = "opened"
+    JOINED = "joined"
+    SEVERITY_RAISED = "severity_raised"
+    SEVERITY_LOWERED = "severity_lowered"
+    CHECK_CLOSED = "check_closed"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """One turn of an incident; `incident` is as it stood right after, `text` says the turn.
+
+    `check` is the one that came or went, empty where it is about all of them.
+    """
+
+    kind: NewsKind
+    incident: Incident
+    text: str
+    check: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentStep:
+    """What some check events did to incidents: the changed records, and what there is to tell."""
+
+    changes: Changes = NOTHING
+    news: tuple[News, ...] = ()
+
+
+def apply(
+    events: Sequence[CheckEvent],
+    checks: Mapping[str, Check],
+    situation: Situation,
+    now: datetime,
+) -> IncidentStep:
+    """Open, join and resolve incidents; the situation is read, not changed.
+
+    There is one open incident per service and class; blindness belongs to the monitor's own. An
+    event of a check that is no longer configured can only close.
+    """
+    draft = _Draft(situation, now)
+    for event in events:
+        check = checks.get(event.check)
+        match event.change:
+            case Change.OPENED if check is not None:
+                draft.join(check.service, _CLASS[check.signal], _member(check, event))
+            case Change.WENT_BLIND if check is not None:
+                draft.join(MONITOR_SERVICE, IncidentClass.MONITOR, _member(check, event))
+            case Change.CLOSED:
+                draft.leave(event.check, event.at, blind=False)
+            case Change.SEES_AGAIN:
+                draft.leave(event.check, event.at, blind=True)
+            case _:
+                pass
+
+    return draft.step()
+
+
+def adopt(checks: Mapping[str, Check], situation: Situation, now: datetime) -> IncidentStep:
+    """Fit open incidents to a changed configuration.
+
+    A check that is no longer configured leaves with a note; a changed severity counts at once.
+    """
+    draft = _Draft(situation, now)
+    for incident in situation.open_incidents():
+        for member in incident.members:
+            if member.closed_at is not None or member.check == STORE_CHECK:
+                continue
+            check = checks.get(member.check)
+            if check is None:
+                draft.leave(
+                    member.check, now, blind=incident.klass is IncidentClass.MONITOR, removed=True
+                )
+            elif check.severity is not member.severity:
+                draft.weigh(incident.id, check)
+
+    return draft.step()
+
+
+def store_failed(error: str, situation: Situation, now: datetime) -> IncidentStep:
+    """Open, once, what tells people that nothing can be remembered; `error` holds no secrets."""
+    if _open_store_incident(situation) is not None:
+        return IncidentStep()
+
+    draft = _Draft(situation, now)
+    member = Member(
+        check=STORE_CHECK,
+        severity=Severity.CRITICAL,
+        since=now,
+        failures=1,
+        reasons=(Reason(code=Code.INTERNAL, message=error or "no reason was given"),),
+    )
+    draft.join(MONITOR_SERVICE, IncidentClass.MONITOR, member)
+
+    return draft.step()
+
+
+def store_works_again(situation: Situation, now: datetime) -> IncidentStep:
+    """Close what `store_failed` opened; nothing happens where nothing is open."""
+    if _open_store_incident(situation) is None:
+        return IncidentStep()
+
+    draft = _Draft(situation, now)
+    draft.leave(STORE_CHECK, now, blind=True)
+
+    return draft.step()
+
+
+def follow_rollback(
+    before: Rollback | None, after: Rollback, situation: Situation, now: datetime
+) -> Changes:
+    """Write a turn of a rollback into its incident, and let the public phase follow it."""
+    incident = situation.incidents.get(after.incident)
+    if incident is None or not turned(before, after):
+        return NOTHING
+
+    phase = _PHASE.get(after.state)
+    incident = replace(
+        incident,
+        rollback_id=after.id,
+        phase=phase if phase is not None and incident.open else incident.phase,
+    )
+    text = wording.rollback_headline(after)
+    incident, entry = record(incident, now, MONITOR, f"rollback_{after.state}", text)
+
+    return Changes(incidents=(incident,), timeline=(entry,))
+
+
+def follow_step(before: Step | None, after: Step, situation: Situation, now: datetime) -> Changes:
+    """Write what became of a step of a rollback into its incident; an intent is not news yet."""
+    rollback = situation.rollbacks.get(after.rollback)
+    incident = situation.incidents.get(rollback.incident) if rollback else None
+    same = before is not None and (before.state, before.attempt) == (after.state, after.attempt)
+    if incident is None or same or after.state is StepState.INTENT:
+        return NOTHING
+
+    incident, entry = record(
+        incident, now, MONITOR, f"rollback_step_{after.state}", wording.step_text(after)
+    )
+
+    return Changes(incidents=(incident,), timeline=(entry,))
+
+
+def turned(before: Rollback | None, after: Rollback) -> bool:
+    """Whether a rollback stands elsewhere than it did, or is blocked anew or for another reason."""
+    if before is None or (before.state, before.blocked) != (after.state, after.blocked):
+        return True
+
+    return before.ended_at is not None and after.ended_at is None
+
+
+def record(
+    incident: Incident, at: datetime, actor: str, event: str, text: str
+) -> tuple[Incident, TimelineEntry]:
+    """Add a line to an incident's timeline; the incident carries the line's number."""
+    entry = TimelineEntry(
+        incident=incident.id,
+        sequence=incident.sequence + 1,
+        at=at,
+        actor=actor,
+        event=event,
+        text=text,
+    )
+
+    return replace(incident, sequence=entry.sequence), entry
+
+
+class _Draft:
+    """Incidents as they become while one step is worked out, over a situation that stays."""
+
+    def __init__(self, situation: Situation, now: datetime) -> None:
+        self._situation = situation
+        self._now = now
+        self._changed: dict[str, Incident] = {}
+        self._timeline: list[TimelineEntry] = []
+        self._news: list[News] = []
+
+    def step(self) -> IncidentStep:
+        """Give what has become of the incidents."""
+        changes = Changes(incidents=tuple(self._changed.values()), timeline=tuple(self._timeline))
+
+        return IncidentStep(changes=changes, news=tuple(self._news))
+
+    def join(self, service: str, klass: IncidentClass, member: Member) -> None:
+        """Let a check be part of the open incident of its service and class, or open one."""
+        incident = next(
+            (one for one in self._open() if one.service == service and one.klass is klass), None
+        )
+        if incident is None:
+            self._open_new(service, klass, member)
+            return
+
+        known = next((one for one in incident.members if one.check == member.check), None)
+        others = tuple(one for one in incident.members if one.check != member.check)
+        incident = replace(
+            incident,
+            members=(*others, member),
+            since=min(incident.since, member.since),
+            phase=_phase_on_joining(incident),
+        )
+        if known is not None and known.closed_at is None:
+            self._changed[incident.id] = incident
+        else:
+            text = wording.joined(member, klass, at=self._now)
+            incident = self._turn(incident, NewsKind.JOINED, text, member.check)
+        if member.severity.rank < incident.severity.rank:
+            self._grade(incident, member.severity)
+
+    def leave(self, check: str, at: datetime, *, blind: bool, removed: bool = False) -> None:
+        """Let a check close in its incident; with the last one the incident is over."""
+        incident = next((one for one in self._open() if _holds(one, check, blind=blind)), None)
+        if incident is None:
+            return
+
+        members = tuple(
+            replace(one, closed_at=at) if one.check == check and one.closed_at is None else one
+            for one in incident.members
+        )
+        still = [one for one in members if one.closed_at is None]
+        left = wording.left(check, still, incident.klass, removed=removed)
+        incident = replace(incident, members=members)
+        if still:
+            incident = replace(incident, severity=_worst(still))
+            self._turn(incident, NewsKind.CHECK_CLOSED, left, check)
+            return
+
+        incident = self._write(incident, NewsKind.CHECK_CLOSED, left)
+        incident = replace(incident, phase=IncidentPhase.RESOLVED, resolved_at=self._now)
+        over = wording.closed(incident, left) if removed else wording.headline(incident, at=at)
+        self._turn(incident, NewsKind.RESOLVED, over)
+
+    def weigh(self, incident_id: str, check: Check) -> None:
+        """Give an open member the severity that its check has now."""
+        incident = self._changed.get(incident_id) or self._situation.incidents[incident_id]
+        members = tuple(
+            replace(one, severity=check.severity) if one.check == check.id else one
+            for one in incident.members
+        )
+        incident = replace(incident, members=members)
+        self._changed[incident_id] = incident
+        worst = _worst([one for one in members if one.closed_at is None])
+        if worst is not incident.severity:
+            self._grade(incident, worst)
+
+    def _grade(self, incident: Incident, severity: Severity) -> None:
+        text = wording.severity_changed(incident.severity, severity)
+        worse = severity.rank < incident.severity.rank
+        kind = NewsKind.SEVERITY_RAISED if worse else NewsKind.SEVERITY_LOWERED
+        self._turn(replace(incident, severity=severity), kind, text)
+
+    def _open(self) -> list[Incident]:
+        """Give the incidents that are open in this draft, oldest first."""
+        known = [
+            self._changed.get(incident.id, incident)
+            for incident in self._situation.open_incidents()
+        ]
+        new = [
+            incident
+            for id, incident in self._changed.items()
+            if id not in self._situation.incidents
+        ]
+
+        return [incident for incident in (*known, *new) if incident.open]
+
+    def _open_new(self, service: str, klass: IncidentClass, member: Member) -> None:
+        deploy = self._situation.current_deploy(service)
+        incident = Incident(
+            id=self._new_id(service, klass),
+            service=service,
+            klass=klass,
+            severity=member.severity,
+            phase=IncidentPhase.INVESTIGATING,
+            since=member.since,
+            opened_at=self._now,
+            members=(member,),
+            deploy_id=deploy.id if deploy else None,
+        )
+        text = wording.headline(incident, at=self._now)
+        self._turn(incident, NewsKind.OPENED, text, member.check)
+
+    def _turn(self, incident: Incident, kind: NewsKind, text: str, check: str = "") -> Incident:
+        """Take over a change of an incident that people may be told of."""
+        incident = self._write(incident, kind, text)
+        self._news.append(News(kind=kind, incident=incident, text=text, check=check))
+
+        return incident
+
+    def _write(self, incident: Incident, kind: NewsKind, text: str) -> Incident:
+        incident, entry = record(incident, self._now, MONITOR, kind.value, text)
+        self._changed[incident.id] = incident
+        self._timeline.append(entry)
+
+        return incident
+
+    def _new_id(self, service: str, klass: IncidentClass) -> str:
+        """Give a readable id; one of the same second gets a number behind it."""
+        slug = re.sub(r"[^a-z0-9]+", "-", service.lower()).strip("-") or "service"
+        base = f"{slug}-{klass}-{self._now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+        number, id = 1, base
+        while id in self._situation.incidents or id in self._changed:
+            number += 1
+            id = f"{base}-{number}"
+
+        return id
+
+
+def _member(check: Check, event: CheckEvent) -> Member:
+    return Member(
+        check=check.id,
+        severity=check.severity,
+        since=event.since,
+        failures=event.failures,
+        reasons=event.reasons,
+    )
+
+
+def _holds(incident: Incident, check: str, *, blind: bool) -> bool:
+    """Whether a check is open in an incident; its blindness is another matter than its failing."""
+    if (incident.klass is IncidentClass.MONITOR) is not blind:
+        return False
+
+    return any(one.check == check and one.closed_at is None for one in incident.members)
+
+
+def _worst(members: Sequence[Member]) -> Severity:
+    return min((one.severity for one in members), key=lambda severity: severity.rank)
+
+
+def _open_store_incident(situation: Situation) -> Incident | None:
+    incident = situation.open_incident(MONITOR_SERVICE, IncidentClass.MONITOR)
+
+    return incident if incident and _holds(incident, STORE_CHECK, blind=True) else None
+
+
+def _phase_on_joining(incident: Incident) -> IncidentPhase:
+    """What fails anew is not recovered; a cause or rollback that was found stays found."""
+    if incident.phase is not IncidentPhase.MONITORING:
+        return incident.phase
+
+    return IncidentPhase.IDENTIFIED if incident.rollback_id else IncidentPhase.INVESTIGATING

@@ -1,0 +1,164 @@
+"""What was seen since the start: the newest answers, the open windows, how often it was judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from monitor.core import windows
+from monitor.core.judge import judge
+from monitor.core.model.endpoint import LatencyRule
+from monitor.core.model.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from datetime import datetime, timedelta
+
+    from monitor.core.model.endpoint import Check, Endpoint
+    from monitor.core.model.observation import Observation
+
+STALE_AFTER_INTERVALS: Final = 2
+_JUDGED: Final = (Outcome.PASS, Outcome.FAIL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latest:
+    """The newest probe of an endpoint, without its body, and what each check said of it.
+
+    `verdicts` holds the newest verdict of every check, also of windows that closed earlier.
+    """
+
+    endpoint: Endpoint
+    observation: Observation
+    verdicts: Mapping[str, Verdict]
+    scheduled: bool
+    body_length: int = 0
+
+    def fresh(self, now: datetime) -> bool:
+        """Whether it is not older than two intervals, counted from the end of the probe."""
+        done = self.observation.at + self.observation.duration
+
+        return now - done <= STALE_AFTER_INTERVALS * self.endpoint.every
+
+
+class Sight:
+    """Judges what is seen, and remembers the newest of it; nothing of this outlives the process.
+
+    `mask` takes secrets out of what a target echoed, before anything is stored or told.
+    """
+
+    def __init__(self, mask: Callable[[str], str]) -> None:
+        self.latest: dict[str, Latest] = {}
+        self._windows: dict[str, windows.Window] = {}
+        self._judged: dict[str, int] = {}
+        self._mask = mask
+
+    def take(
+        self, endpoint: Endpoint, observation: Observation, *, scheduled: bool
+    ) -> dict[str, tuple[Verdict, ...]]:
+        """Give the verdicts of each check: one for a sample, one for each window that closed."""
+        verdicts: dict[str, tuple[Verdict, ...]] = {}
+        for check in endpoint.checks:
+            if isinstance(check.rule, LatencyRule):
+                said = self._judge_window(check, check.rule, endpoint, observation, scheduled)
+            else:
+                verdict = judge(check, observation)
+                said = (verdict if scheduled else replace(verdict, scheduled=False),)
+            verdicts[check.id] = tuple(self._masked(verdict) for verdict in said)
+            if any(verdict.outcome in _JUDGED for verdict in said):
+                self._judged[check.id] = self._judged.get(check.id, 0) + 1
+        self._remember(endpoint, observation, verdicts, scheduled)
+
+        return verdicts
+
+    def judged(self, check: str) -> int:
+        """Say in how many probes since the start a check was judged a pass or a fail."""
+        return self._judged.get(check, 0)
+
+    def keep(self, endpoints: Mapping[str, Endpoint], checks: Collection[str]) -> None:
+        """Forget the endpoints that are gone, and what was said of other checks than these."""
+        self.latest = {
+            name: replace(
+                latest,
+                endpoint=endpoints[name],
+                verdicts={id: said for id, said in latest.verdicts.items() if id in checks},
+            )
+            for name, latest in self.latest.items()
+            if name in endpoints
+        }
+        self._windows = {id: window for id, window in self._windows.items() if id in checks}
+        self._judged = {id: count for id, count in self._judged.items() if id in checks}
+
+    def restore_window(
+        self,
+        check: Check,
+        samples: Iterable[tuple[datetime, timedelta]],
+        window_end: datetime | None,
+    ) -> None:
+        """Fill the open window of a latency check; `window_end` is that of the last judged one."""
+        assert isinstance(check.rule, LatencyRule)
+        self._windows[check.id] = windows.restore(check.rule, samples, window_end)
+
+    def waiting(self, check: Check) -> tuple[int, int] | None:
+        """How many samples the open window of a check has, and how many it needs."""
+        window = self._windows.get(check.id)
+        if window is None or not isinstance(check.rule, LatencyRule):
+            return None
+
+        return windows.window_progress(check.rule, window)
+
+    def _judge_window(
+        self,
+        check: Check,
+        rule: LatencyRule,
+        endpoint: Endpoint,
+        observation: Observation,
+        scheduled: bool,
+    ) -> tuple[Verdict, ...]:
+        """Put a sample into its window; a retry, or a fault of our own, asked nothing of it."""
+        asked = scheduled and not (observation.fault is not None and observation.fault.own)
+        self._windows[check.id], verdicts = windows.advance_window(
+            rule,
+            self._windows.get(check.id),
+            windows.latency_sample(observation, endpoint.timeout) if asked else None,
+            observation.at,
+            asked=asked,
+        )
+
+        return verdicts
+
+    def _remember(
+        self,
+        endpoint: Endpoint,
+        observation: Observation,
+        verdicts: Mapping[str, tuple[Verdict, ...]],
+        scheduled: bool,
+    ) -> None:
+        before = self.latest.get(endpoint.name)
+        newest = {id: said[-1] for id, said in verdicts.items() if said}
+        if before is not None and len(newest) < len(verdicts):
+            newest = {**before.verdicts, **newest}
+        self.latest[endpoint.name] = Latest(
+            endpoint=endpoint,
+            observation=replace(observation, body=b"") if observation.body else observation,
+            verdicts=newest,
+            scheduled=scheduled,
+            body_length=len(observation.body),
+        )
+
+    def _masked(self, verdict: Verdict) -> Verdict:
+        if not verdict.reasons:
+            return verdict
+
+        return replace(
+            verdict,
+            reasons=tuple(
+                replace(
+                    reason,
+                    message=self._mask(reason.message),
+                    expected=self._mask(reason.expected),
+                    found=self._mask(reason.found),
+                )
+                for reason in verdict.reasons
+            ),
+        )

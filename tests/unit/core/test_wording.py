@@ -1,0 +1,428 @@
+"""What the woken person reads."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from monitor.core import wording
+from monitor.core.model.endpoint import Severity
+from monitor.core.model.incident import (
+    STORE_CHECK,
+    Incident,
+    IncidentClass,
+    IncidentPhase,
+    Member,
+)
+from monitor.core.model.notice import Contact, Notice, NoticeEvent, RollbackSummary
+from monitor.core.model.observation import Code
+from monitor.core.model.rollback import Blocked, Mode, Rollback, RollbackState, Step, StepState
+from monitor.core.model.verdict import Reason
+from tests.support.watching import at, make_reason
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+def member(
+    check: str = "api.health",
+    *reasons: Reason,
+    severity: Severity = Severity.HIGH,
+    since: float = 0,
+    failures: int = 5,
+    closed_at: datetime | None = None,
+) -> Member:
+    return Member(
+        check=check,
+        severity=severity,
+        since=at(since),
+        failures=failures,
+        reasons=reasons or (make_reason(),),
+        closed_at=closed_at,
+    )
+
+
+def incident(
+    *members: Member, klass: IncidentClass = IncidentClass.OUTAGE, resolved: float | None = None
+) -> Incident:
+    return Incident(
+        id="i",
+        service="api",
+        klass=klass,
+        severity=Severity.HIGH,
+        phase=IncidentPhase.INVESTIGATING,
+        since=at(0),
+        opened_at=at(60),
+        members=members or (member(),),
+        resolved_at=None if resolved is None else at(resolved),
+    )
+
+
+def reason(code: Code, message: str, expected: str = "", found: str = "") -> Reason:
+    return Reason(code=code, message=message, expected=expected, found=found)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-1, "0 s"),
+        (0, "0 s"),
+        (89, "89 s"),
+        (120, "2 min"),
+        (3600, "1 h"),
+        (5400, "1 h 30 min"),
+        (273_600, "3 d 4 h"),
+    ],
+)
+def test_durations_are_read_aloud(seconds: int, text: str) -> None:
+    assert wording.duration_text(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("first", "sentence"),
+    [
+        (
+            reason(Code.STATUS, "status is 500, expected 200", "200", "500"),
+            "api answers 500, expected 200, for 2 min (api.health, 5 times in a row)",
+        ),
+        (
+            reason(Code.STATUS, "status is absent, expected 200", "200", "absent"),
+            "api is failing: status is absent, expected 200, for 2 min "
+            "(api.health, 5 times in a row)",
+        ),
+        (
+            reason(Code.CONNECTION_REFUSED, "127.0.0.1:80 refuses"),
+            "api cannot be reached: 127.0.0.1:80 refuses, for 2 min (api.health, 5 times in a row)",
+        ),
+        (
+            reason(Code.TIMEOUT, "no answer within 10s"),
+            "api does not answer in time: no answer within 10s, for 2 min "
+            "(api.health, 5 times in a row)",
+        ),
+        (
+            reason(Code.TLS_CERT_EXPIRED, "expired yesterday"),
+            "api cannot be trusted: expired yesterday, for 2 min (api.health, 5 times in a row)",
+        ),
+        (
+            reason(Code.EXPECTATION, "$.database is 'lost', expected 'connected'"),
+            "api is failing: $.database is 'lost', expected 'connected', for 2 min "
+            "(api.health, 5 times in a row)",
+        ),
+    ],
+)
+def test_an_outage_says_what_since_when_and_how_often(first: Reason, sentence: str) -> None:
+    assert wording.headline(incident(member("api.health", first)), at=at(120)) == sentence
+
+
+def test_one_fail_at_once_has_no_duration_and_no_row() -> None:
+    assert (
+        wording.headline(incident(member(failures=1)), at=at(0))
+        == "api answers 500, expected 2xx (api.health)"
+    )
+
+
+def test_more_reasons_are_counted() -> None:
+    two = member("api.health", make_reason(), make_reason("body is empty"))
+
+    assert "answers 500, expected 2xx (and 1 more)" in wording.headline(incident(two), at=at(60))
+
+
+def test_a_fail_without_a_reason_is_still_a_sentence() -> None:
+    silent = Member(check="api.health", severity=Severity.LOW, since=at(0), failures=2, reasons=())
+
+    assert (
+        wording.headline(incident(silent), at=at(60))
+        == "api is failing, for 60 s (api.health, 2 times in a row)"
+    )
+
+
+def test_the_worst_open_check_speaks_and_names_the_others() -> None:
+    told = wording.headline(
+        incident(
+            member("a.health", severity=Severity.LOW),
+            member("b.health", severity=Severity.CRITICAL, since=30),
+            member("c.health", severity=Severity.CRITICAL, closed_at=at(50)),
+            member("d.health", severity=Severity.LOW, since=10),
+        ),
+        at=at(90),
+    )
+
+    assert "(b.health, 5 times in a row); a.health and d.health fail as well" in told
+
+
+def test_many_checks_are_counted_after_three() -> None:
+    told = wording.headline(incident(*(member(f"{name}.health") for name in "abcdef")), at=at(90))
+
+    assert told.endswith("; b.health, c.health, d.health and 2 more fail as well")
+
+
+def test_a_finding_needs_attention() -> None:
+    told = wording.headline(
+        incident(
+            member("api.certificate", reason(Code.EXPECTATION, "expires in 3d"), failures=1),
+            klass=IncidentClass.FINDING,
+        ),
+        at=at(0),
+    )
+
+    assert told == "api needs attention: expires in 3d (api.certificate)"
+
+
+def test_blindness_blames_the_monitor() -> None:
+    blind = member("api.health", reason(Code.WITNESS, "no witness answered either"), failures=0)
+
+    assert (
+        wording.headline(incident(blind, klass=IncidentClass.MONITOR), at=at(90))
+        == "the monitor cannot judge api.health, for 2 min: no witness answered either"
+    )
+
+
+def test_a_broken_store_comes_before_blindness() -> None:
+    blind = member("api.health", reason(Code.WITNESS, "cut off"))
+    store = member(STORE_CHECK, reason(Code.INTERNAL, "disk full"), since=60)
+
+    assert (
+        wording.headline(incident(blind, store, klass=IncidentClass.MONITOR), at=at(90))
+        == "the monitor cannot write its store, for 30 s: disk full; nor can it judge api.health"
+    )
+
+
+@pytest.mark.parametrize(
+    ("klass", "checks", "sentence"),
+    [
+        (IncidentClass.OUTAGE, ["api.health"], "api has recovered after 5 min (api.health)"),
+        (IncidentClass.FINDING, ["api.csp"], "api: the finding is over after 5 min (api.csp)"),
+        (
+            IncidentClass.MONITOR,
+            ["api.health", STORE_CHECK],
+            "the monitor can write its store and judge api.health again, after 5 min",
+        ),
+    ],
+)
+def test_the_end_says_how_long_it_was(
+    klass: IncidentClass, checks: list[str], sentence: str
+) -> None:
+    over = incident(
+        *(member(check, closed_at=at(300)) for check in checks), klass=klass, resolved=300
+    )
+
+    assert wording.headline(over, at=at(999)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("klass", "sentence"),
+    [
+        (
+            IncidentClass.OUTAGE,
+            "b.health passes again; a.health still fails: status is 500, expected 2xx",
+        ),
+        (
+            IncidentClass.FINDING,
+            "b.health passes again; a.health still needs attention: status is 500, expected 2xx",
+        ),
+        (
+            IncidentClass.MONITOR,
+            "b.health can be judged again; a.health still cannot be judged: "
+            "status is 500, expected 2xx",
+        ),
+    ],
+)
+def test_a_check_that_closes_leaves_the_rest(klass: IncidentClass, sentence: str) -> None:
+    assert wording.left("b.health", [member("a.health")], klass) == sentence
+
+
+def test_more_than_one_rest_is_named() -> None:
+    rest = [member("a.health"), member("c.health", since=5)]
+    told = wording.left("b.health", rest, IncidentClass.OUTAGE, removed=True)
+
+    assert told.startswith("b.health is no longer configured; a.health still fails")
+    assert told.endswith("(c.health as well)")
+
+
+def test_a_store_that_is_left_is_named_as_such() -> None:
+    told = wording.left("b.health", [member(STORE_CHECK)], IncidentClass.MONITOR)
+
+    assert told == "b.health can be judged again; the store still cannot be written"
+
+
+@pytest.mark.parametrize(
+    ("klass", "how"),
+    [
+        (IncidentClass.OUTAGE, "fails as well"),
+        (IncidentClass.FINDING, "needs attention as well"),
+        (IncidentClass.MONITOR, "cannot be judged either"),
+    ],
+)
+def test_a_check_that_joins_says_why(klass: IncidentClass, how: str) -> None:
+    assert (
+        wording.joined(member("b.health"), klass, at=at(120))
+        == f"b.health {how}: status is 500, expected 2xx, for 2 min (5 times in a row)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (Severity.HIGH, Severity.CRITICAL, "the severity rises from high to critical"),
+        (Severity.HIGH, Severity.LOW, "the severity falls from high to low"),
+    ],
+)
+def test_a_severity_rises_or_falls(before: Severity, after: Severity, text: str) -> None:
+    assert wording.severity_changed(before, after) == text
+
+
+def test_a_sentence_is_one_line_of_bounded_length() -> None:
+    flood = reason(Code.EXPECTATION, "found\n" + "<p>\t" * 5_000)
+    many = [member(f"{'long' * 60}{n}.health", flood) for n in range(9)]
+    told = [
+        wording.headline(incident(*many), at=at(60)),
+        wording.joined(many[0], IncidentClass.OUTAGE, at=at(60)),
+        wording.left("x", many, IncidentClass.OUTAGE),
+        wording.update(incident(*many), ["word " * 400] * 3),
+        wording.closed(incident(*many), "word " * 400),
+    ]
+
+    for sentence in told:
+        assert len(sentence) <= 600
+        assert "\n" not in sentence
+        assert "\t" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("closed_at", "line"),
+    [
+        (
+            None,
+            "api.health (high): status is 500, expected 2xx, since 2026-07-01 12:00:00 UTC, "
+            "5 times in a row",
+        ),
+        (at(120), "api.health: over at 2026-07-01 12:02:00 UTC, after 2 min"),
+    ],
+)
+def test_a_member_is_one_line(closed_at: datetime | None, line: str) -> None:
+    assert wording.member_line(member(closed_at=closed_at)) == line
+
+
+def make_rollback(state: RollbackState, blocked: Blocked | None = None) -> Rollback:
+    return Rollback(
+        id="r",
+        service="api",
+        deploy_id="v2",
+        incident="i",
+        state=state,
+        blocked=blocked,
+        mode=Mode.AUTOMATIC,
+        severity=Severity.HIGH,
+        reason="api.health is failing",
+        triggers=(),
+        tripped_at=at(0),
+        verify_within=timedelta(minutes=5),
+        from_version="v2",
+        to_version="v1" if blocked is None else None,
+    )
+
+
+@pytest.mark.parametrize("state", RollbackState)
+def test_every_state_of_a_rollback_has_a_sentence(state: RollbackState) -> None:
+    told = wording.rollback_headline(make_rollback(state))
+
+    assert told.startswith("api: rollback from v2 to v1 ")
+    assert told.endswith(": api.health is failing")
+
+
+@pytest.mark.parametrize("blocked", Blocked)
+def test_every_reason_to_be_blocked_has_a_sentence(blocked: Blocked) -> None:
+    told = wording.rollback_headline(make_rollback(RollbackState.BLOCKED, blocked))
+
+    assert told.startswith(f"api: rollback of v2 blocked: {blocked} (")
+
+
+@pytest.mark.parametrize("state", StepState)
+def test_every_state_of_a_step_has_a_sentence(state: StepState) -> None:
+    step = Step(
+        key="k",
+        rollback="r",
+        level=0,
+        number=2,
+        kind="webhook",
+        state=state,
+        attempt=2,
+        at=at(0),
+        detail="answered\n202",
+    )
+
+    assert wording.step_text(step).startswith("rollback step 2 (webhook, attempt 2) ")
+    assert wording.step_text(step).endswith(": answered 202")
+
+
+def make_notice(
+    *,
+    klass: IncidentClass = IncidentClass.OUTAGE,
+    resolved: bool = False,
+    rollback: RollbackSummary | None = None,
+) -> Notice:
+    return Notice(
+        event=NoticeEvent.OPENED,
+        incident="i-1",
+        sequence=1,
+        klass=klass,
+        service="api",
+        environment="production",
+        location="",
+        severity=Severity.HIGH,
+        phase=IncidentPhase.INVESTIGATING,
+        headline="api answers 500",
+        since=at(0),
+        at=at(120),
+        members=(),
+        resolved_at=at(180) if resolved else None,
+        contacts=(Contact(role="on_call", name="@ana"),),
+        rollback=rollback,
+    )
+
+
+ROLLED_BACK = RollbackSummary(
+    id="r", state="executing", from_version="v2", to_version="v1", reason="api.health is failing"
+)
+
+
+@pytest.mark.parametrize(
+    ("notice", "second"),
+    [
+        pytest.param(
+            make_notice(),
+            "Since 2026-07-01 12:00:00 UTC (2 min), severity high. No rollback so far.",
+            id="an outage says that nothing was rolled back",
+        ),
+        pytest.param(
+            make_notice(klass=IncidentClass.FINDING),
+            "Since 2026-07-01 12:00:00 UTC (2 min), severity high.",
+            id="a finding has nothing to do with rollbacks",
+        ),
+        pytest.param(
+            make_notice(resolved=True),
+            "From 2026-07-01 12:00:00 UTC to 2026-07-01 12:03:00 UTC (3 min), severity high.",
+            id="the end gives both times",
+        ),
+        pytest.param(
+            make_notice(rollback=ROLLED_BACK),
+            "Since 2026-07-01 12:00:00 UTC (2 min), severity high. "
+            "Rollback from v2 to v1 under way: api.health is failing.",
+            id="a rollback is told",
+        ),
+    ],
+)
+def test_two_lines_are_enough(notice: Notice, second: str) -> None:
+    assert wording.summary(notice) == ("api answers 500", second)
+
+
+def test_facts_that_are_empty_are_left_out() -> None:
+    facts = dict(wording.facts(make_notice(resolved=True, rollback=ROLLED_BACK)))
+
+    assert facts["On call"] == "@ana"
+    assert facts["Resolved"] == "2026-07-01 12:03:00 UTC"
+    assert facts["Rollback"].startswith("Rollback from v2")
+    assert "Location" not in facts
+    assert "Deploy" not in facts
