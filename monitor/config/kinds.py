@@ -70,9 +70,6 @@ def keys_of_kinds(kinds: Mapping[str, Kind]) -> tuple[str, ...]:
 
 
 def _read(findings: Findings, name: str, kind: Kind, data: object, at: At) -> Plugin | None:
-    if name == "command" and isinstance(data, list):
-        data = {"run": data}  # the short form
-
     options = findings.read(kind.options, data, at)
 
     return None if options is None else Plugin(kind=name, options=options)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic.json_schema import models_json_schema
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from monitor.config.kinds import keys_of_kinds
 from monitor.config.settings import (
@@ -18,6 +21,8 @@ from monitor.config.settings import (
 from monitor.config.settings_fields import NAME_PATTERN
 from monitor.core.expectations import expectation_schema
 from monitor.core.headers import Policy
+from monitor.core.model.endpoint import InARow
+from monitor.options import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +37,24 @@ _MODELS: Final = (TopSection, WebSection, Defaults, WitnessSettings, ServiceSett
 _EXPECT: Final = "Expectation"
 
 
+class _Generator(GenerateJsonSchema):
+    """Writes defaults as they would be written in a file."""
+
+    def encode_default(self, dft: Any) -> Any:
+        """Write one default; None for what is no single value, which is then left out."""
+        match dft:
+            case timedelta():
+                return format_duration(dft).replace(" ", "")
+            case InARow(count=count):
+                return count
+            case StrEnum():
+                return str(dft)
+            case BaseModel() | tuple():
+                return None
+
+        return super().encode_default(dft)
+
+
 def build_schema() -> dict[str, Any]:
     """Give the schema of a whole configuration, plug-ins and expectations included."""
     from monitor import hooks, notifiers, probes
@@ -41,9 +64,10 @@ def build_schema() -> dict[str, Any]:
     references, shared = models_json_schema(
         [(model, "validation") for model in (*_MODELS, EndpointSettings, *options)],
         ref_template="#/$defs/{model}",
+        schema_generator=_Generator,
     )
     models: Models = {model: schema for (model, _), schema in references.items()}
-    definitions: Schema = shared["$defs"]
+    definitions: Schema = _properties(shared["$defs"])
     definitions[_EXPECT] = _expectation(definitions)
     definitions["Endpoint"] = _endpoint(definitions, models, probes.KINDS)
     definitions["Notifier"] = _one_of_kinds(models, notifiers.KINDS)
@@ -67,13 +91,13 @@ def _top(definitions: Schema, models: Models) -> Schema:
         "services": _or_nothing(_named(_or_nothing(models[ServiceSettings]))),
         "endpoints": _or_nothing(_named(_ref("Endpoint"))),
     }
-    used = {key: _clean(value) for key, value in definitions.items() if key != "EndpointSettings"}
+    del definitions["EndpointSettings"]
 
     return {
         "$schema": _DRAFT,
         "title": "Configuration of production-monitor",
-        **_clean({key: value for key, value in top.items() if key != "title"}),
-        "$defs": used,
+        **top,
+        "$defs": definitions,
     }
 
 
@@ -105,7 +129,7 @@ def _endpoint(definitions: Schema, models: Models, kinds: Mapping[str, Kind]) ->
 
 
 def _one_of_kinds(models: Models, kinds: Mapping[str, Kind]) -> Schema:
-    properties = {name: _kind(name, models[kind.options]) for name, kind in kinds.items()}
+    properties = {name: models[kind.options] for name, kind in kinds.items()}
 
     return {
         "type": "object",
@@ -114,13 +138,6 @@ def _one_of_kinds(models: Models, kinds: Mapping[str, Kind]) -> Schema:
         "minProperties": 1,
         "maxProperties": 1,
     }
-
-
-def _kind(name: str, options: Schema) -> Schema:
-    if name == "command":
-        return {"anyOf": [options, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-
-    return options
 
 
 def _expectation(definitions: Schema) -> Schema:
@@ -153,11 +170,14 @@ def _name_of(reference: Schema) -> str:
 
 
 def _clean(schema: Any) -> Any:
-    """Leave out pydantic's titles and null defaults: they tell a person who edits nothing."""
+    """Leave out what tells a person who edits nothing: titles, null and the default of null."""
     match schema:
+        case {"anyOf": [only, {"type": "null"}]}:
+            rest = {key: value for key, value in schema.items() if key != "anyOf"}
+            return _clean(rest | only)
         case dict():
             return {
-                key: _properties(value) if key in ("properties", "$defs") else _clean(value)
+                key: _properties(value) if key == "properties" else _clean(value)
                 for key, value in schema.items()
                 if not (key == "title" and isinstance(value, str))
                 and not (key == "default" and value is None)
