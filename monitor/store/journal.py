@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from monitor.core.model.changes import Changes
+from monitor.store.errors import StoreError
+from monitor.store.salvage import halves
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 _log = structlog.get_logger()
 BATCH: Final = timedelta(seconds=1)
-_MOST_RESULTS: Final = 200_000
+_MOST_RESULTS: Final = 50_000
 
 
 class Journal:
@@ -26,30 +29,36 @@ class Journal:
     `later` lets a bundle wait up to a second for company; `soon` does not wait, but does not make
     its caller wait for the disk either. `now` returns once the bundle and
     everything queued before it are durable; bundles that arrive during a commit share the next
-    one. A bundle that could not be committed stays first in line, so nothing is written out of
-    order and nothing is forgotten while the store is broken.
+    one. A bundle that could not be committed stays first in line and is tried again each second,
+    so nothing is written out of order and nothing is forgotten while the store is broken.
+
+    Cancelling who waits does not cancel the commit: it belongs to the journal, which learns how it
+    ended.
     """
 
-    def __init__(self, commit: Callable[[Changes], Awaitable[None]]) -> None:
+    def __init__(
+        self, commit: Callable[[Changes], Awaitable[None]], *, batch: timedelta = BATCH
+    ) -> None:
         self._commit = commit
+        self._batch = batch
         self._waiting: deque[Changes] = deque()
-        self._committing = asyncio.Lock()
-        self._flusher: asyncio.Task[None] | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._attempt: asyncio.Task[Exception | None] | None = None
         self._hurry = asyncio.Event()
         self._added = 0
+        self._attempted = 0
         self._durable = 0
         self.error: Exception | None = None
 
     def later(self, changes: Changes) -> None:
         """Commit this within a second."""
         self._queue(changes)
-        if self._flusher is None or self._flusher.done():
-            self._flusher = asyncio.create_task(self._flush_soon(), name="journal")
 
     def soon(self, changes: Changes) -> None:
-        """Commit this at once, in the background."""
-        self.later(changes)
-        self._hurry.set()
+        """Commit this at once, in the background; a broken store has its second all the same."""
+        self._queue(changes)
+        if self.error is None:
+            self._hurry.set()
 
     async def now(self, changes: Changes) -> None:
         """Commit this and all before it; raise what the store raised if that failed."""
@@ -59,57 +68,104 @@ class Journal:
     async def flush(self) -> None:
         """Commit all that is waiting; raise what the store raised if that failed."""
         mine = self._added
-        async with self._committing:
-            if self._durable >= mine:
-                return
+        while self._durable < mine:
+            attempt = self._attempt
+            if attempt is None or attempt.done():
+                attempt = self._begin()
+            covers_mine = self._attempted >= mine
+            await asyncio.wait((attempt,))
 
-            await self._commit_waiting()
+            error = attempt.result()
+            if covers_mine and error is not None:
+                raise error
 
     async def close(self) -> None:
-        """Commit what is waiting and end the task that batches."""
-        if self._flusher is not None:
-            self._flusher.cancel()
-            await asyncio.gather(self._flusher, return_exceptions=True)
+        """Commit what is waiting and end the task that batches; raise if the commit failed."""
+        if self._writer is not None:
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
         await self.flush()
 
     @property
     def waiting(self) -> int:
         """How many bundles are not durable yet."""
-        return len(self._waiting)
+        return self._added - self._durable
 
     def _queue(self, changes: Changes) -> None:
+        if not changes:
+            return
+
         self._waiting.append(changes)
         self._added += 1
+        if self._writer is None or self._writer.done():
+            self._writer = asyncio.create_task(self._write_behind(), name="journal")
 
-    async def _flush_soon(self) -> None:
-        while self._waiting:
+    async def _write_behind(self) -> None:
+        """Commit once a batch is due, and again each second while something could not be."""
+        while self._durable < self._added:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), BATCH.total_seconds())
+                await asyncio.wait_for(self._hurry.wait(), self._batch.total_seconds())
             self._hurry.clear()
             try:
                 await self.flush()
             except Exception:  # noqa: BLE001 - whatever the store raised is kept in `error` and told
                 _log.debug("batch_waits_for_the_store", waiting=self.waiting)
 
-    async def _commit_waiting(self) -> None:
-        upto = self._added
+    def _begin(self) -> asyncio.Task[Exception | None]:
+        """Start to commit all that is waiting; one attempt at a time, with what came until then."""
         batch = Changes.merge(self._waiting)
         self._waiting.clear()
+        self._attempted = self._added
+        self._attempt = asyncio.create_task(
+            self._commit_batch(batch, self._attempted), name="journal commit"
+        )
+
+        return self._attempt
+
+    async def _commit_batch(self, batch: Changes, upto: int) -> Exception | None:
+        """Commit, and give what went wrong to all who wait for this."""
+        broken: Exception | None = None
         try:
-            await self._commit(batch)
+            try:
+                await self._commit(batch)
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a bug of ours in one record: save the others
+                broken = error
+                await self._salvage(batch, error)
         except BaseException as error:
             self._put_back(batch)
-            if isinstance(error, Exception):
-                self._notice(error)
-            raise
+            if not isinstance(error, Exception):
+                raise
+
+            self._notice(error)
+            return error
 
         self._durable = upto
         self._notice(None)
 
+        return broken
+
+    async def _salvage(self, batch: Changes, problem: Exception) -> None:
+        """Commit all of a batch but the record that cannot be stored: it shall block no other."""
+        parts = halves(batch)
+        if len(parts) < 2:
+            _log.error("record_lost", record=repr(batch), exc_info=problem)
+            return
+
+        for part in parts:
+            try:
+                await self._commit(part)
+            except StoreError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the record is in this half, or one of them
+                await self._salvage(part, error)
+
     def _put_back(self, batch: Changes) -> None:
-        """Keep what failed first in line; of an endless history give up results, not decisions."""
-        if len(batch.results) > _MOST_RESULTS:
-            batch = batch.without_results()
+        """Keep what failed first in line; of an endless history give up the oldest results."""
+        surplus = len(batch.results) - _MOST_RESULTS
+        if surplus > 0:
+            batch = replace(batch, results=batch.results[surplus:])
         self._waiting.appendleft(batch)
 
     def _notice(self, error: Exception | None) -> None:

@@ -1,0 +1,77 @@
+"""The lock beside a store: one process owns it, and everybody else learns who that is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from typing import TYPE_CHECKING
+
+from monitor.store.errors import Holder, StoreError, StoreHeld
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
+
+class Lock:
+    """An exclusive flock on `<store>.lock`; the kernel releases it when the process ends."""
+
+    def __init__(self, store: Path, descriptor: int) -> None:
+        self._path = lock_path(store)
+        self._descriptor = descriptor
+
+    @classmethod
+    def take(cls, store: Path, *, command: str, now: datetime) -> Lock:
+        """Take the lock and write down who has it; raises StoreHeld or StoreError."""
+        path = lock_path(store)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"{path}: cannot create the lock of the store: {error.strerror}"
+            ) from error
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            text = json.dumps(
+                {"pid": os.getpid(), "command": command, "since": now.isoformat(timespec="seconds")}
+            )
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, text.encode(), 0)
+        except BlockingIOError as error:
+            os.close(descriptor)
+            raise StoreHeld(store, read_holder(store)) from error
+        except OSError as error:
+            os.close(descriptor)
+            raise StoreError(f"{path}: cannot lock the store: {error.strerror}") from error
+
+        return cls(store, descriptor)
+
+    @property
+    def intact(self) -> bool:
+        """Whether the file is still the one that we locked: nobody deleted or replaced it."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+    def release(self) -> None:
+        """Give the lock up; the file stays, because deleting it would let two owners in."""
+        os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+
+
+def lock_path(store: Path) -> Path:
+    """Give the lock file of a store."""
+    return store.with_name(store.name + ".lock")
+
+
+def read_holder(store: Path) -> Holder | None:
+    """Read who wrote the lock file last; None where it does not say."""
+    try:
+        found = json.loads(lock_path(store).read_text())
+
+        return Holder(pid=found["pid"], command=found["command"], since=found["since"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
