@@ -36,6 +36,8 @@ class Deploy:
     `at` is when it was first known (the window after a deploy starts there, or at `finished_at`).
     `healthy_before` says whether all triggering checks passed before it: None is not known.
     `observed` marks one whose version was seen in an answer, `announced` one that a marker told.
+    `marker_id` is the id that a marker gave to a deploy that was seen before it. `baseline` marks
+    what was live when the service was first seen: a version, but no change of one.
     """
 
     id: str
@@ -51,3 +53,19 @@ class Deploy:
     certified_at: datetime | None = None
     observed: bool = False
     announced: bool = False
+    marker_id: str | None = None
+    baseline: bool = False
+
+    @property
+    def arms(self) -> bool:
+        """Whether it may be the cause of what fails afterwards, and so be rolled back."""
+        return (
+            self.kind is not DeployKind.ROLLBACK
+            and not self.baseline
+            and self.state not in (DeployState.FAILED, DeployState.SUPERSEDED)
+        )
+
+    @property
+    def live_at(self) -> datetime:
+        """When it was finished, as far as that is known: the window after it starts there."""
+        return self.finished_at or self.at

@@ -21,7 +21,10 @@ class Mode(StrEnum):
 
 
 class RollbackState(StrEnum):
-    """Where a rollback stands; `design: idle and watching belong to the deploy`."""
+    """Where a rollback stands; before it there is only the deploy that is watched.
+
+    `uncertain`: an effect was begun and nobody knows what came of it; a person has to look.
+    """
 
     BLOCKED = "blocked"
     EXECUTING = "executing"
@@ -37,18 +40,10 @@ class RollbackState(StrEnum):
         """Whether nothing further happens by itself."""
         return self in _ENDED
 
-    @property
-    def latches(self) -> bool:
-        """Whether nothing automatic may follow until a person or a new planned deploy comes."""
-        return self in (
-            RollbackState.NOT_RECOVERED,
-            RollbackState.INCONCLUSIVE,
-            RollbackState.FAILED,
-        )
-
 
 _ENDED = frozenset(
     {
+        RollbackState.UNCERTAIN,
         RollbackState.RECOVERED,
         RollbackState.NOT_RECOVERED,
         RollbackState.INCONCLUSIVE,
@@ -90,7 +85,10 @@ class StepState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One effect of a rollback. `key` is `rollback_id.level.step`, the same on each attempt."""
+    """One effect of a rollback. `key` is `rollback_id.level.step`, the same on each attempt.
+
+    `maybe_applied` says that an earlier attempt may have had its effect.
+    """
 
     key: str
     rollback: str
@@ -102,6 +100,16 @@ class Step:
     at: datetime
     detail: str = ""
     output: str = ""
+    maybe_applied: bool = False
+
+    @property
+    def may_have_effect(self) -> bool:
+        """Whether anything may have been changed by it."""
+        return self.maybe_applied or self.state in (
+            StepState.STARTED,
+            StepState.DONE,
+            StepState.UNCERTAIN,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +119,9 @@ class Rollback:
     `id` is a UUIDv5 of service and deploy id, so that restarts and duplicates are one row.
     `triggers` are the checks that tripped it and that verify it. `effect_done_at` is when the last
     effect was complete: verification counts only samples after it. `blocked` says why nothing was
-    done; `mode` and `severity` are those of the trip.
+    done; a blocked trip that is over has `ended_at`, one whose checks recovered just before the
+    effect no reason. `mode` and `severity` are those of the trip. `started_at` is set once effects
+    were decided.
     """
 
     id: str
@@ -132,6 +142,19 @@ class Rollback:
     effect_done_at: datetime | None = None
     ended_at: datetime | None = None
     detail: str = ""
+
+    @property
+    def running(self) -> bool:
+        """Whether effects or their verification are under way."""
+        return self.state in (RollbackState.EXECUTING, RollbackState.VERIFYING)
+
+    @property
+    def latches(self) -> bool:
+        """Whether nothing automatic may follow until a person or a new planned deploy comes."""
+        if self.state is RollbackState.BLOCKED:
+            return self.ended_at is not None and self.blocked not in (None, Blocked.MODE)
+
+        return self.state.ended and self.state is not RollbackState.RECOVERED
 
 
 class EffectOutcome(StrEnum):

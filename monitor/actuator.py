@@ -1,0 +1,247 @@
+"""Carrying out rollbacks: intent, started, effect, result, each committed before the next."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from monitor.core.model.rollback import Blocked, Effect, EffectOutcome, RollbackState
+from monitor.core.rollback import effects
+from monitor.core.rollback.decide import trips
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from monitor.core.model.changes import Changes
+    from monitor.core.model.rollback import EffectContext, Rollback, Step
+    from monitor.core.model.service import Directory, RollbackPolicy
+    from monitor.core.situation import Situation
+    from monitor.hooks.hook import Hook
+
+_log = structlog.get_logger()
+
+ASK_AGAIN: Final = 1.0
+"""How long a rollback that is held back half-way waits before its guards are asked again, in s."""
+
+_LONGEST_OUTPUT: Final = 64 * 1024
+_LONGEST_DETAIL: Final = 500
+
+
+class Actuator:
+    """Carries out what the core decided, one rollback of a service at a time.
+
+    `record` applies changes to the situation and returns once they are durable; where it raises,
+    no effect happens. `allowed` asks all guards again, just before each effect.
+    """
+
+    def __init__(
+        self,
+        *,
+        hooks: Mapping[str, Sequence[Hook]],
+        directory: Directory,
+        situation: Situation,
+        record: Callable[[Changes], Awaitable[None]],
+        clock: Callable[[], datetime],
+        mask: Callable[[str], str],
+        allowed: Callable[[Rollback], Blocked | None],
+    ) -> None:
+        self._hooks = dict(hooks)
+        self._directory = directory
+        self._situation = situation
+        self._record_durably = record
+        self._clock = clock
+        self._mask = mask
+        self._allowed = allowed
+        self._woken = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._worker: asyncio.Task[None] | None = None
+
+    async def recover(self) -> None:
+        """Settle what an earlier process left: a step that had started has no known outcome."""
+        for rollback in list(self._situation.rollbacks.values()):
+            if rollback.state is not RollbackState.EXECUTING:
+                continue
+            changes = effects.interrupt(
+                rollback, self._policy(rollback), self._situation, self._clock()
+            )
+            if changes:
+                _log.error("rollback_was_interrupted", id=rollback.id, service=rollback.service)
+                await self._record(changes)
+
+    def start(self) -> None:
+        """Begin to carry out what is decided, also what was decided before."""
+        self._worker = asyncio.create_task(self._work(), name="actuator")
+        self.wake()
+
+    def wake(self) -> None:
+        """Look for rollbacks to carry out."""
+        self._woken.set()
+
+    async def stop(self, grace: timedelta) -> None:
+        """Begin no further step, and wait for a running hook; then leave it, journalled as started.
+
+        A hook is not torn down half-way: a command goes on in its own session.
+        """
+        self._stopping.set()
+        if self._worker is not None:
+            self._worker.cancel()
+            await asyncio.gather(self._worker, return_exceptions=True)
+            self._worker = None
+        running = list(self._running.values())
+        if not running:
+            return
+
+        _, left = await asyncio.wait(running, timeout=grace.total_seconds())
+        for task in left:
+            _log.error("hook_left_running", task=task.get_name())
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def replace(self, hooks: Mapping[str, Sequence[Hook]], directory: Directory) -> None:
+        """Take over a changed configuration; a hook that runs is the one it was."""
+        self._hooks = dict(hooks)
+        self._directory = directory
+        self.wake()
+
+    async def _work(self) -> None:
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            for rollback in list(self._situation.rollbacks.values()):
+                if rollback.state is RollbackState.EXECUTING:
+                    self._take_up(rollback)
+
+    def _take_up(self, rollback: Rollback) -> None:
+        service = rollback.service
+        if service in self._running:
+            return
+
+        task = asyncio.create_task(self._carry_out(rollback.id), name=f"rollback of {service}")
+        self._running[service] = task
+
+        def settle(done: asyncio.Task[None]) -> None:
+            self._running.pop(service, None)
+            if not done.cancelled() and (error := done.exception()) is not None:
+                _log.error("rollback_crashed", service=service, exc_info=error)
+
+        task.add_done_callback(settle)
+
+    async def _carry_out(self, id: str) -> None:
+        """Take one step after the other until the rollback is no longer executing."""
+        while not self._stopping.is_set():
+            rollback = self._situation.rollbacks[id]
+            if rollback.state is not RollbackState.EXECUTING:
+                return
+            if not await self._take_step(rollback):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), ASK_AGAIN)
+
+    async def _take_step(self, rollback: Rollback) -> bool:
+        """Take the next step of a rollback; say whether it moved, and that is durable."""
+        policy = self._policy(rollback)
+        if policy is None:
+            return await self._hold(rollback, Blocked.MODE)
+        plan = effects.next_step(rollback, policy, self._situation)
+        if plan is None:  # a reload took the steps away
+            return await self._hold(rollback, Blocked.MODE)
+        if not await self._record(effects.intend(rollback, policy, self._situation, self._clock())):
+            return await self._hold(rollback, Blocked.STORE)
+
+        step = effects.find_intent(rollback, plan, self._situation)
+        if step is None:  # it was begun, and whoever began it is gone
+            return await self._record(
+                effects.interrupt(rollback, policy, self._situation, self._clock())
+            )
+        if not self._may(rollback, policy):
+            return await self._back_off(rollback, policy)
+        if not await self._record(effects.begin(rollback, step, self._situation, self._clock())):
+            await self._record(effects.take_back(step, self._clock()))
+            return await self._hold(rollback, Blocked.STORE)
+        if not self._may(rollback, policy):
+            # While the journal was written, something changed that forbids it now.
+            await self._record(effects.take_back(step, self._clock()))
+            return await self._back_off(rollback, policy)
+
+        effect = await self._apply(rollback, step, policy)
+
+        return await self._record(
+            effects.finish(rollback, step, effect, policy, self._situation, self._clock())
+        )
+
+    def _may(self, rollback: Rollback, policy: RollbackPolicy) -> bool:
+        return self._allowed(rollback) is None and not self._is_over(rollback, policy)
+
+    def _is_over(self, rollback: Rollback, policy: RollbackPolicy) -> bool:
+        """Whether the checks recovered before anything was done."""
+        begun = [step for step in self._situation.steps_of(rollback.id) if step.may_have_effect]
+
+        return not begun and not trips(policy, self._situation)
+
+    async def _back_off(self, rollback: Rollback, policy: RollbackPolicy) -> bool:
+        blocked = self._allowed(rollback)
+        if blocked is not None:
+            return await self._hold(rollback, blocked)
+        if self._is_over(rollback, policy):
+            return await self._record(effects.call_off(rollback, self._clock()))
+
+        return False
+
+    async def _hold(self, rollback: Rollback, reason: Blocked) -> bool:
+        changes = effects.hold(rollback, reason, self._situation, self._clock())
+        if not changes:
+            return False
+
+        _log.warning("rollback_held_back", id=rollback.id, reason=reason.value)
+
+        return await self._record(changes)
+
+    async def _apply(self, rollback: Rollback, step: Step, policy: RollbackPolicy) -> Effect:
+        """Let the hook do it; whatever it raises, its outcome is not known then."""
+        hooks = self._hooks.get(rollback.service, ())
+        if step.number > len(hooks):
+            return Effect(outcome=EffectOutcome.REFUSED, detail="no such step is configured")
+
+        context = effects.tell_hook(rollback, step, policy, self._directory)
+        _log.warning("rollback_step_starts", key=step.key, kind=step.kind, attempt=step.attempt)
+        effect = await _try(hooks[step.number - 1], context)
+        _log.warning(
+            "rollback_step_ended",
+            key=step.key,
+            outcome=effect.outcome.value,
+            detail=self._mask(effect.detail),
+        )
+
+        return Effect(
+            outcome=effect.outcome,
+            detail=self._mask(effect.detail)[:_LONGEST_DETAIL],
+            output=self._mask(effect.output)[-_LONGEST_OUTPUT:],
+        )
+
+    async def _record(self, changes: Changes) -> bool:
+        """Make changes durable; say whether they are."""
+        try:
+            await self._record_durably(changes)
+        except Exception:  # noqa: BLE001 - whatever the store raised: without a journal nothing is done
+            _log.exception("rollback_not_journalled")
+            return False
+
+        return True
+
+    def _policy(self, rollback: Rollback) -> RollbackPolicy | None:
+        return self._directory.service(rollback.service).rollback
+
+
+async def _try(hook: Hook, context: EffectContext) -> Effect:
+    try:
+        return await hook.apply(context)
+    except Exception as error:  # noqa: BLE001 - whatever a hook raised, its outcome is not known
+        _log.exception("hook_broke", key=context.step_key)
+        return Effect(
+            outcome=EffectOutcome.UNCERTAIN,
+            detail=f"the hook broke off: {type(error).__name__}: {error}",
+        )

@@ -1,0 +1,328 @@
+"""Deploys: what a marker and a version seen in an answer make of them, and which one is good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, timedelta
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.model.changes import Changes
+from monitor.core.model.deploy import Deploy, DeployKind, DeployState
+from monitor.core.model.verdict import Outcome
+from monitor.core.rollback.guards import lead_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from monitor.core.model.check_state import CheckState
+    from monitor.core.model.rollback import Rollback
+    from monitor.core.model.service import Service
+    from monitor.core.situation import Situation
+
+ONE_DEPLOY: Final = timedelta(minutes=10)
+"""A marker and an observation of one version this close together are one deploy. For as long after
+a change, both versions may answer, and after a rollback what changes is its effect."""
+
+BEFORE: Final = timedelta(minutes=5)
+"""How long the triggering checks must not have been failing before a deploy."""
+
+_LONGEST_VERSION: Final = 200
+_REPLACED: Final = (DeployState.STARTED, DeployState.FINISHED, DeployState.CERTIFIED)
+
+
+def announce(
+    service: Service,
+    *,
+    version: str,
+    kind: DeployKind,
+    state: DeployState,
+    at: datetime,
+    id: str | None,
+    commit: str | None,
+    situation: Situation,
+) -> Changes:
+    """Take a marker: a deploy was started, finished, or has failed. The same twice is one deploy.
+
+    A failure of what is not known changes nothing.
+    """
+    known = _find_announced(service.name, version, id, at, situation)
+    if known is None and state is DeployState.FAILED:
+        return Changes()
+    if known is None:
+        return _begin(
+            service,
+            Deploy(
+                id=_free_id(id or _name(version, at), service.name, situation),
+                service=service.name,
+                version=version,
+                kind=_kind_of(service.name, version, kind, at, situation),
+                state=state,
+                at=at,
+                finished_at=at if state is DeployState.FINISHED else None,
+                commit=commit,
+                announced=True,
+                marker_id=id,
+            ),
+            situation,
+        )
+
+    told = replace(
+        known,
+        announced=True,
+        marker_id=known.marker_id or id,
+        commit=known.commit or commit,
+        kind=known.kind
+        if known.announced
+        else _kind_of(service.name, version, kind, known.at, situation),
+    )
+    match state, known.state:
+        case DeployState.FAILED, DeployState.STARTED | DeployState.FINISHED | DeployState.CERTIFIED:
+            told = replace(told, state=DeployState.FAILED, certified_at=None)
+        case DeployState.STARTED, DeployState.FINISHED if not known.announced:
+            told = replace(told, state=DeployState.STARTED)
+        case DeployState.FINISHED, DeployState.STARTED | DeployState.FAILED:
+            told = replace(told, state=DeployState.FINISHED, finished_at=at)
+        case _:
+            pass
+
+    return _keep(told, known, situation)
+
+
+def see_version(service: Service, version: str, *, situation: Situation, now: datetime) -> Changes:
+    """Take note of the version in an answer: a change of it is a deploy.
+
+    The first version ever seen is a baseline. While a change spreads, the version before it may
+    still answer; what changes through our own rollback arms nothing.
+    """
+    version = version[:_LONGEST_VERSION]
+    newest = situation.current_deploy(service.name)
+    if newest is not None and newest.version == version:
+        seen = replace(newest, observed=True)
+        return Changes() if newest.observed else _keep(seen, newest, situation)
+
+    known = [one for one in situation.deploys.values() if one.service == service.name]
+    spreading = newest is not None and (
+        newest.state is DeployState.STARTED or now - newest.live_at <= ONE_DEPLOY
+    )
+    if not any(one.observed for one in known):
+        before = newest.at - timedelta(seconds=1) if newest is not None and spreading else now
+        return _take_baseline(service, version, before, situation)
+
+    own = _own_rollback(service.name, version, now, situation)
+    if newest is None or own is None or own.deploy_id != newest.id:
+        own = None
+        same = _newest(one for one in known if one.version == version)
+        if same is not None and (spreading or now - same.at <= ONE_DEPLOY):
+            return Changes()
+
+    return _begin(
+        service,
+        Deploy(
+            id=_free_id(_name(version, now), service.name, situation),
+            service=service.name,
+            version=version,
+            kind=DeployKind.ROLLBACK if own else DeployKind.PLANNED,
+            state=DeployState.FINISHED,
+            at=now,
+            observed=True,
+        ),
+        situation,
+    )
+
+
+def certify(service: Service, *, situation: Situation, now: datetime) -> Changes:
+    """Make the live deploy the last known good once it was healthy for long enough.
+
+    Whatever is not a pass of every triggering check starts the time anew.
+    """
+    policy = service.rollback
+    deploy = situation.current_deploy(service.name)
+    if policy is None or deploy is None or deploy.state is not DeployState.FINISHED:
+        return Changes()
+
+    if not _healthy(policy.triggers, deploy.live_at, situation):
+        ill = replace(deploy, healthy_since=None)
+        return Changes(deploys=(ill,)) if deploy.healthy_since else Changes()
+    if deploy.healthy_since is None:
+        return Changes(deploys=(replace(deploy, healthy_since=now),))
+    if now - deploy.healthy_since < policy.certify_after:
+        return Changes()
+
+    good = replace(deploy, state=DeployState.CERTIFIED, certified_at=now)
+
+    return Changes(deploys=(good,))
+
+
+def find_last_known_good(
+    service: str, situation: Situation, *, other_than: str | None
+) -> Deploy | None:
+    """Give the newest certified deploy of another version."""
+    return max(
+        (
+            one
+            for one in situation.deploys.values()
+            if one.service == service and one.certified_at and one.version != other_than
+        ),
+        key=lambda one: one.certified_at or one.at,
+        default=None,
+    )
+
+
+def _begin(service: Service, deploy: Deploy, situation: Situation) -> Changes:
+    """Take up a new deploy: how healthy the service was before it is judged now, once."""
+    health = _health_before(service, deploy, situation)
+
+    return _keep(replace(deploy, healthy_before=health), None, situation)
+
+
+def _keep(deploy: Deploy, before: Deploy | None, situation: Situation) -> Changes:
+    """Write a deploy, and that it replaces those before it once it is live."""
+    older: tuple[Deploy, ...] = ()
+    live = deploy.state is DeployState.FINISHED or deploy.observed
+    if live and deploy.state is not DeployState.FAILED:
+        older = tuple(
+            replace(one, state=DeployState.SUPERSEDED)
+            for one in situation.deploys.values()
+            if one.service == deploy.service
+            and one.id != deploy.id
+            and one.at <= deploy.at
+            and one.state in _REPLACED
+        )
+
+    return Changes(deploys=(*older, deploy)) if older or deploy != before else Changes()
+
+
+def _take_baseline(service: Service, version: str, at: datetime, situation: Situation) -> Changes:
+    """Remember what was live when the service was first seen; a marker may have come before it."""
+    baseline = Deploy(
+        id=_free_id(_name(version, at), service.name, situation),
+        service=service.name,
+        version=version,
+        kind=DeployKind.PLANNED,
+        state=DeployState.FINISHED,
+        at=at,
+        observed=True,
+        baseline=True,
+    )
+
+    return Changes(deploys=(baseline,))
+
+
+def _find_announced(
+    service: str, version: str, id: str | None, at: datetime, situation: Situation
+) -> Deploy | None:
+    """Find the deploy that a marker speaks of: by its id, else by its version and time."""
+    known = [one for one in situation.deploys.values() if one.service == service]
+    if id is not None and (named := _newest(one for one in known if id in (one.id, one.marker_id))):
+        return named
+
+    return _newest(
+        one
+        for one in known
+        if one.version == version
+        and not one.baseline
+        and (id is None or one.marker_id is None)
+        and (
+            one.state is DeployState.STARTED
+            or abs(at - one.at) <= ONE_DEPLOY
+            or abs(at - one.live_at) <= ONE_DEPLOY
+        )
+    )
+
+
+def _kind_of(
+    service: str, version: str, kind: DeployKind, at: datetime, situation: Situation
+) -> DeployKind:
+    """Give the kind of an announced deploy; a step of ours may announce what it restores."""
+    if kind is not DeployKind.PLANNED:
+        return kind
+
+    own = _own_rollback(service, version, at, situation)
+    if own is None or own.started_at is None:
+        return kind
+
+    restored = version == own.to_version or any(
+        one.service == service and one.version == version and one.at < own.started_at
+        for one in situation.deploys.values()
+    )
+
+    return DeployKind.ROLLBACK if restored else kind
+
+
+def _own_rollback(
+    service: str, version: str, at: datetime, situation: Situation
+) -> Rollback | None:
+    """Give the rollback of ours that a change to this version may be the effect of."""
+    return next(
+        (
+            one
+            for one in reversed(situation.rollbacks_of(service))
+            if one.started_at is not None
+            and one.from_version != version
+            and at >= one.started_at
+            and (one.ended_at is None or at - one.ended_at <= ONE_DEPLOY)
+        ),
+        None,
+    )
+
+
+def _health_before(service: Service, deploy: Deploy, situation: Situation) -> bool | None:
+    """Say whether no triggering check was failing in the time before a deploy; None: not known."""
+    triggers = service.rollback.triggers if service.rollback else ()
+    until = deploy.at - lead_of(deploy)
+    states = situation.states_of(triggers)
+    failing = any(
+        state.open and state.failing_since is not None and state.failing_since < until
+        for state in states
+    )
+    failed = any(
+        member.check in triggers
+        and member.closed_at is not None
+        and deploy.at - BEFORE < member.closed_at <= deploy.at
+        for incident in situation.incidents.values()
+        for member in incident.members
+    )
+    if failing or failed:
+        return False
+
+    judged = [state for state in states if state.judged and not state.blind]
+
+    return True if triggers and len(judged) == len(triggers) else None
+
+
+def _healthy(triggers: Iterable[str], since: datetime, situation: Situation) -> bool:
+    wanted = list(triggers)
+    states = situation.states_of(wanted)
+
+    return (
+        bool(wanted) and len(states) == len(wanted) and all(_passes(one, since) for one in states)
+    )
+
+
+def _passes(state: CheckState, since: datetime) -> bool:
+    return (
+        state.state is Outcome.PASS
+        and state.last_outcome is Outcome.PASS
+        and not state.blind
+        and state.last_at is not None
+        and state.last_at >= since
+    )
+
+
+def _newest(deploys: Iterable[Deploy]) -> Deploy | None:
+    return max(deploys, key=lambda one: one.at, default=None)
+
+
+def _name(version: str, at: datetime) -> str:
+    return f"{version}@{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _free_id(id: str, service: str, situation: Situation) -> str:
+    """Give an id that no deploy has yet: two services may be deployed by one run."""
+    free, number = id, 1
+    while free in situation.deploys:
+        free = f"{service}/{id}" if number == 1 else f"{service}/{id}-{number}"
+        number += 1
+
+    return free

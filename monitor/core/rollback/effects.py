@@ -1,0 +1,255 @@
+"""The journal of effects: intent, started, result, and what each of them makes of a rollback."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.model.changes import Changes
+from monitor.core.model.deploy import DeployState
+from monitor.core.model.rollback import (
+    Blocked,
+    EffectContext,
+    EffectOutcome,
+    RollbackState,
+    Step,
+    StepState,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from monitor.core.model.deploy import Deploy
+    from monitor.core.model.rollback import Effect, Rollback
+    from monitor.core.model.service import Directory, RollbackPolicy, StepPlan
+    from monitor.core.situation import Situation
+
+LEVEL: Final = 1
+ATTEMPTS: Final = 2
+"""A definite "nothing applied" is tried once more, and so is an uncertain idempotent request."""
+
+PASSING: Final = frozenset({Blocked.WARMING_UP, Blocked.BLIND, Blocked.STORE})
+"""Reasons of the monitor's own: a rollback that is half done waits for them to pass."""
+
+
+def next_step(rollback: Rollback, policy: RollbackPolicy, situation: Situation) -> StepPlan | None:
+    """Give the first step that is not done."""
+    done = {step.number for step in situation.steps_of(rollback.id) if step.state is StepState.DONE}
+
+    return next((plan for plan in policy.steps if plan.number not in done), None)
+
+
+def applied(rollback: Rollback, situation: Situation) -> bool:
+    """Whether any step may have changed something."""
+    return any(step.may_have_effect for step in situation.steps_of(rollback.id))
+
+
+def find_intent(rollback: Rollback, plan: StepPlan, situation: Situation) -> Step | None:
+    """Give the journal's row of a step if it says that the step is next."""
+    step = situation.steps.get(_key(rollback, plan.number))
+
+    return step if step is not None and step.state is StepState.INTENT else None
+
+
+def intend(
+    rollback: Rollback, policy: RollbackPolicy, situation: Situation, now: datetime
+) -> Changes:
+    """Write that the next step is going to be tried; an intent that stands is written again."""
+    plan = next_step(rollback, policy, situation)
+    if plan is None:
+        return Changes()
+
+    step = situation.steps.get(_key(rollback, plan.number))
+    if step is None:
+        step = Step(
+            key=_key(rollback, plan.number),
+            rollback=rollback.id,
+            level=LEVEL,
+            number=plan.number,
+            kind=plan.kind,
+            state=StepState.INTENT,
+            attempt=1,
+            at=now,
+        )
+
+    return Changes(steps=(step,))
+
+
+def begin(rollback: Rollback, step: Step, situation: Situation, now: datetime) -> Changes:
+    """Write that a step starts now; its deploy is a bad one from here on."""
+    deploy = situation.deploys.get(rollback.deploy_id)
+    bad: tuple[Deploy, ...] = ()
+    if deploy is not None and deploy.state is not DeployState.BAD:
+        bad = (replace(deploy, state=DeployState.BAD, certified_at=None),)
+
+    return Changes(steps=(replace(step, state=StepState.STARTED, at=now),), deploys=bad)
+
+
+def finish(
+    rollback: Rollback,
+    step: Step,
+    effect: Effect,
+    policy: RollbackPolicy,
+    situation: Situation,
+    now: datetime,
+) -> Changes:
+    """Write what came of a step, and what follows: the next, another attempt, or an end."""
+    result = replace(step, at=now, detail=effect.detail, output=effect.output)
+    said = f"step {step.number} ({step.kind}): {effect.detail}"
+    match effect.outcome:
+        case EffectOutcome.DONE:
+            result = replace(result, state=StepState.DONE)
+            return Changes(steps=(result,)) + _go_on(rollback, result, policy, situation, now)
+        case EffectOutcome.NOTHING_APPLIED if step.attempt < ATTEMPTS:
+            return _again(replace(result, state=StepState.FAILED), now)
+        case EffectOutcome.UNCERTAIN:
+            result = replace(result, state=StepState.UNCERTAIN)
+            if _repeatable(step, policy):
+                return _again(result, now)
+            return _end(rollback, RollbackState.UNCERTAIN, result, said, now)
+        case _:
+            # What an earlier attempt did is still not known.
+            state = RollbackState.UNCERTAIN if step.maybe_applied else RollbackState.FAILED
+            return _end(rollback, state, replace(result, state=StepState.FAILED), said, now)
+
+
+def interrupt(
+    rollback: Rollback, policy: RollbackPolicy | None, situation: Situation, now: datetime
+) -> Changes:
+    """Settle what an earlier process left of a rollback: a step that started has no known end.
+
+    Such a step is never run again by itself, but for a webhook that promises to be idempotent.
+    """
+    for step in situation.steps_of(rollback.id):
+        if step.state is not StepState.STARTED:
+            continue
+
+        detail = "the monitor ended while it ran, so its outcome is not known"
+        result = replace(step, state=StepState.UNCERTAIN, at=now, detail=detail)
+        if policy is not None and _repeatable(step, policy):
+            return _again(result, now)
+        said = f"step {step.number} ({step.kind}): {detail}"
+        return _end(rollback, RollbackState.UNCERTAIN, result, said, now)
+
+    return Changes()
+
+
+def take_back(step: Step, now: datetime) -> Changes:
+    """Write that a step which was marked as started did not start after all."""
+    return Changes(steps=(replace(step, state=StepState.INTENT, at=now),))
+
+
+def hold(rollback: Rollback, reason: Blocked, situation: Situation, now: datetime) -> Changes:
+    """Hold a rollback back before its next effect.
+
+    Nothing was changed yet: the trip is blocked, and goes on once the reason passes. Half done, it
+    waits for what passes by itself, and fails for any other reason.
+    """
+    if not applied(rollback, situation):
+        held = replace(rollback, state=RollbackState.BLOCKED, blocked=reason, started_at=None)
+        return Changes(rollbacks=(held,))
+    if reason in PASSING:
+        return Changes()
+
+    failed = replace(
+        rollback,
+        state=RollbackState.FAILED,
+        ended_at=now,
+        detail=f"held back half-way: {reason}",
+    )
+
+    return Changes(rollbacks=(failed,))
+
+
+def call_off(rollback: Rollback, now: datetime) -> Changes:
+    """End a rollback of which nothing was done, because its checks recovered meanwhile."""
+    called_off = replace(
+        rollback,
+        state=RollbackState.BLOCKED,
+        blocked=None,
+        started_at=None,
+        ended_at=now,
+        detail="the checks recovered before anything was done",
+    )
+
+    return Changes(rollbacks=(called_off,))
+
+
+def tell_hook(
+    rollback: Rollback, step: Step, policy: RollbackPolicy, directory: Directory
+) -> EffectContext:
+    """Give what a hook is told of the step that it carries out."""
+    return EffectContext(
+        rollback_id=rollback.id,
+        step_key=step.key,
+        service=rollback.service,
+        environment=directory.environment,
+        level=policy.level,
+        reason=rollback.reason,
+        severity=rollback.severity.value,
+        from_version=rollback.from_version or "",
+        to_version=rollback.to_version or "",
+        deploy_id=rollback.deploy_id,
+        incident_id=rollback.incident,
+        attempt=step.attempt,
+    )
+
+
+def _key(rollback: Rollback, number: int) -> str:
+    return f"{rollback.id}.{LEVEL}.{number}"
+
+
+def _repeatable(step: Step, policy: RollbackPolicy) -> bool:
+    """Whether a step of unknown outcome may be issued once more, under the same key.
+
+    A command may not, whatever it promises: nothing can read what the first run did.
+    """
+    plan = next((plan for plan in policy.steps if plan.number == step.number), None)
+
+    return (
+        plan is not None
+        and plan.idempotent
+        and plan.kind == step.kind == "webhook"
+        and step.attempt < ATTEMPTS
+    )
+
+
+def _again(result: Step, now: datetime) -> Changes:
+    """Write the result of an attempt, and that there will be another."""
+    intent = replace(
+        result,
+        state=StepState.INTENT,
+        attempt=result.attempt + 1,
+        at=now,
+        detail="",
+        output="",
+        maybe_applied=result.may_have_effect,
+    )
+
+    return Changes(steps=(result, intent))
+
+
+def _go_on(
+    rollback: Rollback, result: Step, policy: RollbackPolicy, situation: Situation, now: datetime
+) -> Changes:
+    """After the last step, verify: from here on the passes of the triggers are counted anew."""
+    done = {step.number for step in situation.steps_of(rollback.id) if step.state is StepState.DONE}
+    if any(plan.number not in done | {result.number} for plan in policy.steps):
+        return Changes()
+
+    verifying = replace(rollback, state=RollbackState.VERIFYING, effect_done_at=now)
+    states = tuple(
+        replace(state, consecutive_passes=0)
+        for state in situation.states_of(rollback.triggers)
+        if state.consecutive_passes
+    )
+
+    return Changes(rollbacks=(verifying,), states=states)
+
+
+def _end(
+    rollback: Rollback, state: RollbackState, result: Step, detail: str, now: datetime
+) -> Changes:
+    ended = replace(rollback, state=state, ended_at=now, detail=detail)
+
+    return Changes(rollbacks=(ended,), steps=(result,))

@@ -1,0 +1,217 @@
+"""The guards: what holds a rollback back, each with its reason, in the order of asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.model.deploy import DeployState
+from monitor.core.model.incident import IncidentClass
+from monitor.core.model.rollback import Blocked, Mode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from monitor.core.model.deploy import Deploy
+    from monitor.core.model.endpoint import Severity
+    from monitor.core.model.rollback import Rollback
+    from monitor.core.model.service import RollbackPolicy, Service
+    from monitor.core.rollback import Circumstances
+    from monitor.core.situation import Situation
+
+LEAD: Final = timedelta(minutes=1)
+"""How long before a deploy is known its effects may be seen already: a marker that comes at the
+end, or the first answer with a new version, is late by this much. A `started` marker is not."""
+
+_COMMON: Final = 3
+_DAY: Final = timedelta(days=1)
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trip:
+    """What the guards are asked about: one trip of one service, which may be `rollback` by id.
+
+    `applied_at` is when its effects were decided, once one of them may have happened.
+    """
+
+    service: Service
+    policy: RollbackPolicy
+    severity: Severity
+    rollback: str
+    deploy: Deploy | None
+    situation: Situation
+    circumstances: Circumstances
+    now: datetime
+    applied_at: datetime | None = None
+
+    @property
+    def others(self) -> list[Rollback]:
+        """The other rollbacks and blocked trips of the service."""
+        known = self.situation.rollbacks_of(self.service.name)
+
+        return [one for one in known if one.id != self.rollback]
+
+
+def ask(trip: Trip) -> Blocked | None:
+    """Give the first reason to hold back, or None: then it may go ahead, now."""
+    return next((reason for reason, blocks in GUARDS if blocks(trip)), None)
+
+
+def mode_of(policy: RollbackPolicy, severity: Severity) -> Mode:
+    """Give the mode for an incident of this severity."""
+    return policy.modes.get(severity, policy.mode)
+
+
+def lead_of(deploy: Deploy) -> timedelta:
+    """Give how long before `deploy.at` its own effects may have begun."""
+    was_begun = deploy.finished_at is not None and deploy.finished_at != deploy.at
+
+    return timedelta() if was_begun or deploy.state is DeployState.STARTED else LEAD
+
+
+def _mode(trip: Trip) -> bool:
+    """Whether nothing may be done by itself; where there are no steps, nothing can."""
+    return mode_of(trip.policy, trip.severity) is not Mode.AUTOMATIC or not trip.policy.steps
+
+
+def _kill_switch(trip: Trip) -> bool:
+    return trip.circumstances.kill_switch
+
+
+def _warming_up(trip: Trip) -> bool:
+    return trip.circumstances.warming_up
+
+
+def _blind(trip: Trip) -> bool:
+    return trip.circumstances.blind
+
+
+def _no_deploy(trip: Trip) -> bool:
+    return trip.deploy is None or not trip.deploy.arms
+
+
+def _outside_window(trip: Trip) -> bool:
+    """A rollback that was decided in time may finish its steps within another window."""
+    assert trip.deploy is not None
+    since = trip.applied_at or trip.deploy.live_at
+
+    return trip.now - since > trip.policy.within
+
+
+def _unhealthy_before(trip: Trip) -> bool:
+    """Also what is not known to have been healthy, and what was on its way down already."""
+    assert trip.deploy is not None
+    began = trip.deploy.at - lead_of(trip.deploy)
+    states = trip.situation.states_of(trip.policy.triggers)
+
+    return trip.deploy.healthy_before is not True or any(
+        state.open and state.failing_since is not None and state.failing_since < began
+        for state in states
+    )
+
+
+def _common_cause(trip: Trip) -> bool:
+    down = {
+        incident.service
+        for incident in trip.situation.open_incidents()
+        if incident.klass is IncidentClass.OUTAGE
+    }
+
+    return len(down) >= _COMMON and 2 * len(down) > trip.circumstances.services
+
+
+def _already_rolled_back(trip: Trip) -> bool:
+    assert trip.deploy is not None
+    done = [
+        one for one in trip.others if one.started_at is not None and one.deploy_id == trip.deploy.id
+    ]
+
+    return len(done) >= min(trip.policy.limits.per_deploy, 1)
+
+
+def _daily_limit(trip: Trip) -> bool:
+    return _started_within(_DAY, trip.others, trip.now) >= trip.policy.limits.per_day
+
+
+def _fleet_limit(trip: Trip) -> bool:
+    others = [one for one in trip.situation.rollbacks.values() if one.id != trip.rollback]
+
+    return _started_within(_HOUR, others, trip.now) >= trip.policy.limits.fleet_per_hour
+
+
+def _cooling_down(trip: Trip) -> bool:
+    ends = [
+        one.ended_at or one.effect_done_at or one.started_at
+        for one in trip.others
+        if one.started_at is not None
+    ]
+
+    return any(trip.now - end < trip.policy.limits.cooldown for end in ends)
+
+
+def _in_progress(trip: Trip) -> bool:
+    return any(one.running for one in trip.others)
+
+
+def _deploy_in_progress(trip: Trip) -> bool:
+    """Also one that has come since: what is live now is not what tripped."""
+    assert trip.deploy is not None
+    mine = trip.deploy
+
+    return mine.state is DeployState.STARTED or any(
+        one.service == trip.service.name
+        and one.id != mine.id
+        and one.arms
+        and (one.at > mine.at or one.state is DeployState.STARTED)
+        for one in trip.situation.deploys.values()
+    )
+
+
+def _latched(trip: Trip) -> bool:
+    return any(one.latches and not _unlatched(one, trip.situation) for one in trip.others)
+
+
+def _store(trip: Trip) -> bool:
+    return not trip.circumstances.store_ok
+
+
+def _unlatched(rollback: Rollback, situation: Situation) -> bool:
+    """Whether a new planned deploy came after a rollback ended, or after a blocked trip began."""
+    since = rollback.ended_at if rollback.started_at else rollback.tripped_at
+
+    return any(
+        deploy.service == rollback.service
+        and deploy.id != rollback.deploy_id
+        and deploy.arms
+        and since is not None
+        and deploy.at > since
+        for deploy in situation.deploys.values()
+    )
+
+
+def _started_within(period: timedelta, rollbacks: list[Rollback], now: datetime) -> int:
+    return sum(one.started_at is not None and now - one.started_at < period for one in rollbacks)
+
+
+GUARDS: Final[tuple[tuple[Blocked, Callable[[Trip], bool]], ...]] = (
+    (Blocked.MODE, _mode),
+    (Blocked.KILL_SWITCH, _kill_switch),
+    (Blocked.WARMING_UP, _warming_up),
+    (Blocked.BLIND, _blind),
+    (Blocked.NO_DEPLOY, _no_deploy),
+    (Blocked.OUTSIDE_WINDOW, _outside_window),
+    (Blocked.UNHEALTHY_BEFORE, _unhealthy_before),
+    (Blocked.COMMON_CAUSE, _common_cause),
+    (Blocked.ALREADY_ROLLED_BACK, _already_rolled_back),
+    (Blocked.DAILY_LIMIT, _daily_limit),
+    (Blocked.FLEET_LIMIT, _fleet_limit),
+    (Blocked.COOLING_DOWN, _cooling_down),
+    (Blocked.IN_PROGRESS, _in_progress),
+    (Blocked.DEPLOY_IN_PROGRESS, _deploy_in_progress),
+    (Blocked.LATCHED, _latched),
+    (Blocked.STORE, _store),
+)
+"""Every reason with its guard; the guards behind `NO_DEPLOY` may rely on a deploy."""

@@ -1,0 +1,98 @@
+"""The proof of recovery: samples after the effect only, and what is not known proves nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from monitor.core.model.changes import Changes
+from monitor.core.model.rollback import RollbackState
+from monitor.core.model.verdict import Outcome
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from monitor.core.model.check_state import CheckState
+    from monitor.core.model.rollback import Rollback
+    from monitor.core.model.service import Service
+    from monitor.core.situation import Situation
+
+
+class _Proof(StrEnum):
+    """What the samples after the effect say of one check."""
+
+    RECOVERED = "recovered"
+    FAILING = "failing"
+    OPEN = "open"
+
+
+def verify(rollback: Rollback, service: Service, *, situation: Situation, now: datetime) -> Changes:
+    """Say whether a rollback helped, once that is known or its time is over.
+
+    A check that was open closes by passes after the effect alone: they are counted anew from
+    there, and the passes of samples that were under way by then are taken back here.
+    """
+    if rollback.state is not RollbackState.VERIFYING or rollback.effect_done_at is None:
+        return Changes()
+
+    since = rollback.effect_done_at
+    proofs = {check: _prove(situation.states.get(check), since) for check in rollback.triggers}
+    worse = _regressed(rollback, service, situation, since)
+    if not worse and all(proof is _Proof.RECOVERED for proof in proofs.values()):
+        return _end(rollback, RollbackState.RECOVERED, "", now)
+
+    if now - since < rollback.verify_within:
+        return Changes(states=_discounted(rollback, situation, since))
+
+    failing = [*(check for check, proof in proofs.items() if proof is _Proof.FAILING), *worse]
+    if failing:
+        detail = f"still failing after the rollback: {', '.join(failing)}"
+        return _end(rollback, RollbackState.NOT_RECOVERED, detail, now)
+
+    unproven = [check for check, proof in proofs.items() if proof is _Proof.OPEN]
+    detail = f"too few samples since the rollback: {', '.join(unproven)}"
+
+    return _end(rollback, RollbackState.INCONCLUSIVE, detail, now)
+
+
+def _prove(state: CheckState | None, since: datetime) -> _Proof:
+    if state is None or state.last_at is None or state.last_at < since or state.blind:
+        return _Proof.OPEN
+    if state.last_outcome is Outcome.FAIL:
+        return _Proof.FAILING
+    if state.state is Outcome.PASS and state.last_outcome is Outcome.PASS:
+        return _Proof.RECOVERED
+
+    return _Proof.OPEN
+
+
+def _regressed(
+    rollback: Rollback, service: Service, situation: Situation, since: datetime
+) -> list[str]:
+    """Give the triggers that were fine when it tripped, and are open now."""
+    policy = service.rollback
+    others = [
+        check for check in (policy.triggers if policy else ()) if check not in rollback.triggers
+    ]
+
+    return [
+        state.check
+        for state in situation.states_of(others)
+        if state.open and state.last_outcome is Outcome.FAIL and (state.last_at or since) >= since
+    ]
+
+
+def _discounted(
+    rollback: Rollback, situation: Situation, since: datetime
+) -> tuple[CheckState, ...]:
+    """Take back passes of samples that began before the effect was complete."""
+    return tuple(
+        replace(state, consecutive_passes=0)
+        for state in situation.states_of(rollback.triggers)
+        if state.consecutive_passes and state.last_at is not None and state.last_at < since
+    )
+
+
+def _end(rollback: Rollback, state: RollbackState, detail: str, now: datetime) -> Changes:
+    return Changes(rollbacks=(replace(rollback, state=state, ended_at=now, detail=detail),))
