@@ -1,0 +1,371 @@
+"""The outbox workers: one for each notifier brings its notices, in order, until each has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import suppress
+from datetime import timedelta
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from monitor.core import outbox
+from monitor.core.model.changes import Changes
+from monitor.core.model.notice import Delivered, Refused, TryAgain
+from monitor.core.outbox import Why
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from monitor.core.model.notice import Delivery, Receipt
+    from monitor.core.outbox import Errand
+    from monitor.core.situation import Situation
+    from monitor.notifiers.notifier import Notifier
+
+    Record = Callable[[Changes], Awaitable[None]]
+
+_log = structlog.get_logger()
+
+DEADLINE: Final = timedelta(seconds=35)
+"""How long one attempt may take, whatever the notifier's own timeout is."""
+
+STOP_GRACE: Final = timedelta(seconds=5)
+"""How long an attempt may still take when its worker is told to stop."""
+
+STORE_PATIENCE: Final = timedelta(seconds=10)
+"""How long a notice waits for the store before people are told all the same."""
+
+_CANCEL_GRACE: Final = timedelta(seconds=1)
+
+
+class Dispatch:
+    """Brings what is queued in `situation` to the receivers, at least once.
+
+    `record` makes changed rows durable, before each attempt and after it; where that fails people
+    are told from memory. `on_receipt` is called after each attempt. `rng` gives random numbers
+    from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        notifiers: Mapping[str, Notifier],
+        situation: Situation,
+        record: Record,
+        clock: Callable[[], datetime],
+        on_receipt: Callable[[Delivery, Receipt], None],
+        rng: Callable[[], float] = random.random,
+        deadline: timedelta = DEADLINE,
+        stop_grace: timedelta = STOP_GRACE,
+        store_patience: timedelta = STORE_PATIENCE,
+    ) -> None:
+        self._notifiers = dict(notifiers)
+        self._situation = situation
+        self._clock = clock
+        self._on_receipt = on_receipt
+        self._rng = rng
+        self._deadline = deadline
+        self._stop_grace = stop_grace
+        self._journal = _Journal(situation, record, store_patience)
+        self._workers: dict[str, _Worker] = {}
+        self._started = False
+        self._moved = asyncio.Event()
+
+    def start(self) -> None:
+        """Take up what an earlier process left, and deliver from now on."""
+        self._started = True
+        self._hire()
+        unknown = {
+            row.notifier
+            for row in self._situation.deliveries.values()
+            if row.pending and row.notifier not in self._notifiers
+        }
+        self._report_orphans(unknown)
+
+    def wake(self) -> None:
+        """Look for new notices now."""
+        for worker in self._workers.values():
+            worker.wake()
+
+    async def drain(self, grace: timedelta) -> int:
+        """Wait until all is delivered, at most so long; give how many notices are not.
+
+        It does not wait for what would not be tried again within that time.
+        """
+        end = monotonic() + grace.total_seconds()
+        self.wake()
+        while (left := end - monotonic()) > 0:
+            self._moved.clear()
+            if not any(worker.is_busy(left) for worker in self._workers.values()):
+                break
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._moved.wait(), left)
+
+        return sum(len(self._situation.pending_deliveries(name)) for name in self._notifiers)
+
+    async def replace(self, notifiers: Mapping[str, Notifier]) -> None:
+        """Take over changed notifiers: those that are the same object go on undisturbed.
+
+        What is queued for one that is gone stays in the store.
+        """
+        gone = self._notifiers.keys() - notifiers.keys()
+        self._notifiers = dict(notifiers)
+        leaving = [
+            name
+            for name, worker in self._workers.items()
+            if notifiers.get(name) is not worker.notifier
+        ]
+        await asyncio.gather(*(self._workers.pop(name).stop() for name in leaving))
+        if self._started:
+            self._hire()
+        self._report_orphans(gone)
+
+    async def stop(self) -> None:
+        """End all workers; what is not delivered stays queued."""
+        self._started = False
+        workers, self._workers = self._workers, {}
+        await asyncio.gather(*(worker.stop() for worker in workers.values()))
+        await self._journal.close()
+
+    def _hire(self) -> None:
+        for name, notifier in self._notifiers.items():
+            if name not in self._workers:
+                self._workers[name] = _Worker(
+                    name,
+                    notifier,
+                    situation=self._situation,
+                    journal=self._journal,
+                    clock=self._clock,
+                    on_receipt=self._on_receipt,
+                    rng=self._rng,
+                    deadline=self._deadline,
+                    stop_grace=self._stop_grace,
+                    moved=self._moved.set,
+                )
+
+    def _report_orphans(self, names: Iterable[str]) -> None:
+        for name in sorted(names):
+            if waiting := len(self._situation.pending_deliveries(name)):
+                _log.warning("notices_without_notifier", notifier=name, undelivered=waiting)
+
+
+class _Worker:
+    """Brings the notices of one notifier, one after the other."""
+
+    def __init__(
+        self,
+        name: str,
+        notifier: Notifier,
+        *,
+        situation: Situation,
+        journal: _Journal,
+        clock: Callable[[], datetime],
+        on_receipt: Callable[[Delivery, Receipt], None],
+        rng: Callable[[], float],
+        deadline: timedelta,
+        stop_grace: timedelta,
+        moved: Callable[[], None],
+    ) -> None:
+        self.notifier = notifier
+        self._name = name
+        self._situation = situation
+        self._journal = journal
+        self._clock = clock
+        self._on_receipt = on_receipt
+        self._rng = rng
+        self._deadline = deadline
+        self._stop_grace = stop_grace
+        self._moved = moved
+        self._waits = _Waits(clock)
+        self._woken = asyncio.Event()
+        self._stopping = False
+        self._bringing = False
+        self._attempt: asyncio.Task[Receipt] | None = None
+        self._run = asyncio.create_task(self._work(), name=f"notifier {name}")
+
+    def wake(self) -> None:
+        """Look for new notices now."""
+        self._woken.set()
+
+    def is_busy(self, seconds: float) -> bool:
+        """Whether it is bringing a notice, or will be within so many seconds."""
+        if self._bringing:
+            return True
+
+        upcoming = self._plan()
+
+        return bool(upcoming) and upcoming[0][0] <= seconds
+
+    async def stop(self) -> None:
+        """Let the attempt under way end, but not for long; all rows are written."""
+        self._stopping = True
+        self.wake()
+        await asyncio.wait({self._run}, timeout=self._stop_grace.total_seconds())
+        if not self._run.done():
+            if self._attempt is not None:
+                self._attempt.cancel()
+            longest = _CANCEL_GRACE + self._journal.patience
+            await asyncio.wait({self._run}, timeout=longest.total_seconds())
+        self._run.cancel()
+        await asyncio.gather(self._run, return_exceptions=True)
+
+    async def _work(self) -> None:
+        left_behind = outbox.take_up(self._situation.pending_deliveries(self._name))
+        await self._journal.write(left_behind)
+        while not self._stopping:
+            self._woken.clear()
+            upcoming = self._plan()
+            if upcoming and upcoming[0][0] <= 0:
+                await self._bring(upcoming[0][1])
+                continue
+
+            self._moved()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), upcoming[0][0] if upcoming else None)
+
+    def _plan(self) -> list[tuple[float, Errand]]:
+        """Give the next errands and the seconds until each may be tried, the soonest first.
+
+        Of those that may be tried now, the ones that were not tried yet come first.
+        """
+        pending = self._situation.pending_deliveries(self._name)
+        hold = outbox.hold_until(pending)
+        self._waits.forget(keep={row.not_before for row in pending})
+        least = self._waits.left(hold)
+        errands = [
+            (max(self._waits.left(errand.not_before), least), errand)
+            for errand in outbox.plan_errands(pending)
+        ]
+
+        return sorted(errands, key=lambda one: one[0])
+
+    async def _bring(self, errand: Errand) -> None:
+        self._bringing = True
+        try:
+            errand = outbox.begin(errand)
+            await self._journal.write((errand.row,))
+            receipt = await self._try(errand)
+            rows = outbox.settle(errand, receipt, self._clock(), jitter=self._rng())
+            await self._journal.write(rows)
+            self._on_receipt(errand.row, receipt)
+            self._report(errand, receipt)
+        finally:
+            self._bringing = False
+            self._moved()
+
+    async def _try(self, errand: Errand) -> Receipt:
+        """Make one attempt; whatever happens in it is a receipt."""
+        thread = outbox.find_thread(self._situation.deliveries.values(), errand)
+        self._attempt = attempt = asyncio.create_task(
+            self._deliver(errand.message, thread), name=f"deliver {errand.row.id}"
+        )
+        try:
+            await asyncio.wait({attempt}, timeout=self._deadline.total_seconds())
+            if not attempt.done():
+                attempt.cancel()
+                await asyncio.wait({attempt}, timeout=_CANCEL_GRACE.total_seconds())
+        finally:
+            attempt.cancel()
+            self._attempt = None
+        if attempt.done() and not attempt.cancelled():
+            return attempt.result()
+        if self._stopping:
+            return TryAgain(reason=Why.STOPPED, error="the monitor stopped during the attempt")
+
+        return TryAgain(reason=Why.TIMEOUT, error="the attempt did not end in time")
+
+    async def _deliver(self, message: Delivery, thread: str | None) -> Receipt:
+        try:
+            return await self.notifier.deliver(message, thread)
+        except Exception as error:
+            _log.exception("delivery_failed", notifier=self._name, delivery=message.id)
+            return TryAgain(reason=Why.INTERNAL, error=type(error).__name__)
+
+    def _report(self, errand: Errand, receipt: Receipt) -> None:
+        """Log what is news: the first trouble of a notice, its arrival after that, its end."""
+        facts = {
+            "notifier": self._name,
+            "incident": errand.row.notice.incident,
+            "delivery": errand.row.id,
+            "attempts": errand.row.attempts,
+        }
+        match receipt:
+            case Refused(reason=reason, error=error):
+                _log.error("notice_undeliverable", **facts, reason=str(reason), error=error)
+            case TryAgain(reason=reason, error=error) if errand.row.attempts == 1:
+                _log.warning("notice_delayed", **facts, reason=str(reason), error=error)
+            case Delivered() if errand.row.attempts > 1:
+                _log.info("notice_delivered_late", **facts)
+            case _:
+                _log.debug("notice_attempted", **facts, receipt=type(receipt).__name__)
+
+
+class _Waits:
+    """Counts waits down on the monotonic clock: a wall clock that is set back delays nothing."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._ends: dict[datetime, float] = {}
+
+    def left(self, until: datetime | None) -> float:
+        """Give how many seconds are left of a wait, counted since it was first asked for."""
+        if until is None:
+            return 0.0
+
+        if until not in self._ends:
+            wait = min(max(until - self._clock(), timedelta()), outbox.LONGEST_WISH)
+            self._ends[until] = monotonic() + wait.total_seconds()
+
+        return max(self._ends[until] - monotonic(), 0.0)
+
+    def forget(self, *, keep: set[datetime | None]) -> None:
+        """Drop the waits that nothing waits for any more."""
+        self._ends = {until: end for until, end in self._ends.items() if until in keep}
+
+
+class _Journal:
+    """Writes rows to memory and to the store; a store that fails or hangs keeps nobody waiting."""
+
+    def __init__(self, situation: Situation, record: Record, patience: timedelta) -> None:
+        self.patience = patience
+        self._situation = situation
+        self._record = record
+        self._failing = False
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def write(self, rows: tuple[Delivery, ...]) -> None:
+        """Return once the rows are durable, or it is clear that they will not be soon."""
+        if not rows:
+            return
+
+        changes = Changes(deliveries=rows)
+        self._situation.apply(changes)
+        writing = asyncio.create_task(self._write(changes), name="record deliveries")
+        self._late.add(writing)
+        writing.add_done_callback(self._late.discard)
+        await asyncio.wait({writing}, timeout=self.patience.total_seconds())
+        if not writing.done():
+            self._fail("the store does not answer")
+
+    async def close(self) -> None:
+        """Give what is still being written a last chance."""
+        if self._late:
+            await asyncio.wait(set(self._late), timeout=self.patience.total_seconds())
+        for writing in self._late:
+            writing.cancel()
+
+    async def _write(self, changes: Changes) -> None:
+        try:
+            await self._record(changes)
+        except Exception as error:  # noqa: BLE001 - whatever the store raised, people are told
+            self._fail(str(error))
+        else:
+            self._failing = False
+
+    def _fail(self, error: str) -> None:
+        if not self._failing:
+            _log.error("telling_from_memory", error=error)
+        self._failing = True

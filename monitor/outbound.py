@@ -1,0 +1,233 @@
+"""How we speak HTTP as a client: one request, one deadline, a capped answer, no secret shown."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final
+
+from yarl import URL
+
+from monitor.core.outbox import Why
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import aiohttp
+
+ANSWER_LIMIT: Final = 16 * 1024
+"""How many bytes of an answer are read."""
+
+LONGEST_WAIT: Final = timedelta(hours=1)
+"""The longest time that a receiver may make us wait."""
+
+_SECONDS: Final = re.compile(r"[0-9]{1,300}(\.[0-9]{1,300})?")
+_UNWRITABLE: Final = re.compile(r"[\x00-\x20\x7f]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back: header names in lower case, of repeated ones the last; the body's start."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+
+class NoAnswer(Exception):
+    """The request brought no complete answer; the text holds neither address nor secret."""
+
+    def __init__(self, why: Why, text: str) -> None:
+        super().__init__(text)
+        self.why = why
+
+
+async def post(
+    url: str,
+    *,
+    body: bytes,
+    headers: Mapping[str, str],
+    timeout: timedelta,
+    method: str = "POST",
+) -> Answer:
+    """Send one request over a connection of its own; `timeout` is the deadline of all of it.
+
+    Redirects are answers, not followed; neither a proxy nor credentials come from the environment.
+    Raises NoAnswer.
+    """
+    import aiohttp
+
+    try:
+        async with (
+            asyncio.timeout(timeout.total_seconds()),
+            _open_session() as session,
+            session.request(
+                method,
+                URL(url),
+                data=body,
+                headers={"Accept-Encoding": "identity", **headers},
+                allow_redirects=False,
+            ) as response,
+        ):
+            return Answer(
+                status=response.status,
+                headers={name.lower(): value for name, value in response.headers.items()},
+                text=await _read(response),
+            )
+    except TimeoutError as error:
+        raise NoAnswer(Why.TIMEOUT, "no complete answer in time") from error
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        # None: what the client says of its errors holds the address.
+        raise _explain(error) from None
+
+
+def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
+    """Read a `Retry-After` of whole or decimal seconds or a date; None is no usable wish.
+
+    More than an hour is an hour; a date in the past is no wait at all.
+    """
+    text = (value or "").strip()
+    if _SECONDS.fullmatch(text):
+        return timedelta(seconds=min(float(text), LONGEST_WAIT.total_seconds()))
+
+    try:
+        until = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+
+    if until.tzinfo is None:
+        until = until.replace(tzinfo=UTC)
+
+    return min(max(until - now, timedelta()), LONGEST_WAIT)
+
+
+def is_usable(url: str) -> bool:
+    """Say whether a request can be sent there: an http or https URL with a host."""
+    try:
+        parts = URL(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.host) and parts.port != 0
+    except ValueError:
+        return False
+
+    return usable and not _UNWRITABLE.search(url)
+
+
+def shown(url: str) -> str:
+    """Name a URL by scheme and host alone: user, path and query may be secret."""
+    try:
+        parts = URL(url)
+        port = "" if parts.is_default_port() or parts.port is None else f":{parts.port}"
+        return f"{parts.scheme}://{parts.host_subcomponent}{port}/…" if parts.host else "a URL"
+    except ValueError:
+        return "a URL"
+
+
+def _open_session() -> aiohttp.ClientSession:
+    import aiohttp
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
+            force_close=True, use_dns_cache=False, limit=0, resolver=_make_resolver()
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        trust_env=False,
+        auto_decompress=False,
+    )
+
+
+async def _read(response: aiohttp.ClientResponse) -> str:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) >= ANSWER_LIMIT:
+            break
+
+    return body[:ANSWER_LIMIT].decode("utf-8", "replace")
+
+
+def _explain(error: Exception) -> NoAnswer:
+    import aiohttp
+
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return NoAnswer(Why.TLS, "the certificate is not trusted")
+        case aiohttp.ClientSSLError():
+            return NoAnswer(Why.TLS, "no TLS session")
+        case aiohttp.ClientConnectorDNSError():
+            return NoAnswer(Why.UNREACHABLE, "the name cannot be resolved")
+        case aiohttp.ClientConnectorError(errno=int(number)) if number:
+            return NoAnswer(Why.UNREACHABLE, f"no connection: {os.strerror(number)}")
+        case aiohttp.ClientConnectorError():
+            return NoAnswer(Why.UNREACHABLE, "no connection")
+        case aiohttp.ClientResponseError():
+            return NoAnswer(Why.BAD_ANSWER, "the answer is not HTTP")
+        case aiohttp.ClientError() | OSError():
+            return NoAnswer(Why.CONNECTION_LOST, "the connection ended before the answer")
+        case _:
+            return NoAnswer(Why.MISCONFIGURED, "the URL or a header cannot be sent")
+
+
+def _make_resolver() -> aiohttp.abc.AbstractResolver:
+    from aiohttp.abc import AbstractResolver, ResolveResult
+
+    class Resolver(AbstractResolver):
+        """Asks the system in a thread for each name: one that hangs keeps no other waiting."""
+
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+        ) -> list[ResolveResult]:
+            return [
+                ResolveResult(
+                    hostname=host,
+                    host=address,
+                    port=port,
+                    family=kind,
+                    proto=socket.IPPROTO_TCP,
+                    flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+                )
+                for kind, address in await _look_up(host, family)
+            ]
+
+        async def close(self) -> None:
+            """Hold nothing."""
+
+    return Resolver()
+
+
+async def _look_up(host: str, family: socket.AddressFamily) -> list[tuple[int, str]]:
+    """Look a name up in a daemon thread, which nothing waits for once its time is over."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[tuple[int, str]]] = loop.create_future()
+
+    def settle(found: list[tuple[int, str]] | OSError) -> None:
+        if answer.done():
+            return
+        if isinstance(found, OSError):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)
+
+    def ask() -> None:
+        found: list[tuple[int, str]] | OSError
+        try:
+            flags = socket.AI_ADDRCONFIG
+            rows = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM, flags=flags)
+            found = [(row[0], str(row[4][0])) for row in rows]
+        except OSError as error:
+            found = error
+        except UnicodeError:
+            found = OSError("not a name")
+        with suppress(RuntimeError):  # the loop may be closed by now
+            loop.call_soon_threadsafe(settle, found)
+
+    threading.Thread(target=ask, name="outbound-resolve", daemon=True).start()
+
+    return await answer
