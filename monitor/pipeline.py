@@ -76,15 +76,14 @@ class Pipeline:
         """Probe an endpoint once and draw all consequences; a probe that is cancelled has none."""
         try:
             await self._run(endpoint, scheduled)
-        except Exception:
-            # A bug of ours ends this one probe: neither the monitor nor the target pays for it.
+        except Exception:  # noqa: BLE001 - a bug of ours ends this one probe, and nobody else pays
             _log.exception("probe_broke", endpoint=endpoint.name)
             self._meter.broke(endpoint)
 
     async def _run(self, endpoint: Endpoint, scheduled: bool) -> None:
         observation = await self._observe(endpoint)
-        if self._engine.endpoints.get(endpoint.name) is not endpoint:
-            return  # a reload changed what is asked of it: this answer belongs to the past
+        if observation is None:
+            return
 
         self._meter.observed(endpoint, observation)
         self.record(
@@ -107,11 +106,30 @@ class Pipeline:
         self._journal.soon(changes)
         self._wake()
 
-    async def _observe(self, endpoint: Endpoint) -> Observation:
+    async def _observe(self, endpoint: Endpoint) -> Observation | None:
+        """Look once; None where a reload changed what is asked, and the answer is of the past."""
         async with self._slots:
             started = asyncio.get_running_loop().time()
-            observation = await self.probes[endpoint.name].observe()
+            probe = self.probes.get(endpoint.name)
+            if probe is None or not self._asks(endpoint, probe):
+                return None
 
+            observation = await probe.observe()
+
+        observation = await self._attribute(endpoint, observation, started)
+
+        return observation if self._asks(endpoint, probe) else None
+
+    def _asks(self, endpoint: Endpoint, probe: Probe) -> bool:
+        """Whether this is still what is asked of the endpoint, and by whom."""
+        name = endpoint.name
+
+        return self._engine.endpoints.get(name) == endpoint and self.probes.get(name) is probe
+
+    async def _attribute(
+        self, endpoint: Endpoint, observation: Observation, started: float
+    ) -> Observation:
+        """Make sure that the fault is not our own."""
         fault = observation.fault
         if self._stalled_since(started):
             return replace(observation, fault=_stood_still())
@@ -121,9 +139,9 @@ class Pipeline:
             self.sees = True  # an answer from outside proves that the monitor is not cut off
             return observation
 
-        self.sees = await self.witnesses.confirm_network()
+        self.sees = await self.witnesses.confirm_network(by_name=fault.code is Code.DNS)
 
-        return observation if self.sees else replace(observation, fault=_cut_off(fault))
+        return observation if self.sees else replace(observation, fault=cut_off(fault))
 
 
 def _stood_still() -> Fault:
@@ -134,7 +152,8 @@ def _stood_still() -> Fault:
     )
 
 
-def _cut_off(fault: Fault) -> Fault:
+def cut_off(fault: Fault) -> Fault:
+    """Give the fault of a probe without an answer while no witness answered either: our own."""
     return Fault(
         code=Code.WITNESS,
         message=f"no witness answered either, so the monitor may be cut off ({fault.message})",

@@ -8,6 +8,7 @@ import itertools
 import math
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -41,20 +42,31 @@ class Meter(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class _Slots:
-    """The place of one endpoint in time: slots are `first + n * every`, on the loop's clock."""
+    """The place of one endpoint in time: one slot each `every`, on the loop's clock.
+
+    `owed` is a slot that came while a retry sample was running, and starts once that has ended.
+    """
 
     endpoint: Endpoint
-    first: float
     due: float
-    running: asyncio.Task[None] | None = None
+    owed: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """One probe that runs now."""
+
+    task: asyncio.Task[None]
+    scheduled: bool
 
 
 class Scheduler:
     """Starts each endpoint once per interval, whatever the wall clock does.
 
-    A late start stays late and its lag is measured; a slot that comes while the last probe still
-    runs, or that the process slept through, is counted as skipped and never made up for. An
-    endpoint whose checks are unsettled gets retry samples between its slots.
+    A late start stays late and its lag is measured; a slot that comes while the last one's probe
+    still runs, or that the process slept through, is counted as skipped and never made up for. An
+    endpoint whose checks are unsettled gets retry samples between its slots. No endpoint is probed
+    twice at a time, not even while a reload changes it.
     """
 
     def __init__(
@@ -68,6 +80,7 @@ class Scheduler:
         self._settled = settled
         self._meter = meter
         self._slots: dict[str, _Slots] = {}
+        self._running: dict[str, _Run] = {}
         self._queue: list[tuple[float, int, str, bool]] = []
         self._order = itertools.count()
         self._changed = asyncio.Event()
@@ -89,10 +102,11 @@ class Scheduler:
             slots.endpoint = wanted[name]
         new = [endpoint for name, endpoint in wanted.items() if name not in kept]
         self._slots = kept | {
-            endpoint.name: _Slots(endpoint=endpoint, first=first, due=first)
+            endpoint.name: _Slots(endpoint=endpoint, due=first)
             for endpoint, first in zip(new, _spread(new, now), strict=True)
         }
-        self._queue = [
+        retries = [entry for entry in self._queue if entry[2] in kept and not entry[3]]
+        self._queue = retries + [
             (slots.due, next(self._order), name, True) for name, slots in self._slots.items()
         ]
         heapq.heapify(self._queue)
@@ -101,17 +115,20 @@ class Scheduler:
     async def run(self) -> None:
         """Start what is due, tick by tick, until stopped."""
         loop = asyncio.get_running_loop()
-        while not self._stopping:
-            now = loop.time()
-            self._start_due(now)
-            self.last_tick = now
-            await self._sleep(now)
+        try:
+            while not self._stopping:
+                now = loop.time()
+                self._start_due(now)
+                self.last_tick = now
+                await self._sleep(now)
+        finally:
+            self._wake = math.inf  # nobody oversleeps who no longer means to wake
 
     async def stop(self, grace: timedelta) -> None:
         """Start nothing more; wait for running probes, then cancel what is left."""
         self._stopping = True
         self._changed.set()
-        running = [slots.running for slots in self._slots.values() if slots.running is not None]
+        running = [run.task for run in self._running.values()]
         if not running:
             return
 
@@ -125,7 +142,8 @@ class Scheduler:
 
         After a stall a probe may be resumed before the scheduler itself is.
         """
-        overdue = asyncio.get_running_loop().time() - self._wake
+        # not the loop's own time, which uvloop reads only once an iteration; the clock is the same
+        overdue = monotonic() - self._wake
 
         return self.stalled_until >= started or overdue > STALL.total_seconds()
 
@@ -153,7 +171,7 @@ class Scheduler:
                 continue
             if scheduled:
                 self._start_slot(slots, due, now)
-            elif slots.running is None:
+            elif name not in self._running:
                 self._start(slots, scheduled=False)
 
     def _start_slot(self, slots: _Slots, due: float, now: float) -> None:
@@ -164,37 +182,51 @@ class Scheduler:
         missed = int((now - due) // every)
         slots.due = due + (missed + 1) * every
         heapq.heappush(self._queue, (slots.due, next(self._order), slots.endpoint.name, True))
-        if slots.running is not None:
+        running = self._running.get(slots.endpoint.name)
+        if running is None:
+            self._start_late(slots, due, now)
+        elif running.scheduled or slots.owed is not None:
             missed += 1
+        else:
+            slots.owed = due
         if missed:
             self._meter.skipped(slots.endpoint.name, missed)
-        if slots.running is None:
-            self._meter.lagged(timedelta(seconds=now - due))
-            self._start(slots, scheduled=True)
+
+    def _start_late(self, slots: _Slots, due: float, now: float) -> None:
+        self._meter.lagged(timedelta(seconds=now - due))
+        self._start(slots, scheduled=True)
 
     def _start(self, slots: _Slots, *, scheduled: bool) -> None:
-        slots.running = asyncio.create_task(
-            self._run_one(slots, scheduled), name=f"probe {slots.endpoint.name}"
-        )
+        name = slots.endpoint.name
+        task = asyncio.create_task(self._run_one(slots.endpoint, scheduled), name=f"probe {name}")
+        self._running[name] = _Run(task=task, scheduled=scheduled)
 
-    async def _run_one(self, slots: _Slots, scheduled: bool) -> None:
+    async def _run_one(self, endpoint: Endpoint, scheduled: bool) -> None:
         started = asyncio.get_running_loop().time()
         try:
-            await self._probe(slots.endpoint, scheduled)
+            await self._probe(endpoint, scheduled)
         finally:
-            slots.running = None
-        self._plan_retry(slots, started)
+            del self._running[endpoint.name]
+        self._plan_next(endpoint.name, started)
 
-    def _plan_retry(self, slots: _Slots, started: float) -> None:
+    def _plan_next(self, name: str, started: float) -> None:
+        """Start the slot that had to wait, or plan a retry sample before the next one."""
+        slots = self._slots.get(name)
+        if slots is None or self._stopping:
+            return
+
+        now = asyncio.get_running_loop().time()
+        if slots.owed is not None:
+            due, slots.owed = slots.owed, None
+            self._start_late(slots, due, now)
+            return
+
         endpoint = slots.endpoint
         if endpoint.retry_every >= endpoint.every or self._settled(endpoint):
             return
 
-        due = max(
-            started + endpoint.retry_every.total_seconds(),
-            asyncio.get_running_loop().time(),
-        )
-        if due < slots.due and self._slots.get(endpoint.name) is slots:
+        due = max(started + endpoint.retry_every.total_seconds(), now)
+        if due < slots.due:
             heapq.heappush(self._queue, (due, next(self._order), endpoint.name, False))
             self._changed.set()
 

@@ -97,8 +97,12 @@ class Witnesses:
         now = asyncio.get_running_loop().time()
         if self._round is None or (self._round.done() and now >= self._believed_until):
             self._round = asyncio.create_task(self._ask_all(), name="witnesses")
-        # whoever stops waiting does not end the round for the others
-        testimony = await asyncio.shield(self._round)
+        asked = self._round
+        await asyncio.wait({asked})  # whoever stops waiting does not end the round for the others
+        if asked.cancelled():
+            return False  # closed in the meantime: nothing was confirmed
+
+        testimony = asked.result()
 
         return testimony.complete if by_name else testimony.network
 
@@ -131,7 +135,7 @@ class Witnesses:
     async def _ask(self, stand: _Stand, testimony: _Testimony) -> None:
         try:
             addresses = await self._names.look_up(stand.host, stand.port)
-            testimony.resolver = True
+            testimony.resolver = testimony.resolver or stand.named
             sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_STAGGER)
             if not stand.request:
                 sock.close()

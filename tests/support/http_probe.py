@@ -25,7 +25,7 @@ USER_AGENT = "production-monitor/1.2.3"
 
 def ask_loopback(host: str, port: int) -> Sequence[Address]:
     """Resolve localhost and every name under `.test` to loopback, and no other."""
-    if host != "localhost" and not host.endswith(".test"):
+    if host not in ("localhost", HOST) and not host.endswith(".test"):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     return socket.getaddrinfo(HOST, port, type=socket.SOCK_STREAM)

@@ -1,0 +1,294 @@
+"""Witnesses over real sockets: one answer suffices, quickly, and once for many who ask."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import uvloop
+
+from monitor import witness
+from monitor.core.model.witness import Witness
+from monitor.witness import Witnesses
+from tests.support.authority import Authority
+from tests.support.http_probe import ask_loopback
+from tests.support.servers import (
+    HOST,
+    answers,
+    answers_page,
+    page,
+    say_nothing,
+    serve_pages,
+    serve_script,
+    unused_port,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from pathlib import Path
+
+    from aiohappyeyeballs import AddrInfoType
+
+
+@asynccontextmanager
+async def asking(
+    *specs: Witness,
+    ask: Callable[[str, int], Sequence[AddrInfoType]] = ask_loopback,
+) -> AsyncIterator[Witnesses]:
+    witnesses = Witnesses(specs, ask=ask)
+    try:
+        yield witnesses
+    finally:
+        await witnesses.close()
+
+
+def dead() -> Witness:
+    return Witness(tcp=f"{HOST}:{unused_port()}")
+
+
+async def test_without_witnesses_there_is_no_doubt() -> None:
+    async with asking() as witnesses:
+        assert await witnesses.confirm_network()
+        assert await witnesses.confirm_network(by_name=True)
+
+
+async def test_no_answer_from_any_is_a_cut_off_monitor() -> None:
+    async with asking(dead(), dead(), Witness(url=f"http://{HOST}:{unused_port()}/")) as witnesses:
+        assert not await witnesses.confirm_network()
+
+
+async def test_one_answer_suffices() -> None:
+    async with (
+        serve_script(say_nothing) as server,
+        asking(dead(), Witness(tcp=f"{HOST}:{server.port}"), dead()) as witnesses,
+    ):
+        assert await witnesses.confirm_network()
+
+
+@pytest.mark.parametrize(
+    ("raw", "confirmed"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", True, id="200"),
+        pytest.param(b"HTTP/1.1 503 Busy\r\n\r\n", True, id="503 is an answer"),
+        pytest.param(
+            b"HTTP/1.0 302 Go\r\nLocation: /x\r\n\r\n", True, id="a redirect is an answer"
+        ),
+        pytest.param(b"SSH-2.0-OpenSSH\r\n", False, id="another protocol is none"),
+        pytest.param(b"", False, id="closing is none"),
+    ],
+)
+async def test_any_http_answer_counts(raw: bytes, confirmed: bool) -> None:
+    async with (
+        serve_script(answers(raw)) as server,
+        asking(Witness(url=server.url("/up?x=1"))) as witnesses,
+    ):
+        assert await witnesses.confirm_network() is confirmed
+
+    assert server.heads[0].startswith(b"HEAD /up?x=1 HTTP/1.1\r\n")
+    assert f"Host: {HOST}:{server.port}\r\n".encode() in server.heads[0]
+
+
+async def test_an_https_witness_has_to_prove_who_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    context = authority.context("witness.test")
+    witness._trust.cache_clear()
+    async with serve_pages({"/": page()}, tls=context) as server:
+        spec = Witness(url=server.url(host="witness.test"))
+        async with asking(spec) as witnesses:
+            untrusted = await witnesses.confirm_network()
+
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+        witness._trust.cache_clear()
+        async with asking(spec) as witnesses:
+            trusted = await witnesses.confirm_network()
+    witness._trust.cache_clear()
+
+    assert (untrusted, trusted) == (False, True)
+
+
+async def test_a_name_is_resolved_without_the_loop_waiting() -> None:
+    async with (
+        serve_script(say_nothing, reads_head=False) as server,
+        asking(Witness(tcp=f"witness.test:{server.port}")) as witnesses,
+    ):
+        assert await witnesses.confirm_network()
+        assert await witnesses.confirm_network(by_name=True)
+
+
+async def test_the_system_resolves_names_by_default() -> None:
+    async with serve_script(say_nothing, reads_head=False) as server:
+        witnesses = Witnesses((Witness(tcp=f"localhost:{server.port}"),))
+        confirmed = await witnesses.confirm_network(by_name=True)
+        await witnesses.close()
+
+    assert confirmed
+
+
+async def test_a_name_that_does_not_resolve_while_an_address_answers_is_the_resolver_s_fault() -> (
+    None
+):
+    async with (
+        serve_script(say_nothing, reads_head=False) as server,
+        asking(
+            Witness(tcp=f"{HOST}:{server.port}"), Witness(url="http://nowhere.invalid/")
+        ) as witnesses,
+    ):
+        assert await witnesses.confirm_network()
+        assert not await witnesses.confirm_network(by_name=True)
+
+
+async def test_a_witness_that_resolved_and_refuses_shows_that_names_work() -> None:
+    async with (
+        serve_script(say_nothing, reads_head=False) as server,
+        asking(
+            Witness(tcp=f"{HOST}:{server.port}"), Witness(tcp=f"down.test:{unused_port()}")
+        ) as witnesses,
+    ):
+        assert await witnesses.confirm_network(by_name=True)
+
+
+async def test_silent_witnesses_are_given_up_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(witness, "PATIENCE", witness.PATIENCE / 5)
+    async with serve_script(say_nothing) as server:
+        specs = [Witness(url=server.url(f"/{number}")) for number in range(5)]
+        async with asking(*specs) as witnesses:
+            began = time.monotonic()
+            confirmed = await witnesses.confirm_network()
+            took = time.monotonic() - began
+
+    assert not confirmed
+    assert server.connections == 5
+    assert 0.35 < took < 0.8
+
+
+def test_they_have_two_seconds_and_are_believed_for_five() -> None:
+    assert witness.PATIENCE.total_seconds() == 2
+    assert witness.SHARED.total_seconds() == 5
+
+
+async def test_a_resolver_that_hangs_does_not_hold_up_the_answer() -> None:
+    release = threading.Event()
+
+    def ask(host: str, port: int) -> Sequence[AddrInfoType]:
+        if host == "hangs.test":
+            release.wait(10)
+        return socket.getaddrinfo(HOST, port, type=socket.SOCK_STREAM)
+
+    async with serve_script(answers_page()) as server:
+        specs = Witness(tcp="hangs.test:80"), Witness(url=server.url(host="fine.test"))
+        async with asking(*specs, ask=ask) as witnesses:
+            began = time.monotonic()
+            confirmed = await witnesses.confirm_network()
+            took = time.monotonic() - began
+        release.set()
+
+    assert confirmed
+    assert took < 1
+
+
+async def test_many_who_ask_at_once_share_one_round_and_so_do_those_of_the_next_seconds() -> None:
+    async with (
+        serve_script(answers_page()) as server,
+        asking(Witness(url=server.url())) as witnesses,
+    ):
+        confirmed = await asyncio.gather(*(witnesses.confirm_network() for _ in range(50)))
+        later = await witnesses.confirm_network()
+
+    assert all(confirmed)
+    assert later
+    assert server.connections == 1
+
+
+async def test_an_answer_that_is_too_old_is_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(witness, "SHARED", witness.SHARED * 0)
+    async with serve_script(answers_page()) as server:
+        async with asking(Witness(url=server.url())) as witnesses:
+            before = await witnesses.confirm_network()
+            again = await witnesses.confirm_network()
+        connections = server.connections
+        # a dead network is noticed, too
+        async with asking(Witness(tcp=f"{HOST}:{unused_port()}")) as witnesses:
+            assert not await witnesses.confirm_network()
+
+    assert before
+    assert again
+    assert connections == 2
+
+
+async def test_one_who_stops_waiting_does_not_end_the_round_of_the_others() -> None:
+    go_on = asyncio.Event()
+
+    async def late(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await go_on.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    async with serve_script(late) as server, asking(Witness(url=server.url())) as witnesses:
+        impatient = asyncio.create_task(witnesses.confirm_network())
+        patient = asyncio.create_task(witnesses.confirm_network())
+        async with asyncio.timeout(5):
+            while not server.heads:
+                await asyncio.sleep(0.005)
+        impatient.cancel()
+        await asyncio.gather(impatient, return_exceptions=True)
+        go_on.set()
+
+        assert await patient
+        assert server.connections == 1
+
+
+async def test_closing_ends_what_is_being_asked() -> None:
+    async with serve_script(say_nothing) as server:
+        witnesses = Witnesses((Witness(url=server.url()),))
+        waiting = asyncio.create_task(witnesses.confirm_network())
+        async with asyncio.timeout(5):
+            while not server.heads:
+                await asyncio.sleep(0.005)
+        await witnesses.close()
+
+        assert not await waiting
+
+
+@pytest.mark.parametrize(
+    ("spec", "host", "port"),
+    [
+        pytest.param(Witness(tcp="1.1.1.1:53"), "1.1.1.1", 53, id="an address"),
+        pytest.param(Witness(tcp="[2606:4700::1111]:53"), "2606:4700::1111", 53, id="IPv6"),
+        pytest.param(Witness(tcp="dns.example:853"), "dns.example", 853, id="a name"),
+        pytest.param(Witness(url="https://www.example.org/"), "www.example.org", 443, id="https"),
+        pytest.param(Witness(url="http://www.example.org"), "www.example.org", 80, id="http"),
+        pytest.param(Witness(url="http://[::1]:8080/x"), "::1", 8080, id="a port"),
+    ],
+)
+async def test_where_a_witness_stands(spec: Witness, host: str, port: int) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def ask(name: str, number: int) -> Sequence[AddrInfoType]:
+        asked.append((name, number))
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    async with asking(spec, ask=ask) as witnesses:
+        assert not await witnesses.confirm_network()
+
+    assert asked == [(host, port)]
+
+
+def test_uvloop_serves_as_well() -> None:
+    async def story() -> tuple[bool, bool]:
+        async with (
+            serve_script(answers_page()) as server,
+            asking(Witness(url=server.url())) as there,
+            asking(dead()) as gone,
+        ):
+            return await there.confirm_network(), await gone.confirm_network()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(story()) == (True, False)
