@@ -14,6 +14,8 @@ from monitor.core.model.verdict import Outcome, Reason, Verdict
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monitor.core.expectations import Expectation
     from monitor.core.headers import Policy
     from monitor.core.model.endpoint import Check
@@ -33,11 +35,12 @@ _CERTIFICATE_FAULTS: Final = frozenset(
 _NOT_TLS: Final = "no TLS"
 
 
-def judge(check: Check, observation: Observation) -> Verdict:
+def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] = str) -> Verdict:
     """Judge one observation by a health, headers or certificate check; windows judge latency.
 
     The monitor's own fault is unknown. Without an answer health fails, while headers and
-    certificate wait: what nobody saw is neither right nor wrong.
+    certificate wait: what nobody saw is neither right nor wrong. `mask` takes secrets out of
+    what is told of an answer.
     """
     fault = observation.fault
     if fault is not None and fault.own:
@@ -45,9 +48,9 @@ def judge(check: Check, observation: Observation) -> Verdict:
 
     match check.rule:
         case HealthRule(expectations=expectations):
-            reasons = _judge_health(expectations, observation)
+            reasons = _judge_health(expectations, Evidence(observation, mask))
         case HeadersRule(policies=policies, expectations=expectations):
-            judged = _judge_headers(policies, expectations, observation)
+            judged = _judge_headers(policies, expectations, Evidence(observation, mask))
             if judged is None:
                 return _waiting(observation)
             reasons = judged
@@ -70,14 +73,12 @@ def _waiting(observation: Observation) -> Verdict:
     return Verdict(outcome=Outcome.WAITING, at=observation.at, note=NO_ANSWER)
 
 
-def _judge_health(
-    expectations: tuple[Expectation, ...], observation: Observation
-) -> tuple[Reason, ...]:
+def _judge_health(expectations: tuple[Expectation, ...], evidence: Evidence) -> tuple[Reason, ...]:
     """Judge the status first: an error page says nothing about what a page should hold."""
+    observation = evidence.observation
     if observation.fault is not None:
         return (_of_fault(observation.fault, "an answer"),)
 
-    evidence = Evidence(observation)
     asked = False
     wrong: list[Reason] = []
     for expectation in expectations:
@@ -122,9 +123,10 @@ def _not_success(status: int | None) -> Reason:
 
 
 def _judge_headers(
-    policies: tuple[Policy, ...], expectations: tuple[Expectation, ...], observation: Observation
+    policies: tuple[Policy, ...], expectations: tuple[Expectation, ...], evidence: Evidence
 ) -> tuple[Reason, ...] | None:
     """Judge the header lines; None where none of them can be judged."""
+    observation = evidence.observation
     results = [judge_policy(policy, observation) for policy in policies]
     answered = has_headers(observation)
     if not answered and not any(result.evaluated for result in results):
@@ -141,8 +143,7 @@ def _judge_headers(
         for result in results
         if result.evaluated and not result.passed
     ]
-    if answered and expectations:
-        evidence = Evidence(observation)
+    if answered:
         for expectation in expectations:
             reason = check_expectation(expectation, evidence)
             if reason is not None:

@@ -65,7 +65,7 @@ def adopt(check: Check, state: CheckState) -> CheckState:
 
     match check.failure_threshold:
         case InARow():
-            return replace(state, recent=(), recent_fails=())
+            return replace(state, recent=(), recent_fails=()) if state.recent else state
         case KOfN(n=n):
             return _keep_recent(state, n)
 
@@ -226,6 +226,9 @@ def _lose_sight(state: CheckState, verdict: Verdict, every: timedelta) -> Advanc
 
 def _see(state: CheckState, verdict: Verdict) -> Advance:
     """Take note that a check was judged again."""
+    if not state.consecutive_unknown:
+        return state, ()
+
     seen = replace(state, consecutive_unknown=0, unknown_since=None, blind=False)
     if not state.blind:
         return seen, ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.json_body import Node, NotJsonError, PathError, select
@@ -17,17 +18,20 @@ from monitor.core.expectations.record import (
     Source,
 )
 from monitor.core.expectations.regex import find
-from monitor.core.expectations.shown import quote, show, show_list
+from monitor.core.expectations.shown import DEEPEST_SHOWN, LONGEST_SHOWN, quote, show, show_list
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from monitor.core.expectations.evidence import Evidence
     from monitor.core.expectations.record import Condition, Expectation, Requirement
 
+    Mask = Callable[[str], str]
+
 _BEFORE_A_MATCH: Final = 20
+_MOST_SHOWN: Final = 10
 _NAMED_KINDS: Final = frozenset({Operator.EQUALS, Operator.IN})
 
 
@@ -37,7 +41,7 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
     Never raises, whatever the target sent.
     """
     try:
-        nodes = _nodes(expectation, evidence)
+        nodes = find_nodes(expectation, evidence)
     except NotJsonError as error:
         return _reason(expectation, f"body {error}", "JSON", f"body {error}")
     except PathError as error:
@@ -47,12 +51,12 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
     cut = evidence.observation.body_truncated and expectation.source is Source.BODY
     for requirement in expectation.requirements:
         if not _met(requirement, nodes, cut):
-            return _explain(expectation, requirement, nodes, cut)
+            return _explain(expectation, requirement, nodes, cut, evidence.mask)
 
     return None
 
 
-def _nodes(expectation: Expectation, evidence: Evidence) -> Sequence[object]:
+def find_nodes(expectation: Expectation, evidence: Evidence) -> Sequence[object]:
     """Give what there is at the source: no value where it is absent, several for repeated ones.
 
     What a JSONPath finds are Nodes, everything else plain values.
@@ -95,35 +99,44 @@ def _met(requirement: Requirement, nodes: Sequence[object], cut: bool) -> bool:
 
 def _holds(condition: Condition, node: object) -> bool:
     """Apply a condition to one value; a value of another type meets it in no form."""
-    value = _value(node)
+    value = value_of(node)
 
     return kind_of(value) in condition.kinds and condition.test(value)
 
 
-def _value(node: object) -> object:
+def value_of(node: object) -> object:
+    """Give the value that a node holds; what is no node is a value itself."""
     return node.value if isinstance(node, Node) else node
 
 
 def _explain(
-    expectation: Expectation, requirement: Requirement, nodes: Sequence[object], cut: bool
+    expectation: Expectation,
+    requirement: Requirement,
+    nodes: Sequence[object],
+    cut: bool,
+    mask: Mask,
 ) -> Reason:
     subject = expectation.subject
     match requirement:
         case Existence(expected=True):
             return _reason(expectation, f"{subject} is absent", "to exist", "absent")
         case Existence():
-            found = _shown_values(nodes)
+            found = _shown_values(nodes, mask)
             return _reason(expectation, f"{subject} is {found}", "to be absent", found)
         case Count(condition=condition):
             return _explain_count(expectation, condition, nodes)
         case Quantified():
-            return _explain_quantified(expectation, requirement, nodes)
+            return _explain_quantified(expectation, requirement, nodes, mask)
         case Each(condition=condition):
-            return _explain_each(expectation, condition, nodes, cut)
+            return _explain_each(expectation, condition, nodes, cut, mask)
 
 
 def _explain_each(
-    expectation: Expectation, condition: Condition, nodes: Sequence[object], cut: bool
+    expectation: Expectation,
+    condition: Condition,
+    nodes: Sequence[object],
+    cut: bool,
+    mask: Mask,
 ) -> Reason:
     subject, wanted = expectation.subject, condition.wanted
     if not nodes:
@@ -134,16 +147,16 @@ def _explain_each(
         said = f"{subject} finds {found} (write every or any)"
         return _reason(expectation, said, f"exactly one: {wanted}", found)
 
-    values = [_value(node) for node in nodes]
+    values = [masked(value_of(node), mask) for node in nodes]
     kind = kind_of(values[0])
     if kind not in condition.kinds:
         found = show(values[0])
         said = f"{subject} is {found}" if kind is Kind.NULL else f"{subject} is a {kind}, {found}"
-        return _reason(expectation, said, _wanted_with_kind(condition), found)
+        return _reason(expectation, said, wanted_with_kind(condition), found)
 
     found = _shown_text(condition, values) or show_list(values)
     if cut:
-        length = len(str(values[0]))
+        length = len(str(value_of(nodes[0])))
         return _reason(
             expectation,
             f"{subject} was cut after {length} characters (raise request.body_limit): {found}",
@@ -185,7 +198,7 @@ def _explain_count(
         )
     else:
         said = f"finds {count} value{'' if count == 1 else 's'}"
-        value = _value(nodes[0]) if count == 1 else None
+        value = value_of(nodes[0]) if count == 1 else None
         if isinstance(value, list):
             said += f" (an array of {len(value)}; {expectation.name}[*] finds what is in it)"
 
@@ -193,9 +206,9 @@ def _explain_count(
 
 
 def _explain_quantified(
-    expectation: Expectation, requirement: Quantified, nodes: Sequence[object]
+    expectation: Expectation, requirement: Quantified, nodes: Sequence[object], mask: Mask
 ) -> Reason:
-    words = " and ".join(_wanted_with_kind(condition) for condition in requirement.conditions)
+    words = " and ".join(wanted_with_kind(condition) for condition in requirement.conditions)
     wanted = f"{'every' if requirement.every else 'any'} value to be {words}"
     if not nodes:
         return _reason(expectation, f"{expectation.subject} is absent", wanted, "absent")
@@ -203,7 +216,7 @@ def _explain_quantified(
     failing = [
         node for node in nodes if not all(_holds(each, node) for each in requirement.conditions)
     ]
-    found = show(_value(failing[0]))
+    found = show(masked(value_of(failing[0]), mask))
     where = f" at {_location(failing[0])}" if isinstance(failing[0], Node) else ""
     share = f" ({len(failing)} of {len(nodes)} are not)"
 
@@ -216,11 +229,27 @@ def _location(node: object) -> str:
     return quote(node.location)[1:-1] if node.location else "that place"
 
 
-def _shown_values(nodes: Sequence[object]) -> str:
-    return show_list(_value(node) for node in nodes[:10])
+def _shown_values(nodes: Sequence[object], mask: Mask) -> str:
+    return show_list(masked(value_of(node), mask) for node in nodes[:_MOST_SHOWN])
 
 
-def _wanted_with_kind(condition: Condition) -> str:
+def masked(value: object, mask: Callable[[str], str], depth: int = DEEPEST_SHOWN) -> object:
+    """Mask the texts in a value, as deep and as far as they can be shown."""
+    match value:
+        case str():
+            return mask(value)
+        case list() if depth:
+            return [masked(item, mask, depth - 1) for item in value[:LONGEST_SHOWN]]
+        case dict() if depth:
+            return {
+                mask(key): masked(item, mask, depth - 1)
+                for key, item in islice(value.items(), LONGEST_SHOWN)
+            }
+        case _:
+            return value
+
+
+def wanted_with_kind(condition: Condition) -> str:
     """Name the type as well, where the words for what is wanted do not say it."""
     if condition.kinds == frozenset(Kind) or condition.wanted.startswith(_SAYS_ITS_KIND):
         return condition.wanted

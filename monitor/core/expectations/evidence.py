@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.expectations.json_body import NotJsonError, parse_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monitor.core.model.observation import Observation
 
 # Only charsets whose decoders are quick and do nothing but decode: the target chooses the name.
@@ -19,12 +21,17 @@ _DECODED: Final = re.compile(
 
 
 class Evidence:
-    """One observation with its body as text and as JSON, kept between expectations."""
+    """One observation with its body as text and as JSON, kept between expectations.
 
-    __slots__ = ("_json", "_not_json", "_parsed", "_text", "observation")
+    `mask` takes secrets out of what is shown of it: before that is shortened and escaped, for
+    then they could not be recognized any more.
+    """
 
-    def __init__(self, observation: Observation) -> None:
+    __slots__ = ("_json", "_not_json", "_parsed", "_text", "mask", "observation")
+
+    def __init__(self, observation: Observation, mask: Callable[[str], str] = str) -> None:
         self.observation = observation
+        self.mask = mask
         self._text: str | None = None
         self._parsed = False
         self._json: object = None

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LONGEST_SHOWN: Final = 100
-_DEEPEST_SHOWN: Final = 4
+DEEPEST_SHOWN: Final = 4
 _NAMED_ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
@@ -24,7 +24,7 @@ def show(value: object) -> str:
         case str():
             return quote(value)
         case _:
-            return shorten(_write(value, _DEEPEST_SHOWN))
+            return shorten(_write(value, DEEPEST_SHOWN))
 
 
 def quote(text: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
+from monitor.core.headers.meta import policies_in_page
 from monitor.core.headers.result import Policy, PolicyResult
 
 if TYPE_CHECKING:
@@ -55,21 +56,33 @@ _BEST_FIRST: Final = (
 
 
 def judge(observation: Observation) -> PolicyResult:
-    """Judge the header lines; several policies hold at once, so that the strictest counts."""
-    lines = observation.header(_HEADER)
-    if not lines:
-        if observation.header(f"{_HEADER}-report-only"):
-            said = f"header {_HEADER} is absent, only its report-only form is sent"
-            return _result("csp-not-implemented-but-reporting-enabled", said, "report only")
-        return _result("csp-not-implemented", f"header {_HEADER} is absent", "absent")
+    """Judge the header lines, or without them the page's own policies.
 
+    Several policies hold at once, so that the strictest counts.
+    """
+    lines = observation.header(_HEADER)
+    if lines:
+        return _judge_lines(lines, f"header {_HEADER}")
+
+    in_page = policies_in_page(observation)
+    if in_page:
+        return _judge_lines(tuple(in_page), f"{_HEADER} in the page")
+
+    if observation.header(f"{_HEADER}-report-only"):
+        said = f"header {_HEADER} is absent, only its report-only form is sent"
+        return _result("csp-not-implemented-but-reporting-enabled", said, "report only")
+
+    return _result("csp-not-implemented", f"header {_HEADER} is absent", "absent")
+
+
+def _judge_lines(lines: tuple[str, ...], where: str) -> PolicyResult:
     graded = [_grade(policy) for line in lines for policy in line.split(",") if policy.strip()]
     found = plain(lines[0]) if len(lines) == 1 else show_list(lines)
     if not graded:
-        return _result("csp-header-invalid", f"header {_HEADER} is empty", found)
+        return _result("csp-header-invalid", f"{where} is empty", found)
 
     result, flaw = min(graded, key=lambda grade: _BEST_FIRST.index(grade[0]))
-    said = f"header {_HEADER} is {found}"
+    said = f"{where} is {found}"
     if flaw:
         return _result(result, f"{said}: {flaw}", found)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -412,3 +413,33 @@ def test_functions_of_a_path_match_in_linear_time(path: str, found: int) -> None
     values: list[Any] = ["axb", "bx", "c", 1]
 
     assert said({"json": path, "count": found}, answer(body=json.dumps(values).encode())) is None
+
+
+@pytest.mark.parametrize("secret", ['pa"ss\\word', "t0k3n" * 60, "Grüße\n"])
+def test_a_secret_that_a_target_echoes_is_masked_before_it_is_shortened_or_escaped(
+    secret: str,
+) -> None:
+    observation = answer(
+        headers=(("X-Echo", f"Bearer {secret}"),),
+        body=json.dumps({"a": f"{secret} is wrong", "b": [{secret: [secret]}]}).encode(),
+    )
+    evidence = Evidence(observation, lambda text: text.replace(secret, "***"))
+
+    for raw in (
+        {"header": "x-echo", "equals": "x"},
+        {"header": "x-echo", "exists": False},
+        {"header": "x-echo", "not_contains": "Bearer"},
+        {"json": "$.a", "equals": "x"},
+        {"json": "$.a", "lt": 5},
+        {"json": "$.b", "is_empty": True},
+        {"json": "$.b[*]", "every": {"type": "string"}},
+    ):
+        reason = check(compile_expectation(raw, ""), evidence)
+        assert reason is not None
+        assert "***" in reason.found
+        assert secret[:4] not in reason.message
+
+
+def test_a_number_of_another_class_is_a_number_all_the_same() -> None:
+    assert said({"status": 200}, answer(status=HTTPStatus.OK)) is None
+    assert said({"json": "$.nothing", "type": None}) is None

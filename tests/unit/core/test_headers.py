@@ -221,6 +221,33 @@ def test_a_content_security_policy_is_there_and_can_be_followed(
     assert (judged.result, judged.passed) == (result, passed)
 
 
+META = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'\">"
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "result"),
+    [
+        (f"<html><head>{META}</head>", "text/html; charset=utf-8", f"{NO_UNSAFE}-default-src-none"),
+        ("<META content=\"default-src &#39;self&#39;\"\nHTTP-EQUIV=content-security-policy >",
+         "text/html", NO_UNSAFE),
+        (f"<!-- {META} -->", "text/html", "csp-not-implemented"),
+        (f"<head></head><body>{META}", "text/html", "csp-not-implemented"),
+        (META, "application/json", "csp-not-implemented"),
+        ("<meta http-equiv='Content-Security-Policy'>", "text/html", "csp-header-invalid"),
+        ("<meta name=viewport content=x>", "text/html", "csp-not-implemented"),
+        ("<meta " * 20_000, "text/html", "csp-not-implemented"),
+        ("<!-- " * 20_000, "text/html", "csp-not-implemented"),
+    ],
+    ids=lambda value: repr(value)[:60],
+)  # fmt: skip
+def test_a_page_may_carry_its_content_security_policy_itself(
+    body: str, content_type: str, result: str
+) -> None:
+    observation = answer(headers=(("Content-Type", content_type),), body=body.encode())
+
+    assert judge_policy(Policy.CSP, observation).result == result
+
+
 def test_every_policy_has_its_judge_and_tells_whom_it_wakes_what_to_send() -> None:
     assert set(POLICIES) == set(Policy)
     for policy in Policy:
