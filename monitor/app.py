@@ -130,6 +130,7 @@ class Monitor:
             record=self._record_rollback,
             clock=clock,
             mask=self.redactor.mask,
+            allowed=lambda rollback: self.engine.still_allowed(rollback, self.now()),
         )
         self.pipeline = Pipeline(
             engine=self.engine,
@@ -185,6 +186,9 @@ class Monitor:
         self.pipeline.record(
             self.engine.adopt(self.compiled.endpoints, self.compiled.directory, self.now())
         )
+        if (set_aside := self._store.set_aside) is not None:
+            error = f"the store was corrupt and starts empty; what was in it is now {set_aside}"
+            self.pipeline.record(self.engine.store_failed(error, self.now()))
         if self.options.notify:
             self.dispatch.start()
         if self.options.hooks:
@@ -369,7 +373,12 @@ class Monitor:
         mended = monotonic()
         while True:
             await asyncio.sleep(TICK.total_seconds())
-            self.pipeline.record(self.engine.tick(self.now()))
+            now = self.now()
+            self.pipeline.record(self.engine.tick(now))
+            if (error := self.journal.error) is not None:
+                self.pipeline.record(self.engine.store_failed(str(error), now))
+            else:
+                self.pipeline.record(self.engine.store_works_again(now))
             if self._calendar is not None and monotonic() - mended >= MEND_EVERY.total_seconds():
                 mended = monotonic()
                 self._calendar.mend_after_jump()

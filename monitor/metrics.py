@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime, timedelta
 
-    from monitor.core.engine import Engine, Latest
+    from monitor.core.engine import Engine
     from monitor.core.model.changes import Changes
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.model.notice import Delivery, Receipt
     from monitor.core.model.observation import Observation
+    from monitor.core.sight import Latest
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.config.compiled import Compiled, Plugin, Scope, Token, WebSettings
 from monitor.config.errors import ConfigError, Problem
-from monitor.config.loading import load, schema
+from monitor.config.loading import compile_url, load, schema
 
 __all__ = [
     "Compiled",
@@ -14,6 +14,7 @@ __all__ = [
     "Scope",
     "Token",
     "WebSettings",
+    "compile_url",
     "load",
     "schema",
 ]

@@ -37,6 +37,21 @@ def load(
     return compiled
 
 
+def compile_url(url: str, *, environ: Mapping[str, str]) -> Compiled:
+    """Compile a configuration of this one endpoint, with the defaults; raises ConfigError."""
+    from monitor.config.compile import compile_document
+    from monitor.config.document import Document, Position
+
+    document = Document(
+        data={"endpoints": {"url": url}}, positions={(): Position("command line", 1, 1)}, keys={}
+    )
+    compiled, problems = compile_document(document, environ=environ, cwd=Path.cwd())
+    if compiled is None:
+        raise ConfigError(problems)
+
+    return compiled
+
+
 def schema() -> dict[str, Any]:
     """Give the JSON Schema (draft 2020-12) of the configuration, for editors."""
     from monitor.config.schema import build_schema
