@@ -145,61 +145,93 @@ def test_what_is_healthy_passes(raw: object) -> None:
 
 
 FAILING = [
-    ({"json": "$.database.status", "equals": "connected"},
-     'json $.database.status is "down", expected "connected"'),
-    ({"json": "$.database.status", "not_equals": "down"},
-     'json $.database.status is "down", expected anything but "down"'),
-    ({"json": "$.status", "in": ["up", "fine"]},
-     'json $.status is "ok", expected one of "up", "fine"'),
+    (
+        {"json": "$.database.status", "equals": "connected"},
+        'json $.database.status is "down", expected "connected"',
+    ),
+    (
+        {"json": "$.database.status", "not_equals": "down"},
+        'json $.database.status is "down", expected anything but "down"',
+    ),
+    (
+        {"json": "$.status", "in": ["up", "fine"]},
+        'json $.status is "ok", expected one of "up", "fine"',
+    ),
     ({"json": "$.number", "lt": 5}, "json $.number is 5, expected less than 5"),
     ({"json": "$.number", "between": [6, 7]}, "json $.number is 5, expected between 6 and 7"),
     ({"json": "$.status", "matches": "^x"}, 'json $.status is "ok", expected text matching ^x'),
-    ({"json": "$.list", "contains": 4},
-     "json $.list is [1, 2, 3], expected an array containing 4"),
+    ({"json": "$.list", "contains": 4}, "json $.list is [1, 2, 3], expected an array containing 4"),
     ({"json": "$.list", "type": "object"}, "json $.list is [1, 2, 3], expected an object"),
     ({"json": "$.list", "is_empty": True}, "json $.list is [1, 2, 3], expected to be empty"),
     ({"json": "$.missing", "equals": 1}, "json $.missing is absent, expected 1"),
     ({"json": "$.missing", "not_equals": 1}, "json $.missing is absent, expected anything but 1"),
     ({"json": "$.missing", "is_empty": True}, "json $.missing is absent, expected to be empty"),
     ({"json": "$.missing", "exists": True}, "json $.missing is absent, expected to exist"),
-    ({"json": "$.missing[*]", "every": {"lt": 5}},
-     "json $.missing[*] is absent, expected every value to be a number less than 5"),
+    (
+        {"json": "$.missing[*]", "every": {"lt": 5}},
+        "json $.missing[*] is absent, expected every value to be a number less than 5",
+    ),
     ({"json": "$.nothing", "exists": False}, "json $.nothing is null, expected to be absent"),
-    ({"json": "$.deps[*].ms", "equals": 20},
-     "json $.deps[*].ms finds 3 values (write every or any), expected exactly one: 20"),
-    ({"json": "$.deps[*].ms", "not_equals": 7},
-     "json $.deps[*].ms finds 3 values (write every or any), expected exactly one: anything but 7"),
-    ({"json": "$.deps[*].ms", "every": {"lt": 100}},
-     "json $.deps[*].ms is 250 at $['deps'][1]['ms'], "
-     "expected every value to be a number less than 100 (2 of 3 are not)"),
-    ({"json": "$.deps[*].ms", "any": {"gt": 1000}},
-     "json $.deps[*].ms is 20 at $['deps'][0]['ms'], "
-     "expected any value to be a number more than 1000 (3 of 3 are not)"),
+    (
+        {"json": "$.deps[*].ms", "equals": 20},
+        "json $.deps[*].ms finds 3 values (write every or any), expected exactly one: 20",
+    ),
+    (
+        {"json": "$.deps[*].ms", "not_equals": 7},
+        "json $.deps[*].ms finds 3 values (write every or any), "
+        "expected exactly one: anything but 7",
+    ),
+    (
+        {"json": "$.deps[*].ms", "every": {"lt": 100}},
+        "json $.deps[*].ms is 250 at $['deps'][1]['ms'], "
+        "expected every value to be a number less than 100 (2 of 3 are not)",
+    ),
+    (
+        {"json": "$.deps[*].ms", "any": {"gt": 1000}},
+        "json $.deps[*].ms is 20 at $['deps'][0]['ms'], "
+        "expected any value to be a number more than 1000 (3 of 3 are not)",
+    ),
     ({"json": "$.list[*]", "count": 5}, "json $.list[*] finds 3 values, expected 5"),
-    ({"json": "$.list", "count": {"gte": 3}},
-     "json $.list finds 1 value (an array of 3; $.list[*] finds what is in it), "
-     "expected at least 3"),
-    ({"header": "content-type", "equals": "text/plain"},
-     'header content-type is "text/html; charset=utf-8", expected "text/plain"'),
-    ({"header": "set-cookie", "equals": "c=3"},
-     'header set-cookie is "a=1; Secure", "b=2", expected "c=3"'),
-    ({"header": "set-cookie", "not_equals": "b=2"},
-     'header set-cookie is "a=1; Secure", "b=2", expected anything but "b=2"'),
+    (
+        {"json": "$.list", "count": {"gte": 3}},
+        "json $.list finds 1 value (an array of 3; $.list[*] finds what is in it), "
+        "expected at least 3",
+    ),
+    (
+        {"header": "content-type", "equals": "text/plain"},
+        'header content-type is "text/html; charset=utf-8", expected "text/plain"',
+    ),
+    (
+        {"header": "set-cookie", "equals": "c=3"},
+        'header set-cookie is "a=1; Secure", "b=2", expected "c=3"',
+    ),
+    (
+        {"header": "set-cookie", "not_equals": "b=2"},
+        'header set-cookie is "a=1; Secure", "b=2", expected anything but "b=2"',
+    ),
     ({"header": "set-cookie", "count": 1}, "header set-cookie is sent 2 times, expected 1"),
-    ({"header": "content-type", "count": {"gt": 1}},
-     "header content-type is sent once, expected more than 1"),
+    (
+        {"header": "content-type", "count": {"gt": 1}},
+        "header content-type is sent once, expected more than 1",
+    ),
     ({"header": "x-powered-by", "count": 1}, "header x-powered-by is absent, expected 1"),
-    ({"header": "x-powered-by", "matches": ".*"},
-     "header x-powered-by is absent, expected text matching .*"),
-    ({"header": "x-powered-by", "not_matches": "PHP"},
-     "header x-powered-by is absent, expected text not matching PHP"),
-    ({"header": "x-empty", "not_matches": ".*"},
-     'header x-empty is "", expected text not matching .*'),
+    (
+        {"header": "x-powered-by", "matches": ".*"},
+        "header x-powered-by is absent, expected text matching .*",
+    ),
+    (
+        {"header": "x-powered-by", "not_matches": "PHP"},
+        "header x-powered-by is absent, expected text not matching PHP",
+    ),
+    (
+        {"header": "x-empty", "not_matches": ".*"},
+        'header x-empty is "", expected text not matching .*',
+    ),
     ({"header": "x-empty", "exists": False}, 'header x-empty is "", expected to be absent'),
     ({"header": "x-empty", "is_empty": False}, 'header x-empty is "", expected not to be empty'),
     ({"response_time": {"lt": "50ms"}}, "response time is 100ms, expected less than 50ms"),
     ({"response_time": {"gt": "1s"}}, "response time is 100ms, expected more than 1s"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("raw", "words"), FAILING, ids=str)
@@ -211,24 +243,38 @@ def test_what_is_not_healthy_is_said_in_words(raw: object, words: str) -> None:
     ("raw", "words"),
     [
         ({"json": "$.five", "equals": 5}, 'json $.five is a string, "5", expected a number: 5'),
-        ({"json": "$.five", "lt": 6},
-         'json $.five is a string, "5", expected a number less than 6'),
-        ({"json": "$.number", "equals": "5"},
-         'json $.number is a number, 5, expected a string: "5"'),
+        (
+            {"json": "$.five", "lt": 6},
+            'json $.five is a string, "5", expected a number less than 6',
+        ),
+        (
+            {"json": "$.number", "equals": "5"},
+            'json $.number is a number, 5, expected a string: "5"',
+        ),
         ({"json": "$.yes", "equals": 1}, "json $.yes is a boolean, true, expected a number: 1"),
-        ({"json": "$.number", "matches": "5"},
-         "json $.number is a number, 5, expected text matching 5"),
-        ({"json": "$.nothing", "is_empty": True},
-         "json $.nothing is null, expected a string or an array or an object to be empty"),
-        ({"json": "$.five", "not_equals": 7},
-         'json $.five is a string, "5", expected a number: anything but 7'),
-        ({"json": "$.number", "not_matches": "7"},
-         "json $.number is a number, 5, expected text not matching 7"),
-        ({"json": "$.number", "not_contains": "7"},
-         "json $.number is a number, 5, expected something not containing \"7\""),
+        (
+            {"json": "$.number", "matches": "5"},
+            "json $.number is a number, 5, expected text matching 5",
+        ),
+        (
+            {"json": "$.nothing", "is_empty": True},
+            "json $.nothing is null, expected a string or an array or an object to be empty",
+        ),
+        (
+            {"json": "$.five", "not_equals": 7},
+            'json $.five is a string, "5", expected a number: anything but 7',
+        ),
+        (
+            {"json": "$.number", "not_matches": "7"},
+            "json $.number is a number, 5, expected text not matching 7",
+        ),
+        (
+            {"json": "$.number", "not_contains": "7"},
+            'json $.number is a number, 5, expected something not containing "7"',
+        ),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_another_type_fails_in_either_form_and_is_never_coerced(raw: object, words: str) -> None:
     assert said(raw) == words
 
@@ -247,24 +293,19 @@ def test_true_is_not_one_wherever_it_stands() -> None:
     [
         (b"", "body is empty"),
         (b" \n", "body is empty"),
-        (b"<html>",
-         "body is not JSON (Expecting value at line 1 column 1)"),
-        ("🎉".encode(),
-         "body is not JSON (Expecting value at line 1 column 1)"),
+        (b"<html>", "body is not JSON (Expecting value at line 1 column 1)"),
+        ("🎉".encode(), "body is not JSON (Expecting value at line 1 column 1)"),
         (b'{"a": 1} x', "body is not JSON (Extra data at line 1 column 10)"),
         (b'{"a": NaN}', "body is not JSON (NaN is no JSON number)"),
         (b'{"a": -Infinity}', "body is not JSON (-Infinity is no JSON number)"),
-        (b'{"a": 1, "a": 1}',
-         "body is not JSON (an object has the same key twice)"),
+        (b'{"a": 1, "a": 1}', "body is not JSON (an object has the same key twice)"),
         (b'"\xff"', "body is not UTF-8 (byte 1)"),
         (b"[" * 100_000, "body is JSON nested deeper than 500 levels"),
-        (b"[" * 600 + b"]" * 600,
-         "body is JSON nested deeper than 500 levels"),
-        (b'{"a": ' + b"9" * 5000 + b"}",
-         "body is JSON with a number that is too long to read"),
+        (b"[" * 600 + b"]" * 600, "body is JSON nested deeper than 500 levels"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "body is JSON with a number that is too long to read"),
     ],
     ids=lambda value: repr(value)[:40],
-)  # fmt: skip
+)
 def test_a_body_that_is_not_json_fails_even_what_should_be_absent(body: bytes, words: str) -> None:
     assert said({"json": "$.a", "equals": 1}, answer(body=body)) == f"{words}, expected JSON"
     assert judged({"json": "$.a", "exists": False}, answer(body=body)) is not None

@@ -26,8 +26,11 @@ HSTS = [
     (['MAX-AGE="31536000" ; Preload;'], "hsts-implemented-max-age-at-least-six-months", True),
     (["max-age = 31536000"], "hsts-implemented-max-age-at-least-six-months", True),
     (["max-age=" + "9" * 5000], "hsts-implemented-max-age-at-least-six-months", True),
-    (["max-age=15551999; includeSubDomains; preload"],
-     "hsts-implemented-max-age-less-than-six-months", False),
+    (
+        ["max-age=15551999; includeSubDomains; preload"],
+        "hsts-implemented-max-age-less-than-six-months",
+        False,
+    ),
     (["max-age=0"], "hsts-implemented-max-age-less-than-six-months", False),
     (["includeSubDomains"], "hsts-header-invalid", False),
     (["max-age=abc"], "hsts-header-invalid", False),
@@ -40,7 +43,7 @@ HSTS = [
     (["max-age=31536000, max-age=31536000"], "hsts-header-invalid", False),
     (["max-age=31536000", "max-age=31536000"], "hsts-header-invalid", False),
     (["x-max-age=31536000"], "hsts-header-invalid", False),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("lines", "result", "passed"), HSTS, ids=lambda value: repr(value)[:60])
@@ -142,21 +145,36 @@ CLICKJACKING = [
     ([(XFO, "allow-from")], "x-frame-options-allow-from-origin", False),
     ([(CSP, "frame-ancestors 'none'")], "x-frame-options-implemented-via-csp", True),
     ([(CSP, "frame-ancestors")], "x-frame-options-implemented-via-csp", True),
-    ([(CSP, "default-src 'self'; FRAME-ANCESTORS 'self' https://a.example")],
-     "x-frame-options-implemented-via-csp", True),
-    ([(CSP, "frame-ancestors 'none'"), (XFO, "nonsense")],
-     "x-frame-options-implemented-via-csp", True),
+    (
+        [(CSP, "default-src 'self'; FRAME-ANCESTORS 'self' https://a.example")],
+        "x-frame-options-implemented-via-csp",
+        True,
+    ),
+    (
+        [(CSP, "frame-ancestors 'none'"), (XFO, "nonsense")],
+        "x-frame-options-implemented-via-csp",
+        True,
+    ),
     ([(CSP, "default-src 'none'")], "x-frame-options-not-implemented", False),
-    ([(CSP, "default-src 'none'"), (CSP, "frame-ancestors 'none'")],
-     "x-frame-options-implemented-via-csp", True),
-    ([(CSP, "default-src 'none', frame-ancestors 'none'")],
-     "x-frame-options-implemented-via-csp", True),
-    ([(CSP, "frame-ancestors *"), (CSP, "frame-ancestors 'self'")],
-     "x-frame-options-implemented-via-csp", True),
+    (
+        [(CSP, "default-src 'none'"), (CSP, "frame-ancestors 'none'")],
+        "x-frame-options-implemented-via-csp",
+        True,
+    ),
+    (
+        [(CSP, "default-src 'none', frame-ancestors 'none'")],
+        "x-frame-options-implemented-via-csp",
+        True,
+    ),
+    (
+        [(CSP, "frame-ancestors *"), (CSP, "frame-ancestors 'self'")],
+        "x-frame-options-implemented-via-csp",
+        True,
+    ),
     ([(CSP_REPORT, "frame-ancestors 'none'")], "x-frame-options-not-implemented", False),
     ([(CSP, "frame-ancestors *")], "x-frame-options-header-invalid", False),
     ([(CSP, "frame-ancestors https:"), (XFO, "DENY")], "x-frame-options-header-invalid", False),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("lines", "result", "passed"), CLICKJACKING, ids=str)
@@ -181,27 +199,63 @@ UNSAFE_INLINE = "csp-implemented-with-unsafe-inline"
 CONTENT = [
     ([], "csp-not-implemented", False),
     ([(CSP_REPORT, "default-src 'self'")], "csp-not-implemented-but-reporting-enabled", False),
-    ([(CSP, "default-src 'self'; form-action 'self'; base-uri 'self'; object-src 'none'; "
-            "frame-ancestors 'none'; upgrade-insecure-requests")], NO_UNSAFE, True),
-    ([(CSP, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'")],
-     f"{NO_UNSAFE}-default-src-none", True),
-    ([(CSP, "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'")],
-     "csp-implemented-with-unsafe-inline-in-style-src-only", True),
-    ([(CSP, "default-src 'self'; script-src 'self' 'unsafe-eval'")],
-     "csp-implemented-with-unsafe-eval", True),
-    ([(CSP, "default-src 'self'; script-src 'self' http://cdn.example.com")],
-     "csp-implemented-with-insecure-scheme", True),
-    ([(CSP, "default-src 'self'; img-src http://cdn.example.com")],
-     "csp-implemented-with-insecure-scheme-in-passive-content-only", True),
-    ([(CSP, "default-src 'self'; script-src 'self'; script-src 'none'")],
-     "csp-header-invalid", False),
-    ([(CSP, "default-src 'self'; report-uri /a; report-uri /b")],
-     "csp-implemented-but-duplicate-directives", True),
-    ([(CSP, "default-src 'none'; script-src 'nonce-abc123' 'unsafe-inline'; base-uri 'none'")],
-     f"{NO_UNSAFE}-default-src-none", True),
+    (
+        [
+            (
+                CSP,
+                "default-src 'self'; form-action 'self'; base-uri 'self'; object-src 'none'; "
+                "frame-ancestors 'none'; upgrade-insecure-requests",
+            )
+        ],
+        NO_UNSAFE,
+        True,
+    ),
+    (
+        [(CSP, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'")],
+        f"{NO_UNSAFE}-default-src-none",
+        True,
+    ),
+    (
+        [(CSP, "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'")],
+        "csp-implemented-with-unsafe-inline-in-style-src-only",
+        True,
+    ),
+    (
+        [(CSP, "default-src 'self'; script-src 'self' 'unsafe-eval'")],
+        "csp-implemented-with-unsafe-eval",
+        True,
+    ),
+    (
+        [(CSP, "default-src 'self'; script-src 'self' http://cdn.example.com")],
+        "csp-implemented-with-insecure-scheme",
+        True,
+    ),
+    (
+        [(CSP, "default-src 'self'; img-src http://cdn.example.com")],
+        "csp-implemented-with-insecure-scheme-in-passive-content-only",
+        True,
+    ),
+    (
+        [(CSP, "default-src 'self'; script-src 'self'; script-src 'none'")],
+        "csp-header-invalid",
+        False,
+    ),
+    (
+        [(CSP, "default-src 'self'; report-uri /a; report-uri /b")],
+        "csp-implemented-but-duplicate-directives",
+        True,
+    ),
+    (
+        [(CSP, "default-src 'none'; script-src 'nonce-abc123' 'unsafe-inline'; base-uri 'none'")],
+        f"{NO_UNSAFE}-default-src-none",
+        True,
+    ),
     ([(CSP, "default-src 'self'; script-src 'strict-dynamic'")], "csp-header-invalid", False),
-    ([(CSP, "default-src 'self'; script-src 'strict-dynamic' 'nonce-a' https: 'unsafe-inline'")],
-     NO_UNSAFE, True),
+    (
+        [(CSP, "default-src 'self'; script-src 'strict-dynamic' 'nonce-a' https: 'unsafe-inline'")],
+        NO_UNSAFE,
+        True,
+    ),
     ([(CSP, "default-src 'self' 'unsafe-inline'")], UNSAFE_INLINE, True),
     ([(CSP, "frame-ancestors 'none'")], UNSAFE_INLINE, True),
     ([(CSP, "script-src *; object-src 'none'")], UNSAFE_INLINE, True),
@@ -209,7 +263,7 @@ CONTENT = [
     ([(CSP, "")], "csp-header-invalid", False),
     ([(CSP, " ; ; ")], "csp-header-invalid", False),
     ([(CSP, "on")], "csp-header-invalid", False),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("lines", "result", "passed"), CONTENT, ids=lambda value: repr(value)[:90])
@@ -228,8 +282,11 @@ META = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'\
     ("body", "content_type", "result"),
     [
         (f"<html><head>{META}</head>", "text/html; charset=utf-8", f"{NO_UNSAFE}-default-src-none"),
-        ("<META content=\"default-src &#39;self&#39;\"\nHTTP-EQUIV=content-security-policy >",
-         "text/html", NO_UNSAFE),
+        (
+            '<META content="default-src &#39;self&#39;"\nHTTP-EQUIV=content-security-policy >',
+            "text/html",
+            NO_UNSAFE,
+        ),
         (f"<!-- {META} -->", "text/html", "csp-not-implemented"),
         (f"<head></head><body>{META}", "text/html", "csp-not-implemented"),
         (META, "application/json", "csp-not-implemented"),
@@ -239,7 +296,7 @@ META = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'\
         ("<!-- " * 20_000, "text/html", "csp-not-implemented"),
     ],
     ids=lambda value: repr(value)[:60],
-)  # fmt: skip
+)
 def test_a_page_may_carry_its_content_security_policy_itself(
     body: str, content_type: str, result: str
 ) -> None:

@@ -280,6 +280,20 @@ def test_a_certificate_check_of_plain_http_says_that_there_is_no_tls() -> None:
     ]
 
 
+def test_what_is_told_of_an_answer_is_masked() -> None:
+    token = 'b"4' * 50
+    observation = answer(body=token.encode(), headers=(("X-Echo", token),))
+
+    def mask(text: str) -> str:
+        return text.replace(token, "***")
+
+    sick = judge(health({"body": {"equals": "ok"}}), observation, mask=mask)
+    odd = judge(headers(expect=({"header": "x-echo", "exists": False},)), observation, mask=mask)
+
+    assert sick.reasons[0].message == 'body is "***", expected "ok"'
+    assert odd.reasons[0].found == '"***"'
+
+
 def test_latency_is_left_to_windows() -> None:
     with pytest.raises(AssertionError):
         judge(make_check(latency_rule()), answer())

@@ -26,7 +26,7 @@ def counts(failures: int = 0, recent: tuple[bool, ...] = ()) -> CheckState:
         (KOfN(k=2, n=3), counts(recent=(True, False)), (1, 2), False),
         (KOfN(k=2, n=3), counts(recent=(True, True, False, False)), (1, 2), False),
     ],
-)  # fmt: skip
+)
 def test_progress_counts_what_the_threshold_counts(
     threshold: FailureThreshold, state: CheckState, counted: tuple[int, int], enough: bool
 ) -> None:
