@@ -15,7 +15,7 @@ from monitor.config.settings_fields import (
     between,
     name_problem,
 )
-from monitor.config.translate import found
+from monitor.config.translate import kind_of
 from monitor.core.model.witness import Witness
 from monitor.options import format_duration, parse_duration
 
@@ -90,7 +90,7 @@ def read_witnesses(findings: Findings, data: object) -> tuple[Witness, ...]:
     """Read what is asked when a target gives no answer."""
     at: At = ("witnesses",)
     if not isinstance(data, list):
-        findings.complain(at, f"expected a list, found {found(data)}")
+        findings.complain(at, f"expected a list, found {kind_of(data)}")
         return ()
 
     read = [findings.read(WitnessSettings, item, (*at, index)) for index, item in enumerate(data)]

@@ -10,7 +10,7 @@ from monitor.config.settings import ServiceSettings
 from monitor.config.settings_fields import name_problem
 from monitor.config.suggest import suggest
 from monitor.core.expectations.json_body import PathError, compile_path
-from monitor.core.expectations.shown import plain
+from monitor.core.expectations.shown import plain, quote
 from monitor.core.model.endpoint import InARow, LatencyRule, Signal
 from monitor.core.model.notice import Contact, Link
 from monitor.core.model.service import (
@@ -113,7 +113,9 @@ class _Compiler:
             try:
                 compile_path(settings.json_path)
             except PathError as error:
-                self.findings.complain((*at, "json"), str(error))
+                self.findings.complain(
+                    (*at, "json"), f"{quote(settings.json_path)} is no JSONPath: {error}"
+                )
 
         return VersionSource(
             endpoint=settings.endpoint, header=settings.header, json=settings.json_path
@@ -208,9 +210,9 @@ class _Compiler:
         if known and opening[at_least - 1] > settings.when.within:
             self.findings.complain(
                 (*at, "when", "within"),
-                f"can never trip: {at_least} of its checks open after "
-                f"{format_duration(opening[at_least - 1])} at the earliest, "
-                f"expected at least that, found {format_duration(settings.when.within)}",
+                "can never trip: its checks need at least "
+                f"{format_duration(opening[at_least - 1])} to open, "
+                f"found {format_duration(settings.when.within)}",
             )
         for check, endpoint in known:
             needed = _closes_after(check, endpoint)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
 
 from monitor.config.document import Problem, shown
-from monitor.config.translate import Complaint, found, step_into, translate, unknown_key
-from monitor.core.expectations.shown import plain
+from monitor.config.masking import MASK
+from monitor.config.translate import Complaint, kind_of, step_into, translate, unknown_key
+from monitor.core.expectations.shown import plain, quote
 from monitor.fields import Options
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from monitor.config.document import At, Document
 
 _SHORTEST_HIDDEN: Final = 4
+_WORD: Final = re.compile(r"\w{4,}")
 
 Model = TypeVar("Model", bound=Options)
 
@@ -33,6 +36,7 @@ class Findings:
         self.document = document
         self.cwd = cwd
         self.problems: list[Problem] = []
+        self._bases: dict[str, Path] = {}
         self._around_unsettled = {
             at[:length] for at in document.unsettled for length in range(len(at))
         }
@@ -94,13 +98,17 @@ class Findings:
         if isinstance(data, dict):
             return data
 
-        self.complain(at, f"expected a map, found {found(data)}")
+        self.complain(at, f"expected a map, found {kind_of(data)}")
 
         return {}
 
     def base(self, at: At) -> Path:
         """Give the folder of the file in which something stands."""
-        return (self.cwd / self.document.position(at).file).parent
+        file = self.document.position(at).file
+        if file not in self._bases:
+            self._bases[file] = (self.cwd / file).parent
+
+        return self._bases[file]
 
     def _hide(self, message: str, at: At) -> str:
         """Put the text as written in the place of what its variables stand for."""
@@ -108,11 +116,8 @@ class Findings:
             return message
 
         for place, value, source in self._expanded(at[:2]):
-            around = place[: len(at)] == at or at[: len(place)] == place
-            if around and len(value) >= _SHORTEST_HIDDEN:
-                message = message.replace(value, source)
-            elif around:
-                message = message.replace(f"'{value}'", source).replace(f'"{value}"', source)
+            if place[: len(at)] == at or at[: len(place)] == place:
+                message = _as_written(message, value, source)
 
         return message
 
@@ -143,3 +148,15 @@ class Findings:
             data = inner[0]
 
         return data
+
+
+def _as_written(message: str, value: str, source: str) -> str:
+    """Put the text as written in the place of a value, however the message shows or cuts it."""
+    for form in (quote(value), repr(value), plain(value), value):
+        if len(form) >= _SHORTEST_HIDDEN or form[:1] in "'\"":
+            message = message.replace(form, source)
+    for word in _WORD.findall(value):
+        if word not in source:
+            message = message.replace(word, MASK)
+
+    return message

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from monitor.config.compiled import Plugin
 from monitor.config.suggest import suggest
-from monitor.config.translate import found, keys_of
+from monitor.config.translate import keys_of, kind_of
 from monitor.core.expectations.shown import plain
 
 if TYPE_CHECKING:
@@ -76,4 +76,4 @@ def _read(findings: Findings, name: str, kind: Kind, data: object, at: At) -> Pl
 
 
 def _nothing(data: object) -> str:
-    return "an empty one" if data == {} else found(data)
+    return "an empty one" if data == {} else kind_of(data)

@@ -60,9 +60,10 @@ def build_schema() -> dict[str, Any]:
     from monitor import hooks, notifiers, probes
 
     tables = (probes.KINDS, notifiers.KINDS, hooks.KINDS)
-    options = [kind.options for table in tables for kind in table.values()]
+    read: list[type[BaseModel]] = [*_MODELS, EndpointSettings]
+    read += [kind.options for table in tables for kind in table.values()]
     references, shared = models_json_schema(
-        [(model, "validation") for model in (*_MODELS, EndpointSettings, *options)],
+        [(model, "validation") for model in read],
         ref_template="#/$defs/{model}",
         schema_generator=_Generator,
     )

@@ -103,7 +103,7 @@ def _read_line(value: object) -> str:
 
 def _read_web_url(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"expected a URL such as https://wiki.example/, found {found(value)}")
+        raise ValueError(f"expected a URL such as https://shop.example/, found {found(value)}")
 
     try:
         parts = urlsplit(value)
@@ -112,7 +112,7 @@ def _read_web_url(value: object) -> str:
     except ValueError:
         valid = False
     if not valid:
-        raise ValueError("expected a URL such as https://wiki.example/")
+        raise ValueError("expected a URL such as https://shop.example/")
     if parts.username is not None or parts.password is not None:
         raise ValueError("expected a URL without user and password: people get to see it")
 
@@ -201,13 +201,16 @@ def between(shortest: timedelta, longest: timedelta) -> Callable[[timedelta], ti
     def check(value: timedelta) -> timedelta:
         if not shortest <= value <= longest:
             raise ValueError(
-                f"expected {format_duration(shortest) or '0s'} to {format_duration(longest)}, "
-                f"found {format_duration(value) or '0s'}"
+                f"expected {_written(shortest)} to {_written(longest)}, found {_written(value)}"
             )
 
         return value
 
     return check
+
+
+def _written(value: timedelta) -> str:
+    return format_duration(value) if value else "0s"
 
 
 def _duration(shortest: timedelta, longest: timedelta) -> Callable[[object], timedelta]:
@@ -249,7 +252,7 @@ def _read_mode(value: object) -> Mode:
 
 Name = Annotated[str, PlainValidator(_read_name), _text("storefront", pattern=NAME_PATTERN)]
 Line = Annotated[str, PlainValidator(_read_line), WithJsonSchema({"type": "string"})]
-WebUrl = Annotated[str, PlainValidator(_read_web_url), _text("https://wiki.example/")]
+WebUrl = Annotated[str, PlainValidator(_read_web_url), _text("https://shop.example/")]
 Listen = Annotated[tuple[str, int], PlainValidator(_read_host_port), _text("127.0.0.1:9797")]
 Peer = Annotated[str, PlainValidator(_read_peer), _text("192.0.2.1:53")]
 Threshold = Annotated[

@@ -126,7 +126,10 @@ def _message(detail: ErrorDetails, at: At) -> str:
     if kind == "value_error":
         return str(facts["error"])
 
-    shown = _kind_of(value) if _may_be_secret(at) else found(value)
+    shown = kind_of(value) if _may_be_secret(at) else found(value)
+    if _WANTED.get(kind) in ("a map", "a list"):
+        # a text in the place of a whole part may be the one secret of that part
+        return f"expected {_WANTED[kind]}, found {kind_of(value)}"
     if kind in _WANTED:
         return f"expected {_WANTED[kind]}, found {shown}{_advice(kind, value)}"
     if kind in _LIMITS:
@@ -159,7 +162,8 @@ def _advice(kind: str, value: object) -> str:
     return "; quote it" if kind == "string_type" and quotable else ""
 
 
-def _kind_of(value: object) -> str:
+def kind_of(value: object) -> str:
+    """Name only the type of what was found, where the value may be secret."""
     match value:
         case bool():
             return "true or false"
