@@ -1,4 +1,4 @@
-"""The outbox workers: one for each notifier brings its notices, in order, until each has arrived."""
+"""The outbox workers: one for each notifier brings its notices, in order, until all arrived."""
 
 from __future__ import annotations
 
@@ -280,7 +280,7 @@ class _Worker:
     async def _deliver(self, message: Delivery, thread: str | None) -> Receipt:
         try:
             return await self.notifier.deliver(message, thread)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever a notifier does, the worker goes on
             _log.exception("delivery_failed", notifier=self._name, delivery=message.id)
             return TryAgain(reason=Why.INTERNAL, error=type(error).__name__)
 

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Self
+import asyncio
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
+import structlog
 from pydantic import AfterValidator, Field, model_validator
 
+from monitor.core.model.notice import Delivered, Refused, TryAgain
+from monitor.core.outbox import Why
 from monitor.fields import Kind, Options
+from monitor.notifiers._answers import no_answer
 from monitor.notifiers._fields import TIMEOUT, SecretLine, SecretUrl, Timeout
-from monitor.outbound import is_usable
+from monitor.notifiers._slack_api import SlackRefusal, make_client, read_webhook_answer
+from monitor.notifiers._slack_message import (
+    write_message,
+    write_reply,
+    write_short,
+    write_update,
+)
+from monitor.outbound import NoAnswer, is_usable, post
 
 if TYPE_CHECKING:
+    from slack_sdk.web.async_client import AsyncWebClient
+
     from monitor.core.model.notice import Delivery, Receipt
     from monitor.notifiers.notifier import NotifierContext
 
+_log = structlog.get_logger()
+
 _SLACK: Final = "https://slack.com/api/"
+_GONE: Final = frozenset({"channel_not_found", "message_not_found", "thread_not_found"})
+"""Refusals of an update that mean that the thread's first message is no longer there."""
 
 
 def _read_base(url: str) -> str:
@@ -48,18 +68,125 @@ class SlackOptions(Options):
 
 
 class SlackNotifier:
-    """Writes to one channel."""
+    """Writes to one channel; each incident is one message, which a bot keeps up to date.
+
+    An incoming webhook gives no reference of its messages, so each notice is one of its own. It is
+    posted with our own client rather than the SDK's, which logs the secret URL, follows redirects
+    and repeats a request by itself.
+    """
 
     def __init__(self, options: SlackOptions, context: NotifierContext) -> None:
         self._options = options
         self._context = context
+        self._client: AsyncWebClient | None = None
 
     async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
-        """Write one notice."""
-        raise NotImplementedError
+        """Write one notice, within the timeout; `thread` is where its incident is told."""
+        tell = self._tell_webhook if self._options.webhook_url else self._tell_thread
+        try:
+            async with asyncio.timeout(self._options.timeout.total_seconds()):
+                receipt = await tell(delivery, thread)
+        except TimeoutError:
+            return TryAgain(reason=Why.TIMEOUT, error="no complete answer in time")
+        except NoAnswer as error:
+            return no_answer(error)
+        except SlackRefusal as refusal:
+            receipt = refusal.receipt
+
+        if isinstance(receipt, Delivered):
+            return receipt
+
+        return replace(receipt, error=self._mask(receipt.error))
 
     async def close(self) -> None:
-        """Hold nothing."""
+        """Hold nothing between requests."""
+
+    async def _tell_webhook(self, delivery: Delivery, _thread: str | None) -> Receipt:
+        try:
+            await self._post_webhook(write_message(delivery))
+        except SlackRefusal as refusal:
+            if not refusal.about_form:
+                raise
+            await self._post_webhook(write_short(delivery))
+
+        return Delivered()
+
+    async def _post_webhook(self, message: dict[str, Any]) -> None:
+        """Post a message; raises SlackRefusal unless the answer is `ok`."""
+        assert self._options.webhook_url is not None
+        answer = await post(
+            self._options.webhook_url.reveal(),
+            body=json.dumps(message).encode(),
+            headers={
+                "content-type": "application/json",
+                "user-agent": self._context.user_agent,
+            },
+            timeout=self._options.timeout,
+        )
+        read_webhook_answer(answer, self._context.clock())
+
+    async def _tell_thread(self, delivery: Delivery, thread: str | None) -> Receipt:
+        """Bring the incident's message up to date, then write the news into its thread.
+
+        In this order, because the first can be repeated without harm when the second fails.
+        """
+        if thread is None or ":" not in thread:
+            return await self._begin_thread(delivery)
+
+        channel, ts = thread.rsplit(":", 1)
+        try:
+            await self._call("chat_update", write_update(delivery), delivery, channel, ts=ts)
+        except SlackRefusal as refusal:
+            if not isinstance(refusal.receipt, Refused):
+                raise
+            if refusal.error in _GONE:
+                return await self._begin_thread(delivery)
+            _log.warning("slack_message_not_updated", error=self._mask(refusal.error))
+
+        await self._call("chat_postMessage", write_reply(delivery), delivery, channel, thread_ts=ts)
+
+        return Delivered(reference=thread)
+
+    async def _begin_thread(self, delivery: Delivery) -> Receipt:
+        assert self._options.channel is not None
+        said = await self._call(
+            "chat_postMessage", write_message(delivery), delivery, self._options.channel
+        )
+        channel, ts = said.get("channel"), said.get("ts")
+
+        return Delivered(reference=f"{channel}:{ts}" if channel and ts else None)
+
+    async def _call(
+        self, method: str, message: dict[str, Any], delivery: Delivery, channel: str, **more: str
+    ) -> dict[str, Any]:
+        """Call a method of the SDK; what is refused for its form is tried once more as one line."""
+        assert self._options.token is not None
+        client = self._client = self._client or make_client(
+            base_url=self._options.base_url,
+            user_agent=self._context.user_agent,
+            timeout=self._options.timeout,
+            clock=self._context.clock,
+        )
+        client.token = self._options.token.reveal()
+        send = getattr(client, method)
+        try:
+            answer = await send(channel=channel, **message, **more)
+        except SlackRefusal as refusal:
+            if not refusal.about_form:
+                raise
+            answer = await send(channel=channel, **write_short(delivery), **more)
+
+        data: dict[str, Any] = answer.data
+
+        return data
+
+    def _mask(self, text: str) -> str:
+        """Mask all known secrets, and this receiver's own even if nobody else knows them."""
+        for secret in (self._options.webhook_url, self._options.token):
+            if secret is not None:
+                text = text.replace(secret.current, "***")
+
+        return self._context.mask(text)
 
 
 KIND: Final = Kind(options=SlackOptions, make=SlackNotifier)

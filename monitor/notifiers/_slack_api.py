@@ -1,0 +1,148 @@
+"""Slack's Web API: the SDK writes requests and reads answers, our own client carries them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from monitor.core.model.notice import Refused, TryAgain
+from monitor.core.outbox import Why
+from monitor.notifiers._answers import judge
+from monitor.outbound import Answer, parse_retry_after, post
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    from slack_sdk.web.async_client import AsyncWebClient
+
+    from monitor.core.model.notice import Receipt
+
+_MAY_PASS: Final = frozenset(
+    {
+        "accesslimited",
+        "fatal_error",
+        "internal_error",
+        "request_timeout",
+        "rollup_error",
+        "service_unavailable",
+        "team_added_to_org",
+    }
+)
+_TOO_FAST: Final = frozenset({"rate_limited", "ratelimited"})
+_FORM: Final = frozenset(
+    {
+        "attachment_payload_limit_exceeded",
+        "invalid_arguments",
+        "invalid_attachments",
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "invalid_metadata_format",
+        "invalid_metadata_schema",
+        "invalid_payload",
+        "metadata_must_be_sent_from_app",
+        "metadata_too_large",
+        "msg_blocks_too_long",
+        "msg_too_long",
+        "no_text",
+        "too_many_attachments",
+    }
+)
+_LONGEST_ERROR: Final = 100
+
+
+class SlackRefusal(Exception):
+    """Slack did not take it: `error` is its own code, `receipt` what that means."""
+
+    def __init__(self, error: str, receipt: Receipt) -> None:
+        super().__init__(error)
+        self.error = error
+        self.receipt = receipt
+
+    @property
+    def about_form(self) -> bool:
+        """Whether the message was malformed or too long, so that a shorter one may be taken."""
+        return self.error in _FORM
+
+
+def read_error(error: str, answer: Answer, now: datetime) -> SlackRefusal:
+    """Say what an error code in the body of an answer means."""
+    shown = f"Slack says {error[:_LONGEST_ERROR]}"
+    if error in _TOO_FAST or error in _MAY_PASS:
+        wish = parse_retry_after(answer.headers.get("retry-after"), now)
+        why = Why.RATE_LIMITED if error in _TOO_FAST else Why.SERVER_ERROR
+        after = wish.total_seconds() if wish is not None else None
+        return SlackRefusal(error, TryAgain(reason=why, error=shown, after_seconds=after))
+
+    return SlackRefusal(error, Refused(reason=Why.REFUSED, error=shown))
+
+
+def read_answer(answer: Answer, now: datetime) -> dict[str, Any]:
+    """Read the JSON of an answer that is ok; raises SlackRefusal for every other one."""
+    try:
+        data = json.loads(answer.text)
+    except ValueError:
+        data = None
+
+    error = data.get("error") if isinstance(data, dict) else None
+    if answer.status != 200 and not (answer.status < 500 and error in _FORM):
+        raise SlackRefusal("", judge(answer, f"answered {answer.status}", now))
+    if not isinstance(data, dict):
+        why = TryAgain(reason=Why.BAD_ANSWER, error="answered 200, but not as Slack does")
+        raise SlackRefusal("", why)
+    if data.get("ok") is not True:
+        raise read_error(str(error or "nothing"), answer, now)
+
+    return data
+
+
+def read_webhook_answer(answer: Answer, now: datetime) -> None:
+    """Take `ok` as the answer of an incoming webhook; raises SlackRefusal for every other one."""
+    said = " ".join(answer.text[:_LONGEST_ERROR].split())
+    if answer.status == 200:
+        if said == "ok":
+            return
+        read_answer(answer, now)  # some answer as the Web API does
+        return
+    if answer.status == 400:
+        raise SlackRefusal(
+            said if said in _FORM else "invalid_payload",
+            Refused(reason=Why.REFUSED, error=f"answered 400 {said}".rstrip()),
+        )
+
+    raise SlackRefusal(said, judge(answer, f"answered {answer.status} {said}".rstrip(), now))
+
+
+def make_client(
+    *, base_url: str, user_agent: str, timeout: timedelta, clock: Callable[[], datetime]
+) -> AsyncWebClient:
+    """Make an SDK client whose requests go through our own: deadline, no redirects, no retries.
+
+    The SDK's own transport follows redirects with the token, reads without limit, ignores its
+    timeout when given a session, and takes proxies from the environment.
+    """
+    from slack_sdk.web.async_client import AsyncWebClient
+
+    class Client(AsyncWebClient):
+        """Carries what the SDK has written; a test pins that it still asks here."""
+
+        async def _request(
+            self, *, http_verb: str, api_url: str, req_args: dict[str, Any]
+        ) -> dict[str, Any]:
+            answer = await post(
+                api_url,
+                body=json.dumps(req_args["json"]).encode(),
+                headers={**req_args["headers"], "User-Agent": user_agent},
+                timeout=timeout,
+                method=http_verb,
+            )
+            data = read_answer(answer, clock())
+
+            return {"data": data, "headers": answer.headers, "status_code": answer.status}
+
+    # It would write requests into its log, with all that is in them.
+    silent = logging.getLogger("slack_sdk.silenced")
+    silent.setLevel(logging.CRITICAL)
+
+    return Client(base_url=base_url, logger=silent, retry_handlers=[])
