@@ -197,20 +197,22 @@ class Redactor:
                 for_good.add(secret.current)
 
         self._fixed, self._live = frozenset(for_good), tuple(live)
-        self._values = tuple(secret.current for secret in self._live)
-        self._compile()
+        self._follow(self._current())
 
     def mask(self, text: str) -> str:
         """Give the text with each known secret replaced by `***`."""
-        values = tuple([secret.current for secret in self._live])
+        values = self._current()
         if values != self._values:
-            self._past.extend(set(self._values) - set(values))
-            self._values = values
-            self._compile()
+            self._follow(values)
 
         return self._pattern.sub("***", text) if self._pattern else text
 
-    def _compile(self) -> None:
+    def _current(self) -> tuple[str, ...]:
+        return tuple([secret.current for secret in self._live])
+
+    def _follow(self, values: tuple[str, ...]) -> None:
+        self._past.extend(set(self._values) - set(values))
+        self._values = values
         known = {
             spelling
             for secret in {*self._fixed, *self._values, *self._past}

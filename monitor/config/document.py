@@ -82,7 +82,7 @@ class Document:
     """The configuration as one piece: variables expanded, overlays merged, includes added.
 
     `data` holds dicts with str keys, lists, str, int, float, bool and None.
-    `positions` are those of values, `keys` those of the keys that lead to them (none for list items).
+    `positions` are those of values, `keys` those of the keys that lead to them, if any.
     `sources` has the text as written of each value with variables in it: show that in messages and
     in `--show`, never the expanded text, which may be a secret.
     `unsettled` values are stand-ins, because something is unset or wrong and already reported (or

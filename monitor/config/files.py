@@ -41,14 +41,17 @@ def read_regular(path: Path, limit: int) -> bytes:
     Raises OSError, or Unreadable that says why the file is not wanted.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as stream:
-        mode = os.fstat(stream.fileno()).st_mode
+    try:
+        mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
             raise Unreadable("is a directory")
         if not stat.S_ISREG(mode):
             raise Unreadable("is not a regular file")
 
-        return _at_most(stream.read(limit + 1), limit)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return _at_most(stream.read(limit + 1), limit)
+    finally:
+        os.close(descriptor)
 
 
 def read_any(path: Path, limit: int) -> bytes:

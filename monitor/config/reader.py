@@ -60,7 +60,6 @@ class _Reading:
         """Read a file and all that it includes; `by` is the entry that includes it, if any."""
         text = self._text(name, by)
         if text is None:
-            self.complete = False
             return None
 
         found = scan(text, name)
@@ -98,6 +97,8 @@ class _Reading:
             self.problems += settling.found.problems
             if settling.found.unsettled:
                 self.complete = False
+            elif pattern is None and not several:
+                return  # an empty `include:`
             elif _is_pattern(pattern) and isinstance(item, Scalar):
                 yield _Entry(pattern=str(pattern), written=item.text, place=item.place, at=at)
             else:
@@ -158,6 +159,8 @@ class _Reading:
         return text
 
     def _report(self, place: Place, at: At, message: str) -> None:
+        """Report that a file is not read."""
+        self.complete = False
         self.problems.append(Problem.at(Position(*place), at, message))
 
     def _real(self, name: str) -> str:
@@ -219,8 +222,17 @@ def _is_pattern(value: object) -> bool:
 
 def _missing(path: Path, by: _Entry | None) -> str:
     try:
-        alike = suggest(path.name, [other.name for other in path.parent.iterdir()])
+        others = list(path.parent.iterdir())
     except OSError:
-        alike = ""
+        others = []
 
-    return f"{by.written if by is not None else 'the file'} does not exist{alike}"
+    # Names alike but for an ending that all have, such as a.yml and b.yml, are not alike.
+    alike = [
+        other.name
+        for other in others
+        if other.stem == path.stem or suggest(path.stem, [other.stem])
+    ]
+
+    return (
+        f"{by.written if by is not None else 'the file'} does not exist{suggest(path.name, alike)}"
+    )

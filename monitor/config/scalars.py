@@ -21,6 +21,7 @@ _NUMBER_STARTS: Final = frozenset("0123456789+-.")
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
 _MOST_DIGITS: Final = 18
+_LONGEST_NUMBER: Final = 100  # no one writes longer ones, and the patterns below take their time
 _LONGEST_SHOWN: Final = 12  # longer ones may be secrets that someone forgot to quote
 
 # Spellings that some reader of YAML takes for a number, and another for text.
@@ -90,6 +91,9 @@ def resolve(text: str) -> str | int | float | bool | None:
         if len(text) > 2 * _MOST_DIGITS:
             raise Doubtful(f"found a number of {len(text)} characters: quote it")
         return float(text)
+
+    if len(text) > _LONGEST_NUMBER:
+        return text
 
     for pattern, why, remedy in _DOUBTS:
         if pattern.fullmatch(text):

@@ -24,8 +24,14 @@ QUOTE_EXCLAMATION: Final = "! begins a tag in YAML: quote the value if it is tex
 
 ESCAPE: Final = 'found an unknown escape in "…": write \\\\ for a backslash, or use single quotes'
 _BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-_QUOTED: Final = r"\"(?:\\.|[^\"\\])*\"|'(?:''|[^'])*'"
-_TRAPS: Final = re.compile(rf"(?s:{_QUOTED})|(?P<variable>\$\{{)|(?<=\s)(?P<hash>\#\S)|\#[^\n]*")
+# The closing quote is optional: a quote that is never closed goes to the end, in one step.
+_QUOTED: Final = r"\"(?:\\.|[^\"\\])*\"?|'(?:''|[^'])*'?"
+_TRAPS: Final = re.compile(
+    rf"(?s:{_QUOTED})"
+    r"|(?P<variable>\$\{)"
+    r"|(?<=\s)(?P<hash>\#\S[^\n\]},]*)[\]},]"  # it swallows what closes or goes on
+    r"|\#[^\n]*"
+)
 _RESERVED: Final = "@`%"
 
 
@@ -89,8 +95,8 @@ def explain(error: MarkedYAMLError, lines: Lines, flow: Spot | None) -> Broken:
 
     return (
         _tab(lines, spot)
-        or (_trap_in_flow(lines, flow, spot) if flow is not None else None)
         or _in_value(problem, context, start, spot, lines)
+        or (_trap_in_flow(lines, flow, spot) if flow is not None else None)
         or _in_structure(problem, context, start, spot, lines)
         or _structure(spot, f"this is not YAML: {problem.replace('<', '').replace('>', '')}")
     )

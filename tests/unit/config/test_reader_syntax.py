@@ -46,6 +46,14 @@ BROKEN = {
     "channel in braces": ("a: {b: #channel}\nc: 1\n", f"1:8: a: {_HASH}"),
     "channel in braces at the end": ("a: {b: #channel}\n", f"1:8: a: {_HASH}"),
     "channel in brackets": ("a: [x, #channel]\nb: 1\n", f"1:8: a: {_HASH}"),
+    "comment in braces is none of it": (
+        "a: {b: 1, #fine\n  c: @x}\n",
+        "2:6: a.c: a value cannot start with @: quote it",
+    ),
+    "what is quoted is none of it": (
+        "a: {b: \"${X} '#x'\", c: 'x' d}\n",
+        '1:28: expected "," or "}" to close the "{" of line 1, found other text',
+    ),
     "star": ("a: *.example.org\n", f"1:4: a: {_STAR}"),
     "alias without an anchor": (
         "a: *name\n",
