@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core import alerting, incidents, tracker
-from monitor.core.model.changes import NOTHING, Changes, Result
+from monitor.core import alerting, incidents, timeline, tracker
+from monitor.core.model.changes import Changes, Result
 from monitor.core.model.endpoint import LatencyRule
 from monitor.core.model.rollback import RollbackState
 from monitor.core.rollback import Circumstances, decide, deploys, verify
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from monitor.core.model.deploy import DeployKind, DeployState
     from monitor.core.model.endpoint import Check, Endpoint
     from monitor.core.model.observation import Observation
+    from monitor.core.model.rollback import Blocked, Rollback
     from monitor.core.model.service import Directory, Service
     from monitor.core.model.verdict import Verdict
     from monitor.core.situation import Situation
@@ -50,7 +51,8 @@ class Engine:
     """Everything that decides, over one `Situation`; each method applies what it returns.
 
     The daemon, the one-shot check and the replay drive this same object. It reads no clock: `now`
-    is an argument. What it returns is what has to become durable before anybody is told.
+    is an argument. What it returns is what has to become durable before anybody is told; should
+    one call break half-way, the next returns what that one had applied.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Engine:
         self.endpoints: dict[str, Endpoint] = {}
         self.checks: dict[str, Check] = {}
         self._sight = Sight(mask)
+        self._applied: list[Changes] = []
         self._mask = mask
         self._conditions = conditions
         self._watch(endpoints)
@@ -81,25 +84,21 @@ class Engine:
         version = _version(service, endpoint, observation)
         result = _result(endpoint, observation, verdicts, scheduled, version)
 
-        seen = self._apply(Changes(states=states, results=(result,)))
-        if not events and version is None and service.rollback is None:
-            return seen
+        self._apply(Changes(states=states, results=(result,)))
+        self._verify(service, now)
+        self._file(states, events, now)
+        self._see_version(service, version, now)
+        self._decide(service, now)
 
-        deployed = self._see_version(service, version, now)
-        verified = self._verify(service, now)
-        told = self._tell(incidents.apply(events, self.checks, self.situation, now), now)
-        acted = self._decide(service, now)
-
-        return Changes.merge((seen, deployed, verified, told, acted))
+        return self._collect()
 
     def tick(self, now: datetime) -> Changes:
         """Decide what time alone decides: certification, guards that fall away, verification."""
-        return Changes.merge(
-            turn
-            for service in self.directory.services.values()
-            if service.rollback is not None
-            for turn in (self._verify(service, now), self._decide(service, now))
-        )
+        for service in self.directory.services.values():
+            self._verify(service, now)
+            self._decide(service, now)
+
+        return self._collect()
 
     def announce(
         self,
@@ -114,7 +113,7 @@ class Engine:
     ) -> Changes:
         """Take a deploy marker; the same marker twice is one deploy."""
         known = self.directory.service(service)
-        marked = self._apply(
+        self._apply(
             deploys.announce(
                 known,
                 version=version,
@@ -126,20 +125,40 @@ class Engine:
                 situation=self.situation,
             )
         )
+        self._decide(known, now)
 
-        return marked + self._decide(known, now)
+        return self._collect()
 
     def absorb(self, changes: Changes, now: datetime) -> Changes:
         """Take over what carrying out a rollback changed, and tell people of its turns."""
-        return self._turn(changes, now)
+        self._turn(changes, now)
+
+        return self._collect()
+
+    def still_allowed(self, rollback: Rollback, now: datetime) -> Blocked | None:
+        """Ask all guards again for a rollback that was decided, just before one of its effects."""
+        service = self.directory.service(rollback.service)
+        triggers = service.rollback.triggers if service.rollback else ()
+
+        return decide.still_allowed(
+            rollback,
+            service,
+            situation=self.situation,
+            circumstances=self._circumstances(triggers, self._conditions()),
+            now=now,
+        )
 
     def store_failed(self, error: str, now: datetime) -> Changes:
         """Tell people, once, that nothing can be remembered; they are told from memory."""
-        return self._tell(incidents.store_failed(self._mask(error), self.situation, now), now)
+        self._tell(incidents.store_failed(self._mask(error), self.situation, now), now)
+
+        return self._collect()
 
     def store_works_again(self, now: datetime) -> Changes:
         """Tell that it is over, if it was told."""
-        return self._tell(incidents.store_works_again(self.situation, now), now)
+        self._tell(incidents.store_works_again(self.situation, now), now)
+
+        return self._collect()
 
     def adopt(self, endpoints: Iterable[Endpoint], directory: Directory, now: datetime) -> Changes:
         """Take over a changed configuration: counts that still mean the same are kept.
@@ -155,11 +174,12 @@ class Engine:
             for known in self.situation.states_of(self.checks)
             if (state := tracker.adopt(self.checks[known.check], known)) != known
         )
-        fitted = self._tell(incidents.adopt(self.checks, self.situation, now), now)
-        counted = self._apply(Changes(states=kept, forgotten=gone))
-        works = self.store_works_again(now) if self._conditions().store_works else NOTHING
+        self._tell(incidents.adopt(self.checks, self.situation, now), now)
+        self._apply(Changes(states=kept, forgotten=gone))
+        if self._conditions().store_works:
+            self._tell(incidents.store_works_again(self.situation, now), now)
 
-        return Changes.merge((fitted, counted, works))
+        return self._collect()
 
     @property
     def latest(self) -> Mapping[str, Latest]:
@@ -219,64 +239,52 @@ class Engine:
 
         return tuple(states), tuple(events)
 
-    def _see_version(self, service: Service, version: str | None, now: datetime) -> Changes:
-        if version is None:
-            return NOTHING
+    def _file(
+        self, states: Sequence[CheckState], events: tuple[CheckEvent, ...], now: datetime
+    ) -> None:
+        """Let what happened to checks become of incidents, and queue what is to be told."""
+        events += incidents.find_unfiled(states, events, self.situation)
+        if events:
+            self._tell(incidents.apply(events, self.checks, self.situation, now), now)
 
-        return self._apply(deploys.see_version(service, version, situation=self.situation, now=now))
-
-    def _tell(self, step: incidents.IncidentStep, now: datetime) -> Changes:
+    def _tell(self, step: incidents.IncidentStep, now: datetime) -> None:
         """Apply what became of incidents, and queue a notice for each receiver."""
-        if not step.changes:
-            return NOTHING
-
-        happened = self._apply(step.changes)
+        self._apply(step.changes)
         notices = alerting.plan(step, self.directory, self.situation, now)
+        self._apply(Changes(deliveries=notices))
 
-        return happened + self._apply(Changes(deliveries=notices))
+    def _see_version(self, service: Service, version: str | None, now: datetime) -> None:
+        if version is not None:
+            self._apply(deploys.see_version(service, version, situation=self.situation, now=now))
 
-    def _verify(self, service: Service, now: datetime) -> Changes:
+    def _verify(self, service: Service, now: datetime) -> None:
         """See whether a rollback has helped: before its incident ends, so that the end can say."""
         if service.rollback is None:
-            return NOTHING
+            return
 
-        verifying = [
-            rollback
-            for rollback in self.situation.rollbacks_of(service.name)
-            if rollback.state is RollbackState.VERIFYING
-        ]
-        if not verifying or not self._conditions().hooks:
-            return NOTHING
+        for rollback in self.situation.rollbacks_of(service.name):
+            if rollback.state is RollbackState.VERIFYING and self._conditions().hooks:
+                proof = verify.verify(rollback, service, situation=self.situation, now=now)
+                self._turn(proof, now)
 
-        return Changes.merge(
-            self._turn(verify.verify(rollback, service, situation=self.situation, now=now), now)
-            for rollback in verifying
-        )
-
-    def _decide(self, service: Service, now: datetime) -> Changes:
+    def _decide(self, service: Service, now: datetime) -> None:
         """Certify or trip; a service without a policy has nothing to decide."""
         if service.rollback is None:
-            return NOTHING
+            return
 
-        certified = self._apply(deploys.certify(service, situation=self.situation, now=now))
+        self._apply(deploys.certify(service, situation=self.situation, now=now))
         if self._quiet(service, service.rollback.triggers):
-            return certified
+            return
 
         conditions = self._conditions()
-        if not conditions.hooks:
-            return certified
-
-        tripped = self._turn(
-            decide.decide(
+        if conditions.hooks:
+            decision = decide.decide(
                 service,
                 situation=self.situation,
                 circumstances=self._circumstances(service.rollback.triggers, conditions),
                 now=now,
-            ),
-            now,
-        )
-
-        return certified + tripped
+            )
+            self._turn(decision, now)
 
     def _quiet(self, service: Service, triggers: Sequence[str]) -> bool:
         """Whether nothing can trip and nothing is under way: so it is at nearly every probe."""
@@ -304,30 +312,34 @@ class Engine:
             if state.open and state.check in self.checks
         )
 
-    def _turn(self, changes: Changes, now: datetime) -> Changes:
+    def _turn(self, changes: Changes, now: datetime) -> None:
         """Apply what became of rollbacks; write each turn into its incident, and tell of it."""
         if not changes:
-            return NOTHING
+            return
 
-        known, journal = self.situation.rollbacks, self.situation.steps
+        known, journal = self.situation.rollbacks, dict(self.situation.steps)
         rollbacks = {one.id: (known.get(one.id), one) for one in changes.rollbacks}
-        steps = {one.key: (journal.get(one.key), one) for one in changes.steps}
-        turns = [self._apply(changes)]
-        for earlier, step in steps.values():
-            turns.append(self._apply(incidents.follow_step(earlier, step, self.situation, now)))
+        self._apply(changes)
+        for step in changes.steps:  # a failed attempt and the intent of the next come together
+            earlier = journal.get(step.key)
+            self._apply(timeline.follow_step(earlier, step, self.situation, now))
+            journal[step.key] = step
         for before, after in rollbacks.values():
-            if not incidents.turned(before, after):
-                continue
-            turns.append(self._apply(incidents.follow_rollback(before, after, self.situation, now)))
-            notices = alerting.tell_rollback(after, self.directory, self.situation, now)
-            turns.append(self._apply(Changes(deliveries=notices)))
+            if timeline.turned(before, after):
+                self._apply(timeline.follow_rollback(before, after, self.situation, now))
+                notices = alerting.tell_rollback(after, self.directory, self.situation, now)
+                self._apply(Changes(deliveries=notices))
 
-        return Changes.merge(turns)
+    def _apply(self, changes: Changes) -> None:
+        if changes:
+            self.situation.apply(changes)
+            self._applied.append(changes)
 
-    def _apply(self, changes: Changes) -> Changes:
-        self.situation.apply(changes)
+    def _collect(self) -> Changes:
+        """Give all that was applied since the last time; so memory is never ahead for good."""
+        applied, self._applied = self._applied, []
 
-        return changes
+        return Changes.merge(applied)
 
 
 def _version(service: Service, endpoint: Endpoint, observation: Observation) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core import wording
 from monitor.core.model.changes import NOTHING, Changes
-from monitor.core.model.check_state import Change
+from monitor.core.model.check_state import Change, CheckEvent
 from monitor.core.model.endpoint import Severity, Signal
 from monitor.core.model.incident import (
     STORE_CHECK,
@@ -18,23 +18,19 @@ from monitor.core.model.incident import (
     IncidentClass,
     IncidentPhase,
     Member,
-    TimelineEntry,
 )
 from monitor.core.model.observation import Code
-from monitor.core.model.rollback import RollbackState, StepState
-from monitor.core.model.verdict import Reason
+from monitor.core.model.verdict import Outcome, Reason
+from monitor.core.timeline import MONITOR, record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from monitor.core.model.check_state import CheckEvent
+    from monitor.core.model.check_state import CheckState
     from monitor.core.model.endpoint import Check
-    from monitor.core.model.rollback import Rollback, Step
+    from monitor.core.model.incident import TimelineEntry
     from monitor.core.situation import Situation
-
-MONITOR: Final = "monitor"
-"""The actor of what nobody else did."""
 
 MONITOR_SERVICE: Final = "production-monitor"
 """The service whose incidents are about this program: what it cannot see."""
@@ -45,17 +41,6 @@ _CLASS: Final = {
     Signal.HEADERS: IncidentClass.FINDING,
     Signal.CERTIFICATE: IncidentClass.FINDING,
 }
-
-_PHASE: Final = {
-    RollbackState.EXECUTING: IncidentPhase.IDENTIFIED,
-    RollbackState.UNCERTAIN: IncidentPhase.IDENTIFIED,
-    RollbackState.VERIFYING: IncidentPhase.MONITORING,
-    RollbackState.RECOVERED: IncidentPhase.MONITORING,
-    RollbackState.NOT_RECOVERED: IncidentPhase.INVESTIGATING,
-    RollbackState.INCONCLUSIVE: IncidentPhase.IDENTIFIED,
-    RollbackState.FAILED: IncidentPhase.IDENTIFIED,
-}
-"""The public phase that a turn of a rollback brings; one that is blocked changes nothing."""
 
 
 class NewsKind(StrEnum):
@@ -119,6 +104,29 @@ def apply(
     return draft.step()
 
 
+def find_unfiled(
+    states: Iterable[CheckState], events: Sequence[CheckEvent], situation: Situation
+) -> tuple[CheckEvent, ...]:
+    """Give an opening for each failing open check that neither an event nor an incident knows.
+
+    There is none unless a record was lost; then people are told late rather than never.
+    """
+    return tuple(
+        CheckEvent(
+            change=Change.OPENED,
+            check=state.check,
+            at=state.last_at,
+            since=state.failing_since or state.last_at,
+            failures=state.consecutive_failures,
+            reasons=state.last_reasons,
+        )
+        for state in states
+        if state.open and state.last_outcome is Outcome.FAIL and state.last_at is not None
+        if not any(event.check == state.check for event in events)
+        if not any(_holds(one, state.check, blind=False) for one in situation.open_incidents())
+    )
+
+
 def adopt(checks: Mapping[str, Check], situation: Situation, now: datetime) -> IncidentStep:
     """Fit open incidents to a changed configuration.
 
@@ -167,65 +175,6 @@ def store_works_again(situation: Situation, now: datetime) -> IncidentStep:
     draft.leave(STORE_CHECK, now, blind=True)
 
     return draft.step()
-
-
-def follow_rollback(
-    before: Rollback | None, after: Rollback, situation: Situation, now: datetime
-) -> Changes:
-    """Write a turn of a rollback into its incident, and let the public phase follow it."""
-    incident = situation.incidents.get(after.incident)
-    if incident is None or not turned(before, after):
-        return NOTHING
-
-    phase = _PHASE.get(after.state)
-    incident = replace(
-        incident,
-        rollback_id=after.id,
-        phase=phase if phase is not None and incident.open else incident.phase,
-    )
-    text = wording.rollback_headline(after)
-    incident, entry = record(incident, now, MONITOR, f"rollback_{after.state}", text)
-
-    return Changes(incidents=(incident,), timeline=(entry,))
-
-
-def follow_step(before: Step | None, after: Step, situation: Situation, now: datetime) -> Changes:
-    """Write what became of a step of a rollback into its incident; an intent is not news yet."""
-    rollback = situation.rollbacks.get(after.rollback)
-    incident = situation.incidents.get(rollback.incident) if rollback else None
-    same = before is not None and (before.state, before.attempt) == (after.state, after.attempt)
-    if incident is None or same or after.state is StepState.INTENT:
-        return NOTHING
-
-    incident, entry = record(
-        incident, now, MONITOR, f"rollback_step_{after.state}", wording.step_text(after)
-    )
-
-    return Changes(incidents=(incident,), timeline=(entry,))
-
-
-def turned(before: Rollback | None, after: Rollback) -> bool:
-    """Whether a rollback stands elsewhere than it did, or is blocked anew or for another reason."""
-    if before is None or (before.state, before.blocked) != (after.state, after.blocked):
-        return True
-
-    return before.ended_at is not None and after.ended_at is None
-
-
-def record(
-    incident: Incident, at: datetime, actor: str, event: str, text: str
-) -> tuple[Incident, TimelineEntry]:
-    """Add a line to an incident's timeline; the incident carries the line's number."""
-    entry = TimelineEntry(
-        incident=incident.id,
-        sequence=incident.sequence + 1,
-        at=at,
-        actor=actor,
-        event=event,
-        text=text,
-    )
-
-    return replace(incident, sequence=entry.sequence), entry
 
 
 class _Draft:

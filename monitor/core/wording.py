@@ -158,7 +158,7 @@ def headline(incident: Incident, *, at: datetime) -> str:
 def joined(member: Member, klass: IncidentClass, *, at: datetime) -> str:
     """Say that one more check belongs to an incident now, and why."""
     if member.check == STORE_CHECK:
-        return _sentence(f"the store cannot be written: {reasons_text(member.reasons)}")
+        return _sentence(f"the store cannot be relied on: {reasons_text(member.reasons)}")
 
     how = {
         IncidentClass.OUTAGE: "fails as well",
@@ -177,14 +177,15 @@ def left(
 ) -> str:
     """Say that a check no longer belongs to an incident, and what is left of it."""
     gone = "is no longer configured" if removed else _RECOVERED[klass]
-    said = "the store can be written again" if check == STORE_CHECK else f"{check} {gone}"
+    said = "the store can be relied on again" if check == STORE_CHECK else f"{check} {gone}"
     if not still:
         return _sentence(said)
 
-    lead, *others = _worst_first(still)
-    rest = f" ({_names([member.check for member in others])} as well)" if others else ""
+    lead = min(still, key=_badness)
+    others = [member.check for member in still if member is not lead]
+    rest = f" ({_names(others)} as well)" if others else ""
     if lead.check == STORE_CHECK:
-        return _sentence(f"{said}; the store still cannot be written{rest}")
+        return _sentence(f"{said}; the store still cannot be relied on{rest}")
 
     remains = f"{lead.check} {_REMAINS[klass]}: {reasons_text(lead.reasons)}"
 
@@ -311,7 +312,7 @@ def _own_trouble(still: Sequence[Member], at: datetime) -> str:
     blind = [member for member in still if member.check != STORE_CHECK]
     if len(blind) < len(still):
         store = next(member for member in still if member.check == STORE_CHECK)
-        cannot = f"the monitor cannot write its store{_lasting(store, at)}"
+        cannot = f"the monitor cannot rely on its store{_lasting(store, at)}"
         judge = f"; nor can it judge {_names([member.check for member in blind])}" if blind else ""
         return f"{cannot}: {reasons_text(store.reasons)}{judge}"
 
@@ -328,7 +329,7 @@ def _over(incident: Incident, at: datetime) -> str:
         case IncidentClass.MONITOR:
             again = [f"judge {_names(checks)}"] if checks else []
             if len(checks) < len(incident.members):
-                again.insert(0, "write its store")
+                again.insert(0, "rely on its store")
             return f"the monitor can {' and '.join(again)} again, after {lasted}"
         case IncidentClass.FINDING:
             return f"{incident.service}: the finding is over after {lasted} ({_names(checks)})"
@@ -337,7 +338,11 @@ def _over(incident: Incident, at: datetime) -> str:
 
 
 def _worst_first(members: Sequence[Member]) -> list[Member]:
-    return sorted(members, key=lambda member: (member.severity.rank, member.since, member.check))
+    return sorted(members, key=_badness)
+
+
+def _badness(member: Member) -> tuple[int, datetime, str]:
+    return member.severity.rank, member.since, member.check
 
 
 def _lasting(member: Member, at: datetime) -> str:

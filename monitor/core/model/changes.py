@@ -65,7 +65,7 @@ class Changes:
 
     @staticmethod
     def merge(bundles: Iterable[Changes]) -> Changes:
-        """Put bundles together, oldest first; of states of one check only the newest is kept."""
+        """Put bundles together, oldest first; of a state or an incident only the newest is kept."""
         full = [bundle for bundle in bundles if bundle]
         if len(full) <= 1:
             return full[0] if full else NOTHING
@@ -75,6 +75,7 @@ class Changes:
             for name in _NAMES
         }
         merged["states"] = tuple({state.check: state for state in merged["states"]}.values())
+        merged["incidents"] = tuple({one.id: one for one in merged["incidents"]}.values())
 
         return Changes(**merged)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.core import alerting, incidents
+from monitor.core import alerting, incidents, timeline
 from monitor.core.model.changes import Changes
 from monitor.core.model.check_state import Change, CheckEvent, CheckState
 from monitor.core.model.deploy import Deploy, DeployKind, DeployState
@@ -149,8 +149,8 @@ def test_the_store_is_told_even_to_those_who_know_that_the_monitor_is_blind(desk
     works = desk.take(incidents.store_works_again(desk.situation, at(62)))
 
     assert [one.notice.headline for one in (*failed, *works)] == [
-        "the monitor: the store cannot be written: disk full",
-        "the monitor: the store can be written again; page.health still cannot be judged: "
+        "the monitor: the store cannot be relied on: disk full",
+        "the monitor: the store can be relied on again; page.health still cannot be judged: "
         "status is 500, expected 2xx",
     ]
 
@@ -298,7 +298,7 @@ def test_people_hear_of_the_beginning_and_of_every_end_of_a_rollback(
     incident = desk.file((OPENED, HEALTH.id))[0].notice.incident
     rollback = make_rollback(incident, state, blocked)
     desk.situation.apply(Changes(rollbacks=(rollback,)))
-    desk.situation.apply(incidents.follow_rollback(None, rollback, desk.situation, at(70)))
+    desk.situation.apply(timeline.follow_rollback(None, rollback, desk.situation, at(70)))
     deliveries = alerting.tell_rollback(rollback, desk.directory, desk.situation, at(70))
 
     assert events(deliveries) == ([NoticeEvent.ROLLBACK] if told else [])
@@ -314,7 +314,7 @@ def test_the_end_of_an_incident_tells_of_its_rollback(desk: Desk) -> None:
     incident = desk.file((OPENED, HEALTH.id))[0].notice.incident
     rollback = make_rollback(incident, RollbackState.RECOVERED)
     desk.situation.apply(Changes(rollbacks=(rollback,)))
-    desk.situation.apply(incidents.follow_rollback(None, rollback, desk.situation, at(70)))
+    desk.situation.apply(timeline.follow_rollback(None, rollback, desk.situation, at(70)))
     summary = desk.file((CLOSED, HEALTH.id))[0].notice.rollback
 
     assert summary is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.core import incidents
+from monitor.core import incidents, timeline
 from monitor.core.incidents import MONITOR_SERVICE, IncidentStep, NewsKind
 from monitor.core.model.check_state import Change, CheckEvent
 from monitor.core.model.endpoint import Severity, Signal
@@ -295,9 +295,9 @@ def test_a_store_that_cannot_be_written_is_one_incident_until_it_can(desk: Desk)
     over = desk.take(incidents.store_works_again(desk.situation, at(61)))
     nothing = incidents.store_works_again(desk.situation, at(62))
 
-    assert first.news[0].text == "the monitor cannot write its store: disk full"
+    assert first.news[0].text == "the monitor cannot rely on its store: disk full"
     assert again == IncidentStep()
-    assert over.news[0].text == "the monitor can write its store again, after 60 s"
+    assert over.news[0].text == "the monitor can rely on its store again, after 60 s"
     assert nothing == IncidentStep()
 
 
@@ -352,7 +352,7 @@ def test_the_public_phase_follows_the_rollback(
 ) -> None:
     desk.opens(HEALTH)
     rollback = make_rollback(desk.only, state)
-    desk.situation.apply(incidents.follow_rollback(None, rollback, desk.situation, at(70)))
+    desk.situation.apply(timeline.follow_rollback(None, rollback, desk.situation, at(70)))
 
     assert desk.only.phase is phase
     assert desk.only.rollback_id == "r-1"
@@ -366,7 +366,7 @@ def test_a_rollback_that_stands_still_is_not_written_again(desk: Desk) -> None:
     rollback = make_rollback(desk.only, RollbackState.EXECUTING)
     later = replace(rollback, detail="step 1 started")
 
-    assert not incidents.follow_rollback(rollback, later, desk.situation, at(70))
+    assert not timeline.follow_rollback(rollback, later, desk.situation, at(70))
 
 
 def test_another_reason_to_be_blocked_is_a_turn(desk: Desk) -> None:
@@ -375,14 +375,14 @@ def test_another_reason_to_be_blocked_is_a_turn(desk: Desk) -> None:
     before = replace(blocked, blocked=Blocked.WARMING_UP)
     after = replace(blocked, blocked=Blocked.COOLING_DOWN)
 
-    assert incidents.follow_rollback(before, after, desk.situation, at(70))
+    assert timeline.follow_rollback(before, after, desk.situation, at(70))
 
 
 def test_an_incident_that_is_over_stays_over_whatever_the_rollback_does(desk: Desk) -> None:
     desk.opens(HEALTH)
     rollback = make_rollback(desk.only, RollbackState.RECOVERED)
     desk.closes(HEALTH)
-    changes = incidents.follow_rollback(None, rollback, desk.situation, at(130))
+    changes = timeline.follow_rollback(None, rollback, desk.situation, at(130))
 
     assert changes.incidents[0].phase is IncidentPhase.RESOLVED
 
@@ -390,7 +390,7 @@ def test_an_incident_that_is_over_stays_over_whatever_the_rollback_does(desk: De
 def test_what_fails_anew_while_monitoring_is_identified_again(desk: Desk) -> None:
     desk.opens(HEALTH)
     rollback = make_rollback(desk.only, RollbackState.VERIFYING)
-    desk.situation.apply(incidents.follow_rollback(None, rollback, desk.situation, at(70)))
+    desk.situation.apply(timeline.follow_rollback(None, rollback, desk.situation, at(70)))
     desk.opens(LATENCY)
 
     assert desk.only.phase is IncidentPhase.IDENTIFIED
@@ -411,9 +411,9 @@ def test_each_effect_of_a_rollback_is_on_the_timeline_but_not_its_intent(desk: D
         at=at(70),
     )
     done = replace(intent, state=StepState.DONE, detail="exit 0 after 2 s")
-    nothing = incidents.follow_step(None, intent, desk.situation, at(70))
-    written = incidents.follow_step(intent, done, desk.situation, at(72))
-    repeated = incidents.follow_step(done, done, desk.situation, at(73))
+    nothing = timeline.follow_step(None, intent, desk.situation, at(70))
+    written = timeline.follow_step(intent, done, desk.situation, at(72))
+    repeated = timeline.follow_step(done, done, desk.situation, at(73))
 
     assert not nothing
     assert written.timeline[0].event == "rollback_step_done"

@@ -185,7 +185,7 @@ def test_a_broken_store_comes_before_blindness() -> None:
 
     assert (
         wording.headline(incident(blind, store, klass=IncidentClass.MONITOR), at=at(90))
-        == "the monitor cannot write its store, for 30 s: disk full; nor can it judge api.health"
+        == "the monitor cannot rely on its store, for 30 s: disk full; nor can it judge api.health"
     )
 
 
@@ -197,7 +197,7 @@ def test_a_broken_store_comes_before_blindness() -> None:
         (
             IncidentClass.MONITOR,
             ["api.health", STORE_CHECK],
-            "the monitor can write its store and judge api.health again, after 5 min",
+            "the monitor can rely on its store and judge api.health again, after 5 min",
         ),
     ],
 )
@@ -244,7 +244,7 @@ def test_more_than_one_rest_is_named() -> None:
 def test_a_store_that_is_left_is_named_as_such() -> None:
     told = wording.left("b.health", [member(STORE_CHECK)], IncidentClass.MONITOR)
 
-    assert told == "b.health can be judged again; the store still cannot be written"
+    assert told == "b.health can be judged again; the store still cannot be relied on"
 
 
 @pytest.mark.parametrize(
