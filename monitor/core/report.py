@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from monitor.core.situation import Situation
 
 RECENT_INCIDENTS: Final = 20
+RECENT_ROLLBACKS: Final = 20
+"""How many of each service are shown, blocked trips among them."""
+
 STALE: Final = "the last result is older than two intervals"
 
 
@@ -138,7 +141,7 @@ def status_json(engine: Engine, now: datetime) -> dict[str, Any]:
         "rollbacks": [
             rollback_json(rollback, situation)
             for service in services
-            for rollback in situation.rollbacks_of(service)
+            for rollback in situation.rollbacks_of(service)[-RECENT_ROLLBACKS:]
         ],
         "deploys": [
             deploy_json(deploy)

@@ -7,7 +7,11 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import InARow, KOfN, Severity, Signal
+from monitor.core.model.incident import IncidentClass
+from monitor.core.situation import Situation
+from monitor.store.codec import decode, encode
 from tests.support.watching import Story, make_check, make_directory, make_endpoint, make_story
 
 NOTIFIERS = ("slack", "pager")
@@ -17,8 +21,8 @@ PROBES = st.lists(
 )
 
 
-def tell(probes: list[tuple[str, int | str]]) -> Story:
-    story = make_story(
+def begin(situation: Situation | None = None) -> Story:
+    return make_story(
         make_endpoint(
             make_check(),
             make_check(Signal.CERTIFICATE, opens=InARow(count=1), closes=1, severity=Severity.LOW),
@@ -28,7 +32,12 @@ def tell(probes: list[tuple[str, int | str]]) -> Story:
             name="page",
         ),
         directory=make_directory(notifiers=NOTIFIERS),
+        situation=situation,
     )
+
+
+def tell(probes: list[tuple[str, int | str]]) -> Story:
+    story = begin()
     for endpoint, status in probes:
         story.sees(status, endpoint=endpoint)
         names = Counter((one.service, one.klass) for one in story.open)
@@ -91,3 +100,56 @@ def test_an_incident_is_as_bad_as_its_worst_open_check(
         assert open_members
         assert incident.severity.rank == min(one.severity.rank for one in open_members)
         assert incident.since <= incident.opened_at
+
+
+def restart(story: Story) -> Story:
+    """Begin anew with nothing but what was written down."""
+    written = Changes.merge(story.said)
+    situation = Situation()
+    situation.apply(
+        Changes(
+            states=tuple(decode(type(one), encode(one)) for one in written.states),
+            incidents=tuple(decode(type(one), encode(one)) for one in written.incidents),
+            timeline=tuple(decode(type(one), encode(one)) for one in written.timeline),
+            deliveries=tuple(decode(type(one), encode(one)) for one in written.deliveries),
+        )
+    )
+    later = begin(situation)
+    later.seconds = story.seconds
+    later.said = list(story.said)
+
+    return later
+
+
+@settings(max_examples=60, deadline=None)
+@given(PROBES, st.integers(min_value=0, max_value=60))
+def test_a_restart_changes_nothing_that_anybody_is_told(
+    probes: list[tuple[str, int | str]], cut: int
+) -> None:
+    through, story = tell(probes), begin()
+    for endpoint, status in probes[:cut]:
+        story.sees(status, endpoint=endpoint)
+    story = restart(story)
+    for endpoint, status in probes[cut:]:
+        story.sees(status, endpoint=endpoint)
+
+    assert story.told == through.told
+    assert story.open == through.open
+
+
+@settings(max_examples=60, deadline=None)
+@given(PROBES)
+def test_what_is_unknown_neither_opens_nor_closes_anything_of_a_service(
+    probes: list[tuple[str, int | str]],
+) -> None:
+    known = [(endpoint, status) for endpoint, status in probes if status != "?"]
+
+    assert turns(tell(probes)) == turns(tell(known))
+
+
+def turns(story: Story) -> list[tuple[str, str]]:
+    return [
+        (one.notice.klass.value, one.notice.event.value)
+        for one in story.told
+        if one.notice.klass is not IncidentClass.MONITOR
+    ]
