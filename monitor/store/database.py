@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 from monitor.core.situation import Situation
 from monitor.store import pruning, reading, schema
+from monitor.store.codec import CodecError
 from monitor.store.errors import StoreError
 from monitor.store.files import Files
 from monitor.store.lock import Lock
@@ -146,8 +147,13 @@ class Database:
         self._lock.release()
 
     def _read(self, work: Callable[[Connection], reading.Record]) -> reading.Record:
-        with self._transaction(_FOR_READING) as connection:
-            return work(connection)
+        try:
+            with self._transaction(_FOR_READING) as connection:
+                return work(connection)
+        except CodecError as error:
+            raise StoreError(
+                f"{self.path}: {error}; if a later version wrote it, install that version again"
+            ) from error
 
     def _start(self) -> None:
         try:
@@ -177,7 +183,7 @@ class Database:
         problem = self._connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
         self._connection.commit()
         if problem != "ok":
-            raise Corrupt(f"{self.path}: the store is corrupt: {problem}")
+            raise Corrupt(f"{self.path}: the store is corrupt: {' '.join(problem.split())}")
 
         self._files.trust()
 

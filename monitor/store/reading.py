@@ -7,6 +7,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import structlog
 from sqlalchemy import or_, select
 
 from monitor.core.model.changes import Changes, Result
@@ -18,13 +19,15 @@ from monitor.core.model.observation import Code
 from monitor.core.model.rollback import Rollback, Step
 from monitor.core.situation import Situation
 from monitor.store import tables
-from monitor.store.codec import decode, from_microseconds, to_microseconds
+from monitor.store.codec import CodecError, decode, from_microseconds, to_microseconds
 from monitor.store.writing import LETTERS, storable
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Connection, Row, Select
+
+_log = structlog.get_logger()
 
 RECENT_INCIDENTS: Final = 200
 """How many resolved incidents are loaded into memory at start."""
@@ -213,7 +216,17 @@ def _read_deliveries(connection: Connection) -> tuple[Delivery, ...]:
 def _records(
     connection: Connection, kind: type[Record], statement: Select[Any]
 ) -> tuple[Record, ...]:
-    return tuple(decode(kind, body) for body in connection.scalars(statement))
+    """Read records; one that cannot be read stops nobody, unless it guards a second rollback."""
+    found = []
+    for body in connection.scalars(statement):
+        try:
+            found.append(decode(kind, body))
+        except CodecError as error:
+            if kind in (Deploy, Rollback, Step):
+                raise
+            _log.error("record_unreadable", error=str(error), record=body)
+
+    return tuple(found)
 
 
 def _number(connection: Connection, name: str) -> int | None:

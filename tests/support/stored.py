@@ -1,0 +1,203 @@
+"""Records to store: one of each kind by hand, and any of each kind by hypothesis."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
+
+from hypothesis import strategies as st
+
+from monitor.core.model import changes, check_state, deploy, incident, notice, rollback, verdict
+from monitor.core.model.changes import Result
+from monitor.core.model.check_state import CheckState
+from monitor.core.model.deploy import Deploy, DeployKind, DeployState
+from monitor.core.model.endpoint import Severity
+from monitor.core.model.incident import Incident, IncidentClass, IncidentPhase, TimelineEntry
+from monitor.core.model.notice import Delivery, DeliveryState, Notice, NoticeEvent
+from monitor.core.model.observation import Code
+from monitor.core.model.rollback import Mode, Rollback, RollbackState, Step, StepState
+from monitor.core.model.verdict import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+MODULES = (changes, check_state, deploy, incident, notice, rollback, verdict)
+
+
+def after(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def a_result(at: datetime = NOON, endpoint: str = "api", **more: Any) -> Result:
+    return Result(
+        **{
+            "endpoint": endpoint,
+            "at": at,
+            "duration": timedelta(milliseconds=250),
+            "scheduled": True,
+            "outcomes": (("api.health", Outcome.PASS), ("api.latency", Outcome.WAITING)),
+            "status": 200,
+            "latency": timedelta(milliseconds=250),
+            **more,
+        }
+    )
+
+
+def a_state(check: str = "api.health", **more: Any) -> CheckState:
+    return CheckState(check=check, fingerprint="f1", **more)
+
+
+def an_incident(id: str = "i1", **more: Any) -> Incident:
+    return Incident(
+        **{
+            "id": id,
+            "service": "api",
+            "klass": IncidentClass.OUTAGE,
+            "severity": Severity.CRITICAL,
+            "phase": IncidentPhase.INVESTIGATING,
+            "since": NOON,
+            "opened_at": NOON,
+            "members": (),
+            **more,
+        }
+    )
+
+
+def an_entry(incident: str = "i1", sequence: int = 1, **more: Any) -> TimelineEntry:
+    return TimelineEntry(
+        **{
+            "incident": incident,
+            "sequence": sequence,
+            "at": after(sequence),
+            "actor": "monitor",
+            "event": "opened",
+            "text": "api answers 500",
+            **more,
+        }
+    )
+
+
+def a_delivery(id: str = "d1", incident: str = "i1", **more: Any) -> Delivery:
+    notice = Notice(
+        event=NoticeEvent.OPENED,
+        incident=incident,
+        sequence=1,
+        klass=IncidentClass.OUTAGE,
+        service="api",
+        environment="production",
+        location="here",
+        severity=Severity.CRITICAL,
+        phase=IncidentPhase.INVESTIGATING,
+        headline="api answers 500",
+        since=NOON,
+        at=NOON,
+        members=(),
+    )
+
+    return Delivery(
+        **{
+            "id": id,
+            "key": id,
+            "notifier": "ops",
+            "notice": notice,
+            "queued_at": NOON,
+            "state": DeliveryState.QUEUED,
+            **more,
+        }
+    )
+
+
+def a_deploy(id: str = "v2@1", at: datetime = NOON, **more: Any) -> Deploy:
+    return Deploy(
+        **{
+            "id": id,
+            "service": "api",
+            "version": "v2",
+            "kind": DeployKind.PLANNED,
+            "state": DeployState.FINISHED,
+            "at": at,
+            **more,
+        }
+    )
+
+
+def a_rollback(id: str = "r1", at: datetime = NOON, **more: Any) -> Rollback:
+    return Rollback(
+        **{
+            "id": id,
+            "service": "api",
+            "deploy_id": "v2@1",
+            "incident": "i1",
+            "state": RollbackState.RECOVERED,
+            "mode": Mode.AUTOMATIC,
+            "severity": Severity.CRITICAL,
+            "reason": "api answers 500",
+            "triggers": ("api.health",),
+            "tripped_at": at,
+            "verify_within": timedelta(minutes=5),
+            **more,
+        }
+    )
+
+
+def a_step(key: str = "r1.1.1", rollback: str = "r1", **more: Any) -> Step:
+    return Step(
+        **{
+            "key": key,
+            "rollback": rollback,
+            "level": 1,
+            "number": 1,
+            "kind": "command",
+            "state": StepState.INTENT,
+            "attempt": 1,
+            "at": NOON,
+            **more,
+        }
+    )
+
+
+def any_of(kind: Any) -> st.SearchStrategy[Any]:
+    """Give values of a type that records are made of, by its annotations."""
+    if kind is str:
+        return st.text(st.characters(codec="utf-8"), max_size=8)
+    if kind is bool:
+        return st.booleans()
+    if kind is int:
+        return st.integers(-(2**53), 2**53)
+    if kind is datetime:
+        return st.datetimes(timezones=st.just(UTC))
+    if kind is timedelta:
+        return st.timedeltas()
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return st.sampled_from(list(kind))
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind, vars(sys.modules[kind.__module__]), dict(_names()))
+
+        return st.builds(kind, **{field.name: any_of(hints[field.name]) for field in fields(kind)})
+
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return st.one_of(*(st.none() if one is NoneType else any_of(one) for one in arguments))
+    if origin is tuple and arguments[-1] is Ellipsis:
+        return st.lists(any_of(arguments[0]), max_size=3).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(any_of, arguments))
+
+    raise TypeError(f"records hold no {kind}")
+
+
+def _names() -> Mapping[str, Any]:
+    """What annotations mention that their modules import for checkers only."""
+    return {
+        "datetime": datetime,
+        "timedelta": timedelta,
+        "Code": Code,
+        "Severity": Severity,
+        **{name: value for module in MODULES for name, value in vars(module).items()},
+    }
