@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -14,7 +15,7 @@ from monitor.core.rollback.decide import trips
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from monitor.core.model.changes import Changes
     from monitor.core.model.rollback import EffectContext, Rollback, Step
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-ASK_AGAIN: Final = 1.0
-"""How long a rollback that is held back half-way waits before its guards are asked again, in s."""
+ASK_AGAIN: Final = timedelta(seconds=1)
+"""How long a rollback that is held back half-way waits before its guards are asked again."""
 
 _LONGEST_OUTPUT: Final = 64 * 1024
 _LONGEST_DETAIL: Final = 500
@@ -48,6 +49,7 @@ class Actuator:
         clock: Callable[[], datetime],
         mask: Callable[[str], str],
         allowed: Callable[[Rollback], Blocked | None],
+        ask_again: timedelta = ASK_AGAIN,
     ) -> None:
         self._hooks = dict(hooks)
         self._directory = directory
@@ -56,6 +58,7 @@ class Actuator:
         self._clock = clock
         self._mask = mask
         self._allowed = allowed
+        self._ask_again = ask_again.total_seconds()
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -139,7 +142,7 @@ class Actuator:
                 return
             if not await self._take_step(rollback):
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), ASK_AGAIN)
+                    await asyncio.wait_for(self._stopping.wait(), self._ask_again)
 
     async def _take_step(self, rollback: Rollback) -> bool:
         """Take the next step of a rollback; say whether it moved, and that is durable."""

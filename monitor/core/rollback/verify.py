@@ -57,7 +57,7 @@ def verify(rollback: Rollback, service: Service, *, situation: Situation, now: d
 
 
 def _prove(state: CheckState | None, since: datetime) -> _Proof:
-    if state is None or state.last_at is None or state.last_at < since or state.blind:
+    if state is None or state.last_at is None or state.last_at <= since or state.blind:
         return _Proof.OPEN
     if state.last_outcome is Outcome.FAIL:
         return _Proof.FAILING
@@ -79,7 +79,7 @@ def _regressed(
     return [
         state.check
         for state in situation.states_of(others)
-        if state.open and state.last_outcome is Outcome.FAIL and (state.last_at or since) >= since
+        if state.open and state.last_outcome is Outcome.FAIL and (state.last_at or since) > since
     ]
 
 
@@ -90,7 +90,7 @@ def _discounted(
     return tuple(
         replace(state, consecutive_passes=0)
         for state in situation.states_of(rollback.triggers)
-        if state.consecutive_passes and state.last_at is not None and state.last_at < since
+        if state.consecutive_passes and state.last_at is not None and state.last_at <= since
     )
 
 
