@@ -61,6 +61,14 @@ def _check_header_value(value: str) -> None:
         raise ValueError("expected text, found a lone surrogate") from error
 
 
+def _read_text(value: object) -> str:
+    """Take text as it is: text from a file that is read again must stay what it is."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected a string, found {value!r}; quote it")
+
+    return value
+
+
 def _read_header_name(name: str) -> str:
     if not _TOKEN.fullmatch(name):
         raise ValueError(f"expected a header name such as accept-language, found {name!r}")
@@ -89,6 +97,7 @@ def _find_file(path: str, info: ValidationInfo) -> str:
 FilePath = Annotated[str, AfterValidator(_find_file)]
 """A file that exists; relative to the configuration file that names it, the context's `base`."""
 
+Text = Annotated[str, PlainValidator(_read_text), WithJsonSchema({"type": "string"})]
 HeaderName = Annotated[str, AfterValidator(_read_header_name)]
 HeaderValue = Annotated[
     Secret, PlainValidator(_read_header_value), WithJsonSchema({"type": "string"})
@@ -190,11 +199,11 @@ class RequestOptions(Options):
 
     method: Annotated[str, BeforeValidator(_read_method)] = "GET"
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
-    body: str | None = Field(default=None, repr=False)
+    body: Text | None = Field(default=None, repr=False)
     body_file: FilePath | None = None
     # Any: a JSON document of the user's, which is only passed on
     payload: Any = Field(default=None, alias="json", repr=False)
-    form: dict[str, str] | None = Field(default=None, repr=False)
+    form: dict[str, Text] | None = Field(default=None, repr=False)
     auth: AuthOptions | None = None
     follow_redirects: bool = True
     max_redirects: Annotated[int, Field(ge=0, le=50)] = 10

@@ -7,12 +7,13 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 from yarl import URL
 
 from monitor.core.model.observation import Code, Fault
+from monitor.options import Secret
 from monitor.probes._net.faults import Faulted
 
 if TYPE_CHECKING:
@@ -123,15 +124,29 @@ def _without_person(url: URL) -> URL:
 
 def _write_body(spec: RequestOptions) -> tuple[bytes | None, str | None]:
     if spec.body is not None:
-        return spec.body.encode(), None
+        return str(_as_it_is_now(spec.body)).encode(), None
     if spec.body_file is not None:
         return _read_body_file(spec.body_file), None
     if spec.has_payload:
-        return json.dumps(spec.payload, ensure_ascii=False).encode(), "application/json"
+        return json.dumps(
+            _as_it_is_now(spec.payload), ensure_ascii=False
+        ).encode(), "application/json"
     if spec.form is not None:
-        return urlencode(spec.form).encode(), "application/x-www-form-urlencoded"
+        return urlencode(_as_it_is_now(spec.form)).encode(), "application/x-www-form-urlencoded"
 
     return None, None
+
+
+def _as_it_is_now(value: Any) -> Any:
+    """Read again what came from a file, at any depth. Any: a JSON document of the user's."""
+    if isinstance(value, dict):
+        return {key: _as_it_is_now(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_it_is_now(inner) for inner in value]
+
+    live = getattr(value, "secret", None)
+
+    return live.reveal() if isinstance(live, Secret) else value
 
 
 def _read_body_file(path: str) -> bytes:

@@ -91,6 +91,7 @@ async def test_the_version_of_the_answer_is_seen(line: str, version: str) -> Non
         pytest.param((), id="9: no encoding"),
         pytest.param((("Content-Encoding", "identity"),), id="10: identity"),
         pytest.param((("Content-Encoding", "xxx"),), id="11: an unknown encoding is passed on"),
+        pytest.param((("Content-Encoding", "br"),), id="13: br was not asked for and is passed on"),
     ],
 )
 async def test_a_body_that_is_not_encoded_has_one_length(

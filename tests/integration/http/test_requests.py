@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from monitor.config.document import LiveText
 from monitor.core.model.observation import Code
 from monitor.options import Secret
 from monitor.probes._http.probe import HttpProbe
@@ -191,17 +192,14 @@ async def test_35_a_bearer_token_is_sent() -> None:
     assert (right.status, wrong.status) == (200, 401)
 
 
-class SecretInFile(Secret):
-    """A secret that lives in a file and is read whenever it is needed."""
+def secret_in(file: Path) -> Secret:
+    """Make a secret that lives in a file and is read whenever it is needed."""
+    return Secret(file.read_text(), refresh=file.read_text)
 
-    __slots__ = ("_file",)
 
-    def __init__(self, file: Path) -> None:
-        super().__init__(file.read_text())
-        self._file = file
-
-    def reveal(self) -> str:
-        return self._file.read_text()
+def text_in(file: Path) -> LiveText:
+    """Make text of the configuration that came from a file."""
+    return LiveText(file.read_text(), secret_in(file))
 
 
 async def test_35_a_credential_that_changed_in_its_file_is_used_by_the_next_probe(
@@ -209,7 +207,7 @@ async def test_35_a_credential_that_changed_in_its_file_is_used_by_the_next_prob
 ) -> None:
     file = tmp_path / "token"
     file.write_text("first")
-    secret = SecretInFile(file)
+    secret = secret_in(file)
     desk = Desk()
     async with serve_pages({"/": desk.answer}) as server:
         options = HttpOptions(
@@ -229,12 +227,32 @@ async def test_35_a_credential_that_changed_in_its_file_is_used_by_the_next_prob
     assert [request.headers["X-Key"] for request in desk.requests] == ["first", "second"]
 
 
+@pytest.mark.parametrize("key", ["body", "json", "form"])
+async def test_35_a_credential_in_a_body_is_read_again_too(key: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("first")
+    live = text_in(file)
+    bodies = {"body": live, "json": {"login": ["ana", live]}, "form": {"password": live}}
+    desk = Desk()
+    async with (
+        serve_pages({"/": desk.answer}) as server,
+        probing(server.url(), method="POST", **{key: bodies[key]}) as probe,
+    ):
+        await probe.observe()
+        file.write_text("second")
+        await probe.observe()
+
+    assert b"first" in desk.bodies[0]
+    assert b"second" in desk.bodies[1]
+    assert b"first" not in desk.bodies[1]
+
+
 async def test_a_credential_that_came_to_hold_a_line_break_is_our_own_fault(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "token"
     file.write_text("first")
-    secret = SecretInFile(file)
+    secret = secret_in(file)
     async with serve_pages({"/": page()}) as server:
         options = HttpOptions(url=server.url(), request=RequestOptions(headers={"X-Key": secret}))
         probe = HttpProbe(options, ProbeContext(timeout=TIMEOUT, user_agent=USER_AGENT))

@@ -1,0 +1,158 @@
+"""The words for errors of the system, of the resolver and of TLS, and whose fault each is."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import ssl
+
+import pytest
+
+from monitor.core.model.observation import Code
+from monitor.probes._net.faults import explain_connect, explain_lookup, explain_own, explain_tls
+
+PEER = "shop.test:443"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(number, id=errno.errorcode[number])
+        for number in (
+            errno.EMFILE,
+            errno.ENFILE,
+            errno.ENOMEM,
+            errno.ENOBUFS,
+            errno.EADDRNOTAVAIL,
+            errno.ENETDOWN,
+        )
+    ],
+)
+def test_what_this_machine_lacks_is_never_the_target_s_fault(number: int) -> None:
+    error = OSError(number, os.strerror(number))
+
+    for fault in (
+        explain_own(error),
+        explain_connect(error, PEER),
+        explain_lookup(error, "shop.test"),
+        explain_tls(error, PEER, "shop.test", None),
+    ):
+        assert fault is not None
+        assert fault.own
+        assert fault.code is Code.INTERNAL
+
+
+def test_a_resolver_without_memory_is_our_own_fault() -> None:
+    fault = explain_lookup(socket.gaierror(socket.EAI_MEMORY, "Memory allocation failure"), "x")
+
+    assert fault.own
+
+
+def test_a_name_that_is_none() -> None:
+    fault = explain_lookup(UnicodeError("label too long"), "x" * 70)
+
+    assert fault.code is Code.DNS
+    assert fault.message.endswith("is not a valid host name")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        pytest.param(
+            OSError(errno.ECONNREFUSED, ""),
+            Code.CONNECTION_REFUSED,
+            "refused the connection",
+            id="refused",
+        ),
+        pytest.param(
+            OSError(errno.ETIMEDOUT, ""), Code.TIMEOUT, "the system gave up waiting", id="timeout"
+        ),
+        pytest.param(
+            OSError(errno.ECONNRESET, ""),
+            Code.CONNECTION_RESET,
+            "reset the connection at once",
+            id="reset",
+        ),
+        pytest.param(
+            OSError("several"), Code.CONNECTION_REFUSED, "none of the addresses of", id="several"
+        ),
+        pytest.param(
+            OSError(errno.EHOSTUNREACH, ""),
+            Code.CONNECTION_REFUSED,
+            "could not be reached: no route to host",
+            id="unreachable",
+        ),
+    ],
+)
+def test_why_there_is_no_connection(error: OSError, code: Code, words: str) -> None:
+    fault = explain_connect(error, PEER)
+
+    assert fault.code is code
+    assert words in fault.message
+    assert not fault.own
+
+
+def verification(code: int) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code = code
+    error.verify_message = "as OpenSSL says it"
+
+    return error
+
+
+def handshake(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, reason)
+    error.reason = reason
+
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        pytest.param(verification(10), Code.TLS_CERT_EXPIRED, "shop.test expired", id="expired"),
+        pytest.param(
+            verification(9), Code.TLS_CERT_NOT_YET_VALID, "is not valid yet", id="not yet"
+        ),
+        pytest.param(
+            verification(62), Code.TLS_CERT_HOSTNAME, "is not for shop.test", id="another name"
+        ),
+        pytest.param(
+            verification(64), Code.TLS_CERT_HOSTNAME, "is not for shop.test", id="another address"
+        ),
+        pytest.param(
+            verification(20), Code.TLS_CERT_UNTRUSTED, "as OpenSSL says it", id="untrusted"
+        ),
+        pytest.param(
+            ssl.SSLEOFError(8, "eof"), Code.CONNECTION_RESET, "during the TLS handshake", id="EOF"
+        ),
+        pytest.param(
+            handshake("WRONG_VERSION_NUMBER"), Code.TLS_HANDSHAKE, "does not speak TLS", id="plain"
+        ),
+        pytest.param(
+            handshake("TLSV1_ALERT_PROTOCOL_VERSION"),
+            Code.TLS_HANDSHAKE,
+            "no version of TLS in common",
+            id="versions",
+        ),
+        pytest.param(
+            handshake("SSLV3_ALERT_HANDSHAKE_FAILURE"),
+            Code.TLS_HANDSHAKE,
+            "nothing in common that both would speak",
+            id="ciphers",
+        ),
+        pytest.param(
+            handshake("TLSV1_ALERT_INTERNAL_ERROR"),
+            Code.TLS_HANDSHAKE,
+            "failed: tlsv1 alert internal error",
+            id="anything else",
+        ),
+    ],
+)
+def test_why_there_is_no_tls(error: OSError, code: Code, words: str) -> None:
+    fault = explain_tls(error, PEER, "shop.test", None)
+
+    assert fault.code is code
+    assert words in fault.message
+    assert not fault.own
