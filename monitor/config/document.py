@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from monitor.core.expectations.shown import plain, printable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -17,7 +19,7 @@ At: TypeAlias = tuple[str | int, ...]
 
 def shown(at: At) -> str:
     """Write the way to a value as messages do: `endpoints.api.health.expect[0].status`."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at)
+    text = "".join(f"[{step}]" if isinstance(step, int) else f".{plain(step)}" for step in at)
 
     return text.removeprefix(".")
 
@@ -51,13 +53,13 @@ class Problem:
 
     @classmethod
     def at(cls, position: Position, path: At | str, message: str) -> Problem:
-        """Report a mistake at a position; an empty path is the file as a whole."""
+        """Report a mistake at a position, on one line; an empty path is the file as a whole."""
         return cls(
-            file=position.file,
+            file=printable(position.file),
             line=position.line,
             column=position.column,
-            path=path if isinstance(path, str) else shown(path),
-            message=message,
+            path=printable(path) if isinstance(path, str) else shown(path),
+            message=printable(message),
         )
 
 

@@ -18,6 +18,7 @@ from monitor.config.settle import Places, Settling
 from monitor.config.suggest import suggest
 from monitor.config.tree import Mapping, Node, Place, Scalar, Sequence, add, overlay
 from monitor.config.variables import Variables
+from monitor.core.expectations.shown import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +101,9 @@ class _Reading:
             elif pattern is None and not several:
                 return  # an empty `include:`
             elif _is_pattern(pattern) and isinstance(item, Scalar):
-                yield _Entry(pattern=str(pattern), written=item.text, place=item.place, at=at)
+                yield _Entry(
+                    pattern=str(pattern), written=plain(item.text), place=item.place, at=at
+                )
             else:
                 self._report(item.place, at, "expected a file or a pattern such as conf.d/*.yml")
 

@@ -53,9 +53,13 @@ Node: TypeAlias = Scalar | Sequence | Mapping
 
 
 def overlay(base: Node, later: Node) -> Node:
-    """Lay a later file over an earlier one: mappings merge, all else is replaced."""
+    """Lay a later file over an earlier one: mappings merge, all else is replaced.
+
+    A key with nothing after it leaves a mapping as it is: whoever comments out all that an overlay
+    changes there does not mean to lose every notifier. `null` does replace it.
+    """
     if not isinstance(base, Mapping) or not isinstance(later, Mapping):
-        return later
+        return base if isinstance(base, Mapping) and _is_empty(later) else later
 
     items = dict(base.items)
     for key, node in later.items.items():

@@ -35,6 +35,15 @@ def test_a_later_file_merges_maps_and_replaces_the_rest(tmp_path: Path) -> None:
     assert document.files == (tmp_path / "base.yml", tmp_path / "prod/later.yml")
 
 
+def test_an_overlay_with_nothing_in_a_section_leaves_it_alone(tmp_path: Path) -> None:
+    base = "a: {x: 1}\nb: {x: 1}\nc: 1\n"
+    write(tmp_path, {"base.yml": base, "later.yml": "a:\n#  x: 2\nb: null\nc:\n"})
+
+    document = read_all(tmp_path, "base.yml", "later.yml")
+
+    assert document.data == {"a": {"x": 1}, "b": None, "c": None}
+
+
 def test_what_an_overlay_replaces_is_not_expanded(tmp_path: Path) -> None:
     write(tmp_path, {"base.yml": "a: ${UNSET}\n", "later.yml": "a: 1\n"})
 
@@ -272,7 +281,7 @@ def test_the_mistakes_of_all_files_are_told_together(tmp_path: Path) -> None:
         ("no/none.yml", "no/none.yml:1:1: the file does not exist"),
         ("folder", "folder:1:1: the file is a directory"),
         ("monitor.yml/x", "monitor.yml/x:1:1: the file cannot be read: not a directory"),
-        ("a\0b", "a\0b:1:1: the file cannot be read"),
+        ("a\0b", "a\\x00b:1:1: the file cannot be read"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, message: str) -> None:

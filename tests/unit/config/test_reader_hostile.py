@@ -164,7 +164,7 @@ def test_300_000_keys_are_read(tmp_path: Path) -> None:
     started = time.process_time()
     document = read(tmp_path, content)
 
-    assert time.process_time() - started < 10
+    assert time.process_time() - started < 20
     assert complaints(document) == []
     assert document.data["endpoints"] == {f"key-{n}": n for n in range(300_000)}
 
@@ -180,7 +180,7 @@ def test_10_000_endpoints_are_read_in_a_moment(tmp_path: Path) -> None:
     started = time.process_time()
     document = read(tmp_path, content)
 
-    assert time.process_time() - started < 4  # 0.7 s on an idle core
+    assert time.process_time() - started < 8  # 0.7 s on an idle core
     assert complaints(document) == []
     assert document.positions["endpoints", "shop-9999", "health", "expect", 1, "equals"].line == (
         10_000 * 9 + 1
@@ -248,20 +248,21 @@ def _check(content: bytes) -> None:
             assert problem.file
             assert problem.line >= 1
             assert problem.column >= 1
-            assert "\n" not in problem.message
+            assert str(problem).isprintable()
+            assert len(str(problem)) < 2_000
         assert document.problems or document.complete
         assert all(at in document.positions for at in document.positions)
         assert all(at in document.keys for at in document.keys)
         assert all(at in document.positions for at in document.sources)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(content: bytes) -> None:
     _check(content)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(_FRAGMENTS), max_size=25).map("".join))
 @example("a: &a\n- *a")
 @example("a: {b: #")
@@ -270,7 +271,7 @@ def test_no_text_that_looks_like_yaml_raises(content: str) -> None:
     _check(content.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(_FRAGMENTS), max_size=25).map("".join))
 def test_neither_does_it_in_the_slower_parser(content: str) -> None:
     with pytest.MonkeyPatch.context() as patch:

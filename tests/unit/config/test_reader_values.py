@@ -230,6 +230,15 @@ def test_problems_sort_by_place_and_read_as_one_line() -> None:
     assert shown((0, "a")) == "[0].a"
 
 
+def test_a_problem_is_one_short_line_whatever_it_is_about(tmp_path: Path) -> None:
+    document = read(tmp_path, f'"a\\n\\e[31m": yes\n{"k" * 900}: yes\n')
+
+    escaped, cut = complaints(document)
+    assert escaped.startswith("m.yml:1:12: a\\n\\x1b[31m: found yes, ")
+    assert "\n" not in escaped
+    assert len(cut) < 250
+
+
 def test_live_text_is_text_without_a_repr() -> None:
     live = LiveText("hush", Secret("hush"))
 

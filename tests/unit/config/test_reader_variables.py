@@ -85,7 +85,7 @@ def test_what_a_variable_holds_is_not_expanded_again(tmp_path: Path) -> None:
         ("${file:/dev/zero}", "file /dev/zero is not a regular file"),
         ("${file:large}", "file large is larger than 64 KiB"),
         ("${file:binary}", "file binary is not UTF-8 text"),
-        ('"${file:a\\0b}"', "file a\0b cannot be read"),
+        ('"${file:a\\0b}"', "file a\\x00b cannot be read"),
         (
             "${credential:}",
             "expected the name of a credential without slashes, as in ${credential:NAME}",
