@@ -254,3 +254,10 @@ def test_only_decisions_are_urgent() -> None:
     assert Changes(forgotten=("a",)).urgent
     assert not NOTHING
     assert counted.without_results() == replace(counted, results=())
+
+
+def test_of_an_incident_that_turned_twice_only_the_newest_is_kept() -> None:
+    turned = replace(incident(1), sequence=2)
+    merged = Changes.merge((Changes(incidents=(incident(1),)), Changes(incidents=(turned,))))
+
+    assert merged.incidents == (turned,)
