@@ -82,7 +82,6 @@ def compile_endpoints(
         at = ("endpoints", name)
         if problem := name_problem(name):
             findings.complain(at, problem, key=True)
-            continue
 
         written = {"url": data} if isinstance(data, str) else data
         if not isinstance(written, dict):

@@ -184,10 +184,11 @@ class _Compiler:
         return triggers, 1
 
     def _check_triggers(self, service: str, names: Sequence[str], at: At) -> None:
+        seen: set[str] = set()
         for index, name in enumerate(names):
             place = (*at, index)
             known = self.checks.get(name)
-            if name in names[:index]:
+            if name in seen:
                 self.findings.complain(place, f"{plain(name)} is named twice")
             elif known is None and not self._of_failed(name):
                 meant = f"; did you mean {name}.health?" if f"{name}.health" in self.checks else ""
@@ -197,6 +198,7 @@ class _Compiler:
                     place,
                     f"{name} is a check of {known[0].service}, expected one of {service}",
                 )
+            seen.add(name)
 
     def _check_times(
         self, settings: RollbackSettings, triggers: Sequence[str], at_least: int, at: At
@@ -226,7 +228,10 @@ class _Compiler:
                 return
 
     def _of_failed(self, check: str) -> bool:
-        return any(check.startswith(f"{name}.") for name in self.watched.failed)
+        """Whether an endpoint is named that is wrong itself; a check has one word or two."""
+        endpoint = check.rpartition(".")[0]
+
+        return not self.watched.failed.isdisjoint((endpoint, endpoint.rpartition(".")[0]))
 
     def _dangling(
         self, at: At, what: str, name: str, known: Mapping[str, object], meant: str = ""

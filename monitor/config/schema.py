@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MODELS: Final = (TopSection, WebSection, Defaults, WitnessSettings, ServiceSettings)
 _EXPECT: Final = "Expectation"
+_VARIABLE: Final = "Variable"
+_LIMITED: Final = frozenset({"integer", "number", "boolean"})
+_LIMITS: Final = frozenset(
+    {"type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+)
 
 
 class _Generator(GenerateJsonSchema):
@@ -69,6 +74,11 @@ def build_schema() -> dict[str, Any]:
     )
     models: Models = {model: schema for (model, _), schema in references.items()}
     definitions: Schema = _properties(shared["$defs"])
+    definitions[_VARIABLE] = {
+        "type": "string",
+        "pattern": r"\$\{.+\}",
+        "description": "Text with a variable in it: ${NAME}, ${NAME:-default}, ${file:/path}.",
+    }
     definitions[_EXPECT] = _expectation(definitions)
     definitions["Endpoint"] = _endpoint(definitions, models, probes.KINDS)
     definitions["Notifier"] = _one_of_kinds(models, notifiers.KINDS)
@@ -177,16 +187,28 @@ def _clean(schema: Any) -> Any:
             rest = {key: value for key, value in schema.items() if key != "anyOf"}
             return _clean(rest | only)
         case dict():
-            return {
+            kept = {
                 key: _properties(value) if key == "properties" else _clean(value)
                 for key, value in schema.items()
                 if not (key == "title" and isinstance(value, str))
                 and not (key == "default" and value is None)
             }
+            return _or_variable(kept)
         case list():
             return [_clean(item) for item in schema]
 
     return schema
+
+
+def _or_variable(schema: Schema) -> Schema:
+    """Take a variable where only some texts, or no text, would do."""
+    if not (schema.get("type") in _LIMITED or "enum" in schema or "pattern" in schema):
+        return schema
+
+    limits = {key: value for key, value in schema.items() if key in _LIMITS}
+    rest = {key: value for key, value in schema.items() if key not in _LIMITS}
+
+    return rest | {"anyOf": [limits, _ref(_VARIABLE)]}
 
 
 def _properties(properties: Schema) -> Schema:

@@ -132,6 +132,9 @@ def _message(detail: ErrorDetails, at: At) -> str:
         return f"expected {_WANTED[kind]}, found {kind_of(value)}"
     if kind in _WANTED:
         return f"expected {_WANTED[kind]}, found {shown}{_advice(kind, value)}"
+    if kind in ("too_short", "too_long"):
+        least, limit = ("at least", "min") if kind == "too_short" else ("at most", "max")
+        return f"expected {least} {facts[f'{limit}_length']}, found {facts['actual_length']}"
     if kind in _LIMITS:
         words, limit = _LIMITS[kind]
         return f"expected {words} {facts[limit]}, found {shown}"
@@ -148,8 +151,6 @@ _OTHERS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     ),
     "string_too_long": lambda facts: f"at most {facts['max_length']} characters",
     "string_pattern_mismatch": lambda facts: f"text that matches {facts['pattern']}",
-    "too_short": lambda facts: f"at least {facts['min_length']} of them",
-    "too_long": lambda facts: f"at most {facts['max_length']} of them",
     "literal_error": lambda facts: str(facts["expected"]).replace("'", ""),
     "enum": lambda facts: str(facts["expected"]).replace("'", ""),
     "is_instance_of": lambda facts: f"a {facts['class']}",

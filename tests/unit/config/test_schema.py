@@ -83,6 +83,22 @@ def test_short_forms_are_valid(document: object, validator: Draft202012Validator
     assert list(validator.iter_errors(document)) == []
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("every", "${EVERY:-30s}"),
+        ("health", {"failure_threshold": "${FAILURES}", "severity": "${SEVERITY}"}),
+        ("request", {"max_redirects": "${HOPS}", "follow_redirects": "${FOLLOW}"}),
+    ],
+)
+def test_a_variable_may_stand_for_any_single_value(
+    key: str, value: object, validator: Draft202012Validator
+) -> None:
+    document = {"endpoints": {"api": {"url": "https://api.shop.example/", key: value}}}
+
+    assert list(validator.iter_errors(document)) == []
+
+
 def test_defaults_are_written_as_in_a_file() -> None:
     definitions = schema()["$defs"]
 

@@ -1,0 +1,97 @@
+"""Kinds: an endpoint names exactly one, and its options stand under its key or beside others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from monitor.config.compile_endpoints import Pace, Watched, compile_endpoints
+from monitor.config.document import Document, Position
+from monitor.config.findings import Findings
+from monitor.config.masking import mask, secrets_of
+from monitor.config.settings import Defaults
+from monitor.fields import Kind, Options, SecretText
+from monitor.options import Secret
+from monitor.probes import http
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class TcpOptions(Options):
+    """A kind whose options stand under its own key."""
+
+    host: str
+    password: SecretText | None = None
+    more: list[dict[str, SecretText]] | None = None
+
+
+_KINDS: Final[Mapping[str, Kind]] = {
+    "url": http.KIND,
+    "tcp": Kind(options=TcpOptions, make=None),
+}
+
+
+def compile_one(data: object) -> tuple[Watched, list[str]]:
+    """Compile one endpoint named `it` by a table with two kinds."""
+    raw: dict[str, object] = {"it": data}
+    document = Document(data={"endpoints": raw}, positions={(): Position("m.yml", 1, 1)}, keys={})
+    findings = Findings(document, Path("/nowhere"))
+    defaults = Defaults()
+    watched = compile_endpoints(
+        findings, raw, _KINDS, Pace(defaults=defaults, every=defaults.every)
+    )
+
+    return watched, [problem.message for problem in findings.problems]
+
+
+def test_options_stand_under_the_key_of_their_kind() -> None:
+    watched, told = compile_one({"tcp": {"host": "db.example"}, "every": "1m"})
+
+    assert told == []
+    assert watched.probes["it"].options == TcpOptions(host="db.example")
+    # a kind that shows nothing else is shown by the name of its endpoint
+    assert (watched.endpoints["it"].kind, watched.endpoints["it"].target) == ("tcp", "it")
+
+
+def test_an_endpoint_of_two_kinds_is_refused() -> None:
+    _, told = compile_one({"url": "https://a.example/", "tcp": {"host": "db.example"}})
+
+    assert told == ["expected exactly one kind of probe, found url and tcp"]
+
+
+def test_an_endpoint_of_no_kind_is_told_which_there_are() -> None:
+    _, told = compile_one({"every": "1m"})
+
+    assert told == ["nothing says what to ask: expected one of url, tcp"]
+
+
+def test_the_keys_of_another_kind_are_not_taken() -> None:
+    _, told = compile_one({"tcp": {"host": "db.example", "prot": 5}})
+
+    assert told == ["unknown key prot, expected one of host, more, password"]
+
+
+def test_a_fingerprint_is_of_the_options_without_their_secrets() -> None:
+    def fingerprint(**options: str) -> str:
+        watched, _ = compile_one({"tcp": options})
+        return watched.endpoints["it"].checks[0].fingerprint
+
+    assert fingerprint(host="a", password="xxxx") == fingerprint(host="a", password="yyyy")
+    assert fingerprint(host="a", password="xxxx") != fingerprint(host="b", password="xxxx")
+
+
+def test_secrets_are_found_at_any_depth_and_masked_in_any_type() -> None:
+    options = TcpOptions.model_validate(
+        {"host": "h", "password": "12345", "more": [{"a": "inner-secret"}]}
+    )
+
+    secrets = secrets_of(options)
+
+    assert set(secrets) == {Secret("12345"), Secret("inner-secret")}
+    written = {"a": [12345, 12, True, None], "b": "x inner-secret y"}
+    assert mask(written, secrets) == {"a": ["***", 12, True, None], "b": "x *** y"}
+
+
+def test_the_longer_of_two_secrets_is_masked_whole() -> None:
+    assert mask("abcd abcdef", (Secret("abcd"), Secret("abcdef"))) == "*** ***"
