@@ -84,6 +84,7 @@ class Witnesses:
         self._names = _Names(ask or _ask_system)
         self._round: asyncio.Task[_Testimony] | None = None
         self._believed_until = 0.0
+        self._answered = True
 
     async def confirm_network(self, *, by_name: bool = False) -> bool:
         """Say whether any witness answers; without witnesses there is no doubt.
@@ -126,11 +127,17 @@ class Witnesses:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
 
-        if not testimony.network:
-            _LOG.warning("no_witness_answers", asked=len(self._stands))
+        self._log_turn(answered=testimony.network)
         self._believed_until = asyncio.get_running_loop().time() + SHARED.total_seconds()
 
         return testimony
+
+    def _log_turn(self, *, answered: bool) -> None:
+        if self._answered and not answered:
+            _LOG.warning("no_witness_answers", asked=len(self._stands))
+        if answered and not self._answered:
+            _LOG.info("witnesses_answer_again")
+        self._answered = answered
 
     async def _ask(self, stand: _Stand, testimony: _Testimony) -> None:
         try:

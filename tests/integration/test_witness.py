@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
+from structlog.testing import capture_logs
 
 from monitor import witness
 from monitor.core.model.witness import Witness
@@ -222,6 +223,23 @@ async def test_an_answer_that_is_too_old_is_asked_for_again(
     assert before
     assert again
     assert connections == 2
+
+
+async def test_silence_is_logged_when_it_begins_and_when_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(witness, "SHARED", witness.SHARED * 0)
+    port = unused_port()
+    async with asking(Witness(tcp=f"{HOST}:{port}")) as witnesses:
+        with capture_logs() as logged:
+            for _ in range(3):
+                await witnesses.confirm_network()
+            with socket.create_server((HOST, port)):
+                for _ in range(3):
+                    await witnesses.confirm_network()
+
+    turns = [line["event"] for line in logged if line["log_level"] != "debug"]
+    assert turns == ["no_witness_answers", "witnesses_answer_again"]
 
 
 async def test_one_who_stops_waiting_does_not_end_the_round_of_the_others() -> None:

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from monitor.probes._http.options import HttpOptions
 from monitor.probes._http.probe import HttpProbe
 from monitor.probes._net.resolver import Resolver
-from monitor.probes.http import HttpOptions
 from monitor.probes.probe import ProbeContext
 from tests.support.servers import HOST
 

@@ -23,9 +23,9 @@ from monitor.probes._net.tls import TlsTerms
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
+    from monitor.probes._http.options import HttpOptions, TlsOptions
     from monitor.probes._http.request import Request
     from monitor.probes._net.resolver import Resolver
-    from monitor.probes.http import HttpOptions, TlsOptions
     from monitor.probes.probe import ProbeContext
 
 _LOG: Final = structlog.get_logger()

@@ -19,7 +19,7 @@ from monitor.probes._net.faults import Faulted
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from monitor.probes.http import HttpOptions, RequestOptions
+    from monitor.probes._http.options import HttpOptions, RequestOptions
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _LONGEST_SHOWN: Final = 200

@@ -12,8 +12,8 @@ from aiohttp import web
 from monitor.config.document import LiveText
 from monitor.core.model.observation import Code
 from monitor.options import Secret
+from monitor.probes._http.options import AuthOptions, HttpOptions, RequestOptions
 from monitor.probes._http.probe import HttpProbe
-from monitor.probes.http import AuthOptions, HttpOptions, RequestOptions
 from monitor.probes.probe import ProbeContext
 from tests.support.http_probe import USER_AGENT, observe, probing
 from tests.support.servers import answers_page, page, redirect, serve_pages, serve_script

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from monitor import probes
 from monitor.config.document import LiveText
 from monitor.options import Secret
-from monitor.probes.http import KIND, HttpOptions, TlsVersion, is_loopback
+from monitor.probes._http.options import HttpOptions, TlsVersion, is_loopback
+from monitor.probes.http import KIND
 
 if TYPE_CHECKING:
     from pathlib import Path

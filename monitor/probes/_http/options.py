@@ -1,0 +1,340 @@
+"""What the configuration says of an HTTP endpoint: where it is, what is sent, what is shown."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import ssl
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Self
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+from yarl import URL
+
+from monitor.fields import Options, SecretText, Size
+from monitor.options import Secret
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_LINE_BREAKS: Final = re.compile(r"[\r\n\0]")
+_SECRET_PARAMETER: Final = re.compile(
+    r"token|secret|passw|key|sig|auth|credential|session|code", re.IGNORECASE
+)
+_SET_BY_US: Final = frozenset({"content-length", "transfer-encoding", "connection"})
+_CARRIES_SECRETS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+
+
+def _read_header_value(value: object) -> Secret:
+    live = getattr(value, "secret", value)  # text from a file that is read again carries it
+    if isinstance(live, Secret):
+        _check_header_value(live.reveal())
+        return live
+    if not isinstance(value, str):
+        # pydantic turns a ValueError into a message with a place, and lets a TypeError through
+        raise ValueError(f"expected a string, found {value!r}; quote it")
+    _check_header_value(value)
+
+    return Secret(value)
+
+
+def _check_header_value(value: str) -> None:
+    if _LINE_BREAKS.search(value):
+        raise ValueError("expected one line of text, found a line break")
+
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ValueError("expected text, found a lone surrogate") from error
+
+
+def _read_text(value: object) -> str:
+    """Take text as it is: text from a file that is read again must stay what it is."""
+    if not isinstance(value, str):
+        raise ValueError(f"expected a string, found {value!r}; quote it")
+
+    return value
+
+
+def _read_header_name(name: str) -> str:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"expected a header name such as accept-language, found {name!r}")
+    if name.lower() in _SET_BY_US:
+        raise ValueError(f"{name} is set by the monitor itself; remove it")
+
+    return name
+
+
+def _read_method(value: object) -> object:
+    if isinstance(value, str) and not _TOKEN.fullmatch(value):
+        raise ValueError(f"expected a method such as GET or POST, found {value!r}")
+
+    return value.upper() if isinstance(value, str) else value
+
+
+def _find_file(path: str, info: ValidationInfo) -> str:
+    base = info.context.get("base") if isinstance(info.context, Mapping) else None
+    found = Path(base, path) if base is not None else Path(path)
+    if not found.is_file():
+        raise ValueError(f"expected an existing file, found none at {found}")
+
+    return str(found)
+
+
+FilePath = Annotated[str, AfterValidator(_find_file)]
+"""A file that exists; relative to the configuration file that names it, the context's `base`."""
+
+Text = Annotated[str, PlainValidator(_read_text), WithJsonSchema({"type": "string"})]
+HeaderName = Annotated[str, AfterValidator(_read_header_name)]
+HeaderValue = Annotated[
+    Secret, PlainValidator(_read_header_value), WithJsonSchema({"type": "string"})
+]
+
+
+class TlsVersion(StrEnum):
+    """Versions of TLS, as blackbox_exporter and Prometheus write them."""
+
+    TLS10 = "TLS10"
+    TLS11 = "TLS11"
+    TLS12 = "TLS12"
+    TLS13 = "TLS13"
+
+    @property
+    def wire(self) -> ssl.TLSVersion:
+        """The same version as the standard library names it."""
+        return _WIRE_VERSIONS[self]
+
+
+_WIRE_VERSIONS: Final = {
+    TlsVersion.TLS10: ssl.TLSVersion.TLSv1,
+    TlsVersion.TLS11: ssl.TLSVersion.TLSv1_1,
+    TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2,
+    TlsVersion.TLS13: ssl.TLSVersion.TLSv1_3,
+}
+
+
+def _read_tls_version(value: object) -> object:
+    if isinstance(value, str) and value in TlsVersion.__members__:
+        return TlsVersion(value)
+    if isinstance(value, TlsVersion):
+        return value
+
+    raise ValueError(f"expected one of {', '.join(TlsVersion)}, found {value!r}")
+
+
+TlsVersionName = Annotated[TlsVersion, BeforeValidator(_read_tls_version)]
+
+
+class TlsOptions(Options):
+    """How the peer's certificate is verified, and which versions of TLS may be spoken.
+
+    `verify: false` accepts any certificate. `server_name` is the name that is asked for and
+    checked instead of the host of the URL.
+    """
+
+    verify: bool = True
+    ca_file: FilePath | None = None
+    server_name: Annotated[str, Field(min_length=1)] | None = None
+    min_version: TlsVersionName | None = None
+    max_version: TlsVersionName | None = None
+
+    @model_validator(mode="after")
+    def _check_versions(self) -> Self:
+        if self.min_version and self.max_version and self.min_version > self.max_version:
+            raise ValueError(
+                f"min_version {self.min_version} is above max_version {self.max_version}: "
+                "no version is left"
+            )
+
+        return self
+
+
+class BasicAuth(Options):
+    """A user name and a password, sent with the first request."""
+
+    username: str
+    password: SecretText
+
+    @field_validator("username")
+    @classmethod
+    def _check_username(cls, username: str) -> str:
+        if ":" in username:
+            raise ValueError("a user name of basic authentication cannot contain a colon")
+
+        return username
+
+
+class AuthOptions(Options):
+    """Who we say we are: exactly one of `basic` and `bearer`."""
+
+    basic: BasicAuth | None = None
+    bearer: SecretText | None = None
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        if (self.basic is None) == (self.bearer is None):
+            raise ValueError("expected exactly one of basic, bearer")
+
+        return self
+
+
+class RequestOptions(Options):
+    """What is sent, how far redirects are followed, and how much of the body is read.
+
+    `body_file` is read for each request. `body_limit` counts decoded bytes.
+    """
+
+    method: Annotated[str, BeforeValidator(_read_method)] = "GET"
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    body: Text | None = Field(default=None, repr=False)
+    body_file: FilePath | None = None
+    # Any: a JSON document of the user's, which is only passed on
+    payload: Any = Field(default=None, alias="json", repr=False)
+    form: dict[str, Text] | None = Field(default=None, repr=False)
+    auth: AuthOptions | None = None
+    follow_redirects: bool = True
+    max_redirects: Annotated[int, Field(ge=0, le=50)] = 10
+    body_limit: Size = 1024 * 1024
+    tls: TlsOptions = Field(default_factory=TlsOptions)
+
+    @property
+    def has_payload(self) -> bool:
+        """Whether `json` is given; `json: null` is."""
+        return "payload" in self.model_fields_set
+
+    @field_validator("headers")
+    @classmethod
+    def _check_repeats(cls, headers: dict[str, Secret]) -> dict[str, Secret]:
+        seen: set[str] = set()
+        for name in headers:
+            if name.lower() in seen:
+                raise ValueError(f"header {name} is given twice; names ignore case")
+            seen.add(name.lower())
+
+        return headers
+
+    @model_validator(mode="after")
+    def _check_one_body(self) -> Self:
+        given = [
+            name
+            for name, present in (
+                ("body", self.body is not None),
+                ("body_file", self.body_file is not None),
+                ("json", self.has_payload),
+                ("form", self.form is not None),
+            )
+            if present
+        ]
+        if len(given) > 1:
+            found = " and ".join(given)
+            raise ValueError(f"expected at most one of body, body_file, json, form, found {found}")
+
+        return self
+
+    @model_validator(mode="after")
+    def _check_one_authorization(self) -> Self:
+        if self.auth and any(name.lower() == "authorization" for name in self.headers):
+            raise ValueError("expected either auth or a header Authorization, found both")
+
+        return self
+
+
+class HttpOptions(Options):
+    """An endpoint that is asked over HTTP: `url`, and `request` for all but a plain GET."""
+
+    url: str = Field(repr=False)
+    request: RequestOptions = Field(default_factory=RequestOptions)
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, text: str) -> str:
+        return read_url(text)
+
+    @cached_property
+    def target(self) -> str:
+        """The URL as it may be shown: without user, password, fragment and secret parameters."""
+        return show_url(URL(self.url))
+
+    @cached_property
+    def witnessed(self) -> bool:
+        """Whether the witnesses can say anything about the way to it: not for loopback."""
+        return not is_loopback(URL(self.url).host or "")
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that must never be shown, for a redactor."""
+        found = [URL(self.url).password or ""]
+        auth = self.request.auth
+        if auth and auth.basic:
+            found.append(auth.basic.password.reveal())
+        if auth and auth.bearer:
+            found.append(auth.bearer.reveal())
+        found += [
+            value.reveal()
+            for name, value in self.request.headers.items()
+            if name.lower() in _CARRIES_SECRETS or _SECRET_PARAMETER.search(name)
+        ]
+
+        return tuple(secret for secret in found if secret)
+
+
+def read_url(text: str) -> str:
+    """Read an absolute http or https URL; raises ValueError that says what was expected."""
+    if re.search(r"[\x00-\x20\x7f]", text):
+        raise ValueError("expected a URL, found white space in it")
+
+    try:
+        url = URL(text)
+        host = url.host
+    except ValueError as error:
+        raise ValueError(f"expected a URL such as https://shop.example/, {error}") from error
+
+    if url.scheme not in ("http", "https") or not host:
+        shown = show_url(url) if url.absolute else text
+        raise ValueError(f"expected a URL such as https://shop.example/, found {shown!r}")
+    if url.explicit_port == 0:
+        raise ValueError("expected a port of 1 to 65535, found 0")
+
+    return text
+
+
+def show_url(url: URL) -> str:
+    """Write a URL without user, password and fragment; parameters that look secret are masked."""
+    shown = url.with_user(None).with_fragment(None) if url.absolute else url.with_fragment(None)
+    if not any(_SECRET_PARAMETER.search(name) for name in shown.query):
+        return str(shown)
+
+    return str(
+        shown.with_query(
+            [
+                (name, "***" if _SECRET_PARAMETER.search(name) else value)
+                for name, value in shown.query.items()
+            ]
+        )
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address is this machine itself, without asking a resolver."""
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+
+    mapped = getattr(address, "ipv4_mapped", None)
+
+    return (mapped or address).is_loopback
