@@ -234,7 +234,7 @@ def test_a_problem_is_one_short_line_whatever_it_is_about(tmp_path: Path) -> Non
     document = read(tmp_path, f'"a\\n\\e[31m": yes\n{"k" * 900}: yes\n')
 
     escaped, cut = complaints(document)
-    assert escaped.startswith("m.yml:1:12: a\\n\\x1b[31m: found yes, ")
+    assert escaped.startswith("m.yml:1:14: a\\n\\x1b[31m: found yes, ")
     assert "\n" not in escaped
     assert len(cut) < 250
 
