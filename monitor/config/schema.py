@@ -36,7 +36,6 @@ _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _MODELS: Final = (TopSection, WebSection, Defaults, WitnessSettings, ServiceSettings)
 _EXPECT: Final = "Expectation"
 _VARIABLE: Final = "Variable"
-_LIMITED: Final = frozenset({"integer", "number", "boolean"})
 _LIMITS: Final = frozenset(
     {"type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 )
@@ -202,7 +201,9 @@ def _clean(schema: Any) -> Any:
 
 def _or_variable(schema: Schema) -> Schema:
     """Take a variable where only some texts, or no text, would do."""
-    if not (schema.get("type") in _LIMITED or "enum" in schema or "pattern" in schema):
+    # a list of types has text among them already
+    limited = schema.get("type") in ("integer", "number", "boolean")
+    if not (limited or "enum" in schema or "pattern" in schema):
         return schema
 
     limits = {key: value for key, value in schema.items() if key in _LIMITS}
