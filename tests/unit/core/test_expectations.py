@@ -417,6 +417,31 @@ def test_what_was_found_is_one_short_printable_line() -> None:
         assert reason.found.isprintable()
 
 
+def test_two_values_are_one_too_many_for_an_operator_on_one() -> None:
+    assert said({"json": "$.list[:2]", "equals": 1}) == (
+        "json $.list[:2] finds 2 values (write every or any), expected exactly one: 1"
+    )
+
+
+def test_a_match_near_the_start_is_shown_from_the_start() -> None:
+    assert said({"body": {"not_contains": "c"}}, answer(body=b"abcd")) == (
+        'body is "abcd", expected text not containing "c"'
+    )
+    assert said({"body": {"not_matches": "^a"}}, answer(body=b"abcd")) == (
+        'body is "abcd", expected text not matching ^a'
+    )
+
+
+def test_a_header_line_that_must_not_be_there_is_the_one_shown() -> None:
+    line = "x" * 30 + " secret"
+    observation = answer(headers=(("X-Note", "fine"), ("X-Note", line)))
+
+    message = said({"header": "x-note", "not_contains": "secret"}, observation)
+
+    assert message is not None
+    assert 'secret", expected' in message
+
+
 def test_a_reason_names_its_parts_and_its_line() -> None:
     assert judged({"json": "$.number", "gte": 6}) == Reason(
         code=Code.EXPECTATION,

@@ -243,6 +243,16 @@ def test_dates_count_where_nobody_verified_them() -> None:
     assert [reason.code for reason in early.reasons] == [Code.TLS_CERT_NOT_YET_VALID]
 
 
+def test_a_certificate_counts_from_its_first_second_until_its_last() -> None:
+    first = certified(90 * DAY, not_before=NOON)
+    (last,) = judge(certificate_check(), certified(timedelta())).reasons
+    (before,) = judge(certificate_check(), certified(timedelta(seconds=1))).reasons
+
+    assert judge(certificate_check(), first).outcome is Outcome.PASS
+    assert (last.code, last.found) == (Code.TLS_CERT_EXPIRED, "expired 0ms ago")
+    assert (before.code, before.found) == (Code.EXPECTATION, "expires in 1s")
+
+
 @pytest.mark.parametrize(
     "code",
     [

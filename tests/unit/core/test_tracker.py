@@ -393,3 +393,32 @@ def test_blindness_outlives_a_changed_rule() -> None:
     changed = replace(in_a_row(3), fingerprint="new")
 
     assert follow(changed, "P", state)[2] == "S"
+
+
+def test_sight_is_lost_from_the_first_unknown_on_and_found_with_its_reasons() -> None:
+    state, events, _ = follow(in_a_row(3), "P????P")
+
+    assert [(event.change, event.since, event.at) for event in events] == [
+        (Change.WENT_BLIND, tick(1), tick(4)),
+        (Change.SEES_AGAIN, tick(1), tick(5)),
+    ]
+    assert events[0].reasons == (Reason(code=Code.STATUS, message="sample 4 is bad"),)
+    assert (state.consecutive_unknown, state.unknown_since) == (0, None)
+
+
+def test_an_interval_that_came_a_little_early_still_counts_as_one() -> None:
+    state = None
+    happened: list[Change] = []
+    for seconds in (0, 29, 59, 88):
+        unknown = Verdict(outcome=Outcome.UNKNOWN, at=NOON + timedelta(seconds=seconds))
+        state, events = advance(in_a_row(3), state, unknown, every=EVERY)
+        happened += [event.change for event in events]
+
+    assert happened == [Change.WENT_BLIND]
+
+
+def test_only_what_was_judged_is_counted_as_judged() -> None:
+    state, _, _ = follow(in_a_row(3), "PF?wP")
+
+    assert state.judged == 3
+    assert (state.last_outcome, state.last_at) == (Outcome.PASS, tick(4))

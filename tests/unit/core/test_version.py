@@ -66,6 +66,10 @@ def test_without_an_answer_there_is_no_version() -> None:
     assert read_version(JSON, refused) is None
 
 
+def test_a_long_version_is_cut() -> None:
+    assert read_version(HEADER, answer(headers=(("X-Release", "v" * 500),))) == "v" * 200
+
+
 @given(text=st.text(max_size=1000))
 def test_a_version_is_short_and_printable_whatever_the_target_sends(text: str) -> None:
     version = read_version(HEADER, answer(headers=(("X-Release", text),)))

@@ -152,6 +152,22 @@ def test_windows_follow_the_clock_and_not_the_first_probe() -> None:
     assert window.start == NOON
 
 
+def test_windows_of_an_odd_length_count_from_the_epoch() -> None:
+    length = timedelta(minutes=7)
+
+    window, _ = feed(latency_rule(window=length), [(NOON, FAST)])
+
+    assert window.start is not None
+    assert NOON - length < window.start <= NOON
+    assert (window.start - datetime(1970, 1, 1, tzinfo=UTC)) % length == timedelta()
+
+
+def test_a_probe_that_starts_on_the_tick_belongs_to_the_new_window() -> None:
+    window, verdicts = feed(latency_rule(), [(at(0), FAST), (at(5), SLOW)])
+
+    assert (window.start, window.samples, len(verdicts)) == (at(5), (SLOW,), 1)
+
+
 def test_the_verdict_of_a_slow_window_says_what_was_measured() -> None:
     _, (verdict,) = feed(latency_rule(), [(at(0), FAST), (at(1), SLOW), (at(5), FAST)])
 
