@@ -74,7 +74,12 @@ class Changes:
             name: tuple(chain.from_iterable(getattr(bundle, name) for bundle in full))
             for name in _NAMES
         }
-        merged["states"] = tuple({state.check: state for state in merged["states"]}.values())
+        states: dict[str, CheckState] = {}
+        for bundle in full:
+            for check in bundle.forgotten:
+                states.pop(check, None)
+            states |= {state.check: state for state in bundle.states}
+        merged["states"] = tuple(states.values())
         merged["incidents"] = tuple({one.id: one for one in merged["incidents"]}.values())
 
         return Changes(**merged)
