@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from time import monotonic
@@ -158,7 +158,12 @@ class Monitor:
 
         Raises ConfigError, StoreHeld naming the holder, or StoreError.
         """
-        compiled = load()
+
+        def load_told() -> Compiled:
+            compiled = load()
+            return compiled if options.notify else _tell_nobody(compiled)
+
+        compiled = load_told()
         store: Store | MemoryStore = (
             await Store.open(compiled.store, holder=options.holder)
             if options.state
@@ -167,7 +172,7 @@ class Monitor:
         try:
             monitor = cls(
                 compiled=compiled,
-                load=load,
+                load=load_told,
                 options=options,
                 store=store,
                 situation=await store.load(),
@@ -420,6 +425,13 @@ class Monitor:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("task_crashed", task=task.get_name(), exc_info=error)
             self.crashed.set()
+
+
+def _tell_nobody(compiled: Compiled) -> Compiled:
+    """Take the notifiers away, so that nothing is queued for a later run either."""
+    directory = replace(compiled.directory, notifiers=())
+
+    return replace(compiled, directory=directory, notifiers={})
 
 
 def _probe_slots() -> int:

@@ -79,7 +79,7 @@ async def run_rounds(
 
     if monitor.options.hooks and not stop.is_set():
         await _finish_rollbacks(monitor, stop)
-    undelivered = await monitor.dispatch.drain(OUTBOX_GRACE)
+    undelivered = await monitor.dispatch.drain(OUTBOX_GRACE) if monitor.options.notify else 0
 
     return Finished(
         verdict=overall(reports),
