@@ -69,9 +69,8 @@ async def _read_object(request: web.Request) -> Mapping[str, Any]:
             text=f"expected Content-Type: application/json, found {request.content_type}"
         )
 
-    text = await request.text()
     try:
-        found = json.loads(text)
+        found = json.loads(await request.read())
     except (ValueError, RecursionError) as error:
         raise web.HTTPBadRequest(text="expected a JSON object, found no valid JSON") from error
     if not isinstance(found, dict):
