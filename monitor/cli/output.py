@@ -14,7 +14,6 @@ from rich.table import Table
 
 from monitor.core.model.verdict import Outcome
 from monitor.core.report import check_json
-from monitor.core.wording import duration_text
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
@@ -97,9 +96,9 @@ def _text(run: Run, *, color: bool) -> str:
     )
     with console.capture() as captured:
         console.print(checks_table(run.reports))
-        took = duration_text(run.finished_at - run.started_at)
+        took = format_duration(run.finished_at - run.started_at)
         rounds = "1 round" if run.cycles == 1 else f"{run.cycles} rounds"
-        console.print(f"\n{_MARKS[run.verdict]}: {_tally(run.reports)}; {rounds} in {took}")
+        console.print(f"\n{_MARKS[run.verdict]}  {_tally(run.reports)}; {rounds} in {took}")
 
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
@@ -114,7 +113,9 @@ def _tally(reports: Sequence[CheckReport]) -> str:
     }
     said = [f"{count} {words[outcome]}" for outcome, count in counts.items() if count]
 
-    return f"{len(reports)} checks, " + ", ".join(said)
+    total = "1 check" if len(reports) == 1 else f"{len(reports)} checks"
+
+    return f"{total}: " + ", ".join(said)
 
 
 def _why(report: CheckReport) -> str:

@@ -60,12 +60,16 @@ def _write_rollback(console: Console, rollback: dict[str, Any]) -> None:
     )
 
 
+def _count(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
 def _write_summary(console: Console, status: dict[str, Any]) -> None:
     open_now = sum(one["resolved_at"] is None for one in status["incidents"])
     parts = [
-        f"{len(status['checks'])} checks",
-        "no open incident" if not open_now else f"{open_now} open incidents",
+        _count(len(status["checks"]), "check"),
+        _count(open_now, "open incident") if open_now else "no open incident",
     ]
     if status["undelivered"]:
-        parts.append(f"{status['undelivered']} notices not delivered yet")
+        parts.append(f"{_count(status['undelivered'], 'notice')} not delivered yet")
     console.print(f"\n{', '.join(parts)}")
