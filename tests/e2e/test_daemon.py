@@ -1,0 +1,281 @@
+"""The daemon: ready, reload, drain, one owner, and what survives the end of the process."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+from typing import TYPE_CHECKING
+
+from tests.support.program import daemon, run, until
+from tests.support.servers import unused_port
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.shop import Shop
+
+CONFIG = """
+web: {{listen: "127.0.0.1:${{PORT}}"}}
+defaults: {{every: 200ms, retry_every: 100ms, timeout: 150ms}}
+notifiers: {{log: {{log: {{}}}}}}
+endpoints:
+  shop:
+    url: {url}/
+    health: {{failure_threshold: {threshold}}}
+"""
+
+
+def configure(folder: Path, shop: Shop, threshold: int = 3, more: str = "") -> None:
+    (folder / "monitor.yml").write_text(CONFIG.format(url=shop.url, threshold=threshold) + more)
+
+
+async def test_it_opens_tells_and_resolves(shop: Shop, tmp_path: Path) -> None:
+    configure(tmp_path, shop)
+    async with daemon(tmp_path) as running:
+        shop.status = 503
+        opened = await running.until(lambda status: status["incidents"])
+        shop.status = 200
+        await running.until(lambda status: status["incidents"][0]["resolved_at"])
+        await until(lambda: "resolved" in running.said())
+
+        assert opened["incidents"][0]["checks"][0]["reasons"][0]["code"] == "status"
+        assert await running.stop() == 0
+        assert "Traceback" not in running.said()
+
+
+async def test_counts_and_incidents_survive_a_kill(shop: Shop, tmp_path: Path) -> None:
+    configure(tmp_path, shop, threshold=3)
+    shop.status = 503
+    async with daemon(tmp_path) as running:
+        before = await running.until(lambda status: status["incidents"])
+        await running.stop(signal.SIGKILL)
+
+    async with daemon(tmp_path) as running:
+        after = await running.status()
+
+    assert [one["id"] for one in after["incidents"]] == [one["id"] for one in before["incidents"]]
+    assert after["checks"][0]["state"] == "fail"
+    assert after["checks"][0]["consecutive_failures"] > 3
+
+
+async def test_a_second_daemon_is_told_who_holds_the_store(shop: Shop, tmp_path: Path) -> None:
+    configure(tmp_path, shop)
+    async with daemon(tmp_path) as running:
+        second = await run(
+            "run", "--config", "monitor.yml", cwd=tmp_path, environ={"PORT": str(unused_port())}
+        )
+        oneshot = await run("--cycles", "1", cwd=tmp_path, environ={"PORT": "1"})
+        without = await run("--cycles", "1", "--no-state", cwd=tmp_path, environ={"PORT": "1"})
+
+        for refused in (second, oneshot):
+            assert refused.code == 2
+            assert f"(pid {running.process.pid}, since" in refused.err
+        assert without.code == 0
+
+
+async def test_a_port_that_is_taken_is_said(shop: Shop, tmp_path: Path) -> None:
+    configure(tmp_path, shop)
+
+    ended = await run(cwd=tmp_path, environ={"PORT": str(shop.port)})
+
+    assert ended.code == 2
+    assert f"cannot listen on 127.0.0.1:{shop.port}: " in ended.err
+    assert "Traceback" not in ended.err
+
+
+async def test_a_good_reload_watches_what_is_new_and_keeps_what_is_counted(
+    shop: Shop, tmp_path: Path
+) -> None:
+    configure(tmp_path, shop, threshold=3)
+    shop.status = 503
+    async with daemon(tmp_path) as running:
+        before = await running.until(lambda status: status["incidents"])
+        configure(tmp_path, shop, threshold=4, more=f"  other: {shop.url}/other\n")
+        running.hang_up()
+        after = await running.until(lambda status: len(status["checks"]) == 2)
+
+    assert after["incidents"][0]["id"] == before["incidents"][0]["id"]
+    assert after["incidents"][0]["resolved_at"] is None
+
+
+async def test_a_bad_reload_changes_nothing_and_says_every_mistake(
+    shop: Shop, tmp_path: Path
+) -> None:
+    configure(tmp_path, shop)
+    async with daemon(tmp_path) as running:
+        configure(tmp_path, shop, more="  other: {url: 5, evry: 3s}\n")
+        running.hang_up()
+        await until(lambda: "reload_refused" in running.said())
+        _, metrics = await running.get("/metrics")
+        status = await running.status()
+
+        assert "evry" in running.said()
+        assert "production_monitor_config_last_reload_successful 0.0" in metrics
+        assert [check["check"] for check in status["checks"]] == ["shop.health"]
+
+
+async def test_a_removed_endpoint_leaves_its_incident_and_the_metrics(
+    shop: Shop, tmp_path: Path
+) -> None:
+    configure(tmp_path, shop, more="  gone: http://127.0.0.1:1/\n")
+    async with daemon(tmp_path) as running:
+        await running.until(lambda status: status["incidents"])
+        configure(tmp_path, shop)
+        running.hang_up()
+        status = await running.until(lambda status: status["incidents"][0]["resolved_at"])
+        _, metrics = await running.get("/metrics")
+
+    assert "no longer configured" in status["incidents"][0]["timeline"][-1]["text"]
+    assert 'endpoint="gone"' not in metrics
+
+
+async def test_many_reloads_at_once_are_harmless(shop: Shop, tmp_path: Path) -> None:
+    configure(tmp_path, shop)
+    async with daemon(tmp_path) as running:
+        for _ in range(30):
+            running.hang_up()
+        await until(lambda: " reloaded " in running.said())
+        asked = shop.asked
+        await until(lambda: shop.asked >= asked + 3)
+
+        assert await running.stop() == 0
+        assert "Traceback" not in running.said()
+
+
+async def test_it_stops_while_a_probe_hangs_and_blames_nobody(shop: Shop, tmp_path: Path) -> None:
+    configure(tmp_path, shop)
+    text = (tmp_path / "monitor.yml").read_text()
+    (tmp_path / "monitor.yml").write_text(
+        text.replace("every: 200ms", "every: 5s", 1).replace("timeout: 150ms", "timeout: 4s", 1)
+    )
+    async with daemon(tmp_path) as running:
+        shop.delay = 60
+        asked = shop.asked
+        await until(lambda: shop.asked > asked)
+
+        assert await running.stop() == 0
+
+    shop.delay = 0
+    ended = await run("status", "--output", "json", cwd=tmp_path, environ={"PORT": "1"})
+    assert ended.json()["checks"][0]["consecutive_failures"] <= 1
+
+
+async def test_status_and_deploy_go_through_the_control_socket(shop: Shop, tmp_path: Path) -> None:
+    configure(tmp_path, shop)
+    async with daemon(tmp_path):
+        socket = tmp_path / ".production-monitor/control.sock"
+        told = await run(
+            "deploy",
+            "shop",
+            "--version",
+            "1.5",
+            "--commit",
+            "abc",
+            cwd=tmp_path,
+            environ={"PORT": "1"},
+        )
+        typo = await run("deploy", "shopp", "--version", "1", cwd=tmp_path, environ={"PORT": "1"})
+        status = await run("status", "--output", "json", cwd=tmp_path, environ={"PORT": "1"})
+
+        assert stat.S_IMODE(socket.stat().st_mode) == 0o600
+        assert (told.code, told.out.startswith("shop 1.5: finished")) == (0, True)
+        assert (typo.code, "did you mean shop?" in typo.err) == (2, True)
+        assert status.json()["deploys"][0]["commit"] == "abc"
+
+    alone = await run("status", cwd=tmp_path, environ={"PORT": "1"})
+    assert alone.code == 3, "nobody watches, so nothing is known"
+    assert "shop.health" in alone.out
+
+
+async def test_changes_over_http_need_a_token_with_the_scope(shop: Shop, tmp_path: Path) -> None:
+    tokens = (
+        "tokens:\n    - {name: ci, scope: deploy, token: deploy-token-1}\n"
+        "    - {name: on-call, scope: operate, token: operate-token-1}\n"
+    )
+    configure(tmp_path, shop)
+    text = (tmp_path / "monitor.yml").read_text()
+    (tmp_path / "monitor.yml").write_text(
+        text.replace(
+            'web: {listen: "127.0.0.1:${PORT}"}',
+            f'web:\n  listen: "127.0.0.1:${{PORT}}"\n  {tokens}',
+        )
+    )
+    marker = {"service": "shop", "version": "2.0"}
+
+    def bearer(token: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {token}"}
+
+    async with daemon(tmp_path) as running:
+        nobody, _ = await running.post("/api/v1/deploys", json=marker)
+        wrong, _ = await running.post("/api/v1/deploys", json=marker, headers=bearer("wrong"))
+        told, body = await running.post(
+            "/api/v1/deploys", json=marker, headers=bearer("deploy-token-1")
+        )
+        low, why = await running.post("/-/reload", headers=bearer("deploy-token-1"))
+        reloaded, _ = await running.post("/-/reload", headers=bearer("operate-token-1"))
+        remote = await run(
+            "deploy",
+            "shop",
+            "--version",
+            "2.1",
+            "--server",
+            running.url,
+            cwd=tmp_path,
+            environ={"MONITOR_TOKEN": "deploy-token-1"},
+        )
+
+        assert (nobody, wrong, told, low, reloaded) == (401, 401, 200, 403, 200)
+        assert json.loads(body)["version"] == "2.0"
+        assert "scope deploy, this needs operate" in why
+        assert remote.code == 0, remote.err
+        assert "deploy-token-1" not in running.said()
+
+
+async def test_without_tokens_changes_over_http_are_refused(shop: Shop, tmp_path: Path) -> None:
+    configure(tmp_path, shop)
+    async with daemon(tmp_path) as running:
+        code, body = await running.post("/-/reload")
+
+    assert code == 403
+    assert "none is configured" in body
+
+
+async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(
+    shop: Shop, tmp_path: Path
+) -> None:
+    import socket
+
+    configure(tmp_path, shop)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(20)
+        async with daemon(tmp_path, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as running:
+            ready = notify.recv(100)
+            await running.stop()
+            stopping = notify.recv(100)
+
+    assert (ready, stopping) == (b"READY=1", b"STOPPING=1")
+
+
+async def test_a_store_that_cannot_be_written_later_stops_no_probe(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """The database is locked by somebody else: probing and telling go on, and it recovers."""
+    import sqlite3
+
+    configure(tmp_path, shop)
+    async with daemon(tmp_path) as running:
+        other = sqlite3.connect(tmp_path / ".production-monitor/monitor.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        shop.status = 503
+        await running.until(lambda status: len(status["incidents"]) == 2)
+        asked = shop.asked
+        await until(lambda: shop.asked > asked + 2)
+        await until(lambda: "answers 503" in running.said())
+        other.execute("ROLLBACK")
+        other.close()
+        shop.status = 200
+        await running.until(lambda status: all(one["resolved_at"] for one in status["incidents"]))
+
+        assert await running.stop() == 0

@@ -1,0 +1,57 @@
+"""A shop on loopback whose health, version and speed a test changes while it is watched."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@dataclass
+class Shop:
+    """What the shop answers now, and how often it was asked."""
+
+    port: int = 0
+    status: int = 200
+    version: str = "1.0"
+    database: str = "connected"
+    delay: float = 0.0
+    headers: dict[str, str] = field(default_factory=dict)
+    asked: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def answer(self, _request: web.Request) -> web.Response:
+        self.asked += 1
+        if self.delay:
+            await asyncio.sleep(self.delay)
+
+        return web.json_response(
+            {"version": self.version, "database": {"status": self.database}},
+            status=self.status,
+            headers=self.headers,
+        )
+
+
+@asynccontextmanager
+async def open_shop() -> AsyncIterator[Shop]:
+    """Serve a shop at every path."""
+    shop = Shop()
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", shop.answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    shop.port = runner.addresses[0][1]
+    try:
+        yield shop
+    finally:
+        await runner.cleanup()
