@@ -181,13 +181,7 @@ class CommandHook:
         """Hold nothing between runs."""
 
     def _mask(self, text: str) -> str:
-        """Mask all known secrets, and this hook's own even if nobody else knows them."""
-        for secret in self._options.env.values():
-            value = secret.reveal()
-            if len(value) >= 4:
-                text = text.replace(value, "***")
-
-        return self._context.mask(text)
+        return self._context.hide(text, self._options.env.values())
 
 
 def _read_outcome(finished: Finished, timeout: timedelta) -> tuple[EffectOutcome, str]:

@@ -7,12 +7,14 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
+from monitor.options import Redactor
 from monitor.runner import run_command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from monitor.core.model.rollback import Effect, EffectContext
+    from monitor.options import Secret
     from monitor.runner import RunCommand
 
 OUTPUT_LIMIT: Final = 64 * 1024
@@ -55,6 +57,10 @@ class HookContext:
     runner: RunCommand = run_command
     environ: Mapping[str, str] = field(default_factory=_inherit)
     clock: Callable[[], datetime] = _utc_now
+
+    def hide(self, text: str, own: Iterable[Secret]) -> str:
+        """Mask all known secrets, and a hook's own even if nobody else knows them."""
+        return self.mask(Redactor(own).mask(text))
 
 
 def describe(context: EffectContext) -> dict[str, str | int | bool]:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
 import hmac
 import json
-import os
 import re
 from typing import TYPE_CHECKING, Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from yarl import URL
 
 from monitor.core.model.rollback import Effect, EffectOutcome
+from monitor.core.outbox import Why
 from monitor.fields import Duration, Kind, Options, SecretText
 from monitor.hooks.hook import bound, describe
-from monitor.options import format_duration, parse_duration
+from monitor.options import parse_duration
+from monitor.outbound import NoAnswer, is_usable, post
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -43,7 +42,8 @@ _MAY_HAVE_HAPPENED: Final = frozenset({408, 409, 425, 429})
 """Of 4xx, the ones that are no definite refusal."""
 
 _ENCODED: Final = "whsec_"
-_ANSWER_LIMIT: Final = 16 * 1024
+_NOT_SENT: Final = frozenset({Why.UNREACHABLE, Why.TLS, Why.MISCONFIGURED})
+"""Troubles in which the receiver cannot have taken the request: that much is certain."""
 
 
 def _read_method(method: str) -> str:
@@ -54,13 +54,7 @@ def _read_method(method: str) -> str:
 
 
 def _read_url(secret: Secret) -> Secret:
-    text = secret.reveal()
-    try:
-        url = URL(text)
-        usable = url.scheme in ("http", "https") and bool(url.host) and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\x00-\x20\x7f]", text):
+    if not is_usable(secret.reveal()):
         raise ValueError("expected a URL such as https://ops.example/rollback")
 
     return secret
@@ -153,27 +147,28 @@ class WebhookHook:
         self._context = context
 
     async def apply(self, context: EffectContext) -> Effect:
-        """Send it: 2xx is done, a definite refusal refused, everything else uncertain."""
-        import aiohttp
-
+        """Send it: 2xx is done, a definite refusal refused; what may have arrived is uncertain."""
+        options = self._options
         body = json.dumps(describe(context)).encode()
         try:
-            status, answer = await self._send(body, self._headers(context.step_key, body))
-        except TimeoutError:
-            limit = format_duration(self._options.timeout)
-            return _uncertain(f"no complete answer within {limit}")
-        except aiohttp.ClientConnectorError as error:
-            return Effect(
-                outcome=EffectOutcome.REFUSED,
-                detail=f"could not connect, so nothing was sent: {os.strerror(error.errno or 0)}",
+            answer = await post(
+                options.url.reveal(),
+                body=body,
+                headers=self._headers(context.step_key, body),
+                timeout=options.timeout,
+                method=options.method,
             )
-        except (aiohttp.ClientError, OSError) as error:
-            return _uncertain(self._mask(f"the answer did not come: {type(error).__name__}"))
+        except NoAnswer as error:
+            sent = error.why not in _NOT_SENT
+            return Effect(
+                outcome=EffectOutcome.UNCERTAIN if sent else EffectOutcome.NOTHING_APPLIED,
+                detail=str(error) if sent else f"{error}, so nothing was sent",
+            )
 
         return Effect(
-            outcome=_read_outcome(status),
-            detail=f"answered {status}",
-            output=bound(self._mask(answer)),
+            outcome=_read_outcome(answer.status),
+            detail=f"answered {answer.status}",
+            output=bound(self._mask(answer.text)),
         )
 
     async def close(self) -> None:
@@ -194,45 +189,11 @@ class WebhookHook:
 
         return {**headers, **own}
 
-    async def _send(self, body: bytes, headers: dict[str, str]) -> tuple[int, str]:
-        """Give the status and the beginning of the answer; raises what the client raises."""
-        import aiohttp
-
-        options = self._options
-        connector = aiohttp.TCPConnector(force_close=True, use_dns_cache=False)
-        async with (
-            asyncio.timeout(options.timeout.total_seconds()),
-            aiohttp.ClientSession(
-                connector=connector,
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),
-                trust_env=False,
-                auto_decompress=False,
-            ) as session,
-            session.request(
-                options.method,
-                URL(options.url.reveal(), encoded=False),
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-            ) as response,
-        ):
-            answer = bytearray()
-            async for chunk in response.content.iter_any():
-                answer += chunk
-                if len(answer) >= _ANSWER_LIMIT:
-                    break
-
-            return response.status, answer[:_ANSWER_LIMIT].decode("utf-8", "replace")
-
     def _mask(self, text: str) -> str:
-        """Mask all known secrets, and this hook's own even if nobody else knows them."""
-        own = [*self._options.headers.values(), self._options.url, self._options.secret]
-        for value in (secret.reveal() for secret in own if secret is not None):
-            if len(value) >= 4:
-                text = text.replace(value, "***")
+        options = self._options
+        own = [options.url, *options.headers.values()]
 
-        return self._context.mask(text)
+        return self._context.hide(text, [*own, options.secret] if options.secret else own)
 
 
 def _read_outcome(status: int) -> EffectOutcome:
@@ -242,10 +203,6 @@ def _read_outcome(status: int) -> EffectOutcome:
         return EffectOutcome.REFUSED
 
     return EffectOutcome.UNCERTAIN
-
-
-def _uncertain(detail: str) -> Effect:
-    return Effect(outcome=EffectOutcome.UNCERTAIN, detail=detail)
 
 
 KIND: Final = Kind(options=WebhookOptions, make=WebhookHook)
