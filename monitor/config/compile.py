@@ -48,7 +48,7 @@ def compile_document(
         for key, value in document.data.items()
         if value is not None or key not in _SECTIONS
     }
-    top = findings.read(TopSection, data, ()) or TopSection()
+    top = findings.read_partly(TopSection, data, ())[0] or TopSection()
     web = read_web(findings, data)
     pace = read_pace(findings, data, environ)
     witnesses = read_witnesses(findings, data.get("witnesses", []))

@@ -42,11 +42,15 @@ _FINDINGS: Final = Severity.MEDIUM  # the default of what breaks nothing yet
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pace:
-    """The defaults, with the interval that `MONITOR_INTERVAL` may have put in their place."""
+    """The defaults, with the interval that `MONITOR_INTERVAL` may have put in their place.
+
+    `sound` says that nothing is wrong with them, so that other times can be held against them.
+    """
 
     defaults: Defaults
     every: timedelta
     from_environment: bool = False
+    sound: bool = True
 
     @property
     def source(self) -> str:
@@ -109,38 +113,43 @@ def _compile(
 ) -> tuple[Endpoint, Plugin] | None:
     at = ("endpoints", name)
     general = keys_of(EndpointSettings)
-    findings.known_keys(data, (*general, *keys_of_kinds(kinds)), at)
-    settings = findings.read(
+    known = findings.known_keys(data, (*general, *keys_of_kinds(kinds)), at)
+    settings, whole = findings.read_partly(
         EndpointSettings, {key: data[key] for key in general if key in data}, at
     )
     plugin = _read_probe(findings, data, kinds, at)
-    if settings is None or plugin is None:
+    if settings is None:
         return None
 
     every = settings.every or pace.every
     timeout = settings.timeout or pace.defaults.timeout or min(DEFAULT_TIMEOUT, every)
-    _check_timeout(findings, settings, at, pace)
+    timed = whole and known and pace.sound
+    if timed:
+        _check_timeout(findings, settings, at, pace)
 
-    request = own_data(kinds[plugin.kind], plugin.kind, data)
     checks = _Checks(
         findings=findings,
         at=at,
         name=name,
         service=settings.service or name,
         defaults=pace.defaults,
-        request=_digest(plugin.kind, mask(request, secrets_of(plugin.options))),
+        request=_digest_request(plugin, kinds, data) if plugin else "",
         every=every,
         timeout=timeout,
-    )
+        timed=timed,
+    ).make(settings)
+    if plugin is None or not whole:
+        return None
+
     endpoint = Endpoint(
         name=name,
-        service=checks.service,
+        service=settings.service or name,
         kind=plugin.kind,
         target=str(getattr(plugin.options, "target", name)),
         every=every,
         retry_every=min(settings.retry_every or pace.defaults.retry_every, every),
         timeout=timeout,
-        checks=checks.make(settings),
+        checks=checks,
         tags=frozenset(settings.tags),
         witnessed=settings.witnesses and bool(getattr(plugin.options, "witnessed", True)),
     )
@@ -190,7 +199,10 @@ def _check_timeout(findings: Findings, settings: EndpointSettings, at: At, pace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Checks:
-    """What the checks of one endpoint have in common while they are made."""
+    """What the checks of one endpoint have in common while they are made.
+
+    `timed` says that its times are known to be meant: only then are others held against them.
+    """
 
     findings: Findings
     at: At
@@ -200,6 +212,7 @@ class _Checks:
     request: str
     every: timedelta
     timeout: timedelta
+    timed: bool
 
     def make(self, settings: EndpointSettings) -> tuple[Check, ...]:
         """Make each check that is configured, and health unless it is turned off."""
@@ -243,7 +256,7 @@ class _Checks:
         limit = settings.lt or settings.lte
         assert limit is not None
         self._check_window(settings, at)
-        if limit > self.timeout:
+        if self.timed and limit > self.timeout:
             self.findings.complain(
                 (*at, "lt" if settings.lt else "lte"),
                 f"a limit of {format_duration(limit)} can never be exceeded: "
@@ -273,7 +286,7 @@ class _Checks:
 
     def _check_window(self, settings: LatencySettings, at: At) -> None:
         holds = settings.window // self.every
-        if holds >= settings.min_samples:
+        if holds >= settings.min_samples or not self.timed:
             return
 
         written = next(
@@ -328,6 +341,13 @@ class _Checks:
             success_threshold=settings.success_threshold or self.defaults.success_threshold,
             fingerprint=_digest(self.request, suffix, fingerprint),
         )
+
+
+def _digest_request(plugin: Plugin, kinds: Mapping[str, Kind], data: Mapping[str, object]) -> str:
+    """Digest what is asked, without its secrets: a new credential restarts no count."""
+    request = own_data(kinds[plugin.kind], plugin.kind, data)
+
+    return _digest(plugin.kind, mask(request, secrets_of(plugin.options)))
 
 
 def _digest(*parts: object) -> str:

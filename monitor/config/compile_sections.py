@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,7 +35,7 @@ _STORE: Final = "sqlite:///"
 
 def read_web(findings: Findings, data: Mapping[str, object]) -> WebSection:
     """Read where the HTTP interface listens, and who may use it."""
-    web = findings.read(WebSection, data.get("web", {}), ("web",))
+    web, whole = findings.read_partly(WebSection, data.get("web", {}), ("web",))
     if web is None:
         return WebSection()
 
@@ -45,7 +46,7 @@ def read_web(findings: Findings, data: Mapping[str, object]) -> WebSection:
                 ("web", "tokens", index, "name"), f"two tokens are named {token.name}"
             )
         names.add(token.name)
-    if not web.loopback and not web.tokens:
+    if whole and not web.loopback and not web.tokens:
         findings.complain(
             ("web", "listen"),
             f"{web.listen[0]} is reached from elsewhere, which needs web.tokens: "
@@ -57,17 +58,18 @@ def read_web(findings: Findings, data: Mapping[str, object]) -> WebSection:
 
 def read_pace(findings: Findings, data: Mapping[str, object], environ: Mapping[str, str]) -> Pace:
     """Read the defaults; `MONITOR_INTERVAL` takes the place of their interval."""
-    defaults = findings.read(Defaults, data.get("defaults", {}), ("defaults",)) or Defaults()
-    pace = Pace(defaults=defaults, every=defaults.every)
+    read, sound = findings.read_partly(Defaults, data.get("defaults", {}), ("defaults",))
+    defaults = read or Defaults()
+    pace = Pace(defaults=defaults, every=defaults.every, sound=sound)
     if text := environ.get(_INTERVAL, "").strip():
         try:
-            pace = Pace(defaults=defaults, every=_read_interval(text), from_environment=True)
+            pace = replace(pace, every=_read_interval(text), from_environment=True)
         except ValueError as error:
             findings.problems.append(
                 Problem(file=_INTERVAL, line=1, column=1, path="", message=str(error))
             )
 
-    if defaults.timeout and defaults.timeout > pace.every:
+    if sound and defaults.timeout and defaults.timeout > pace.every:
         findings.complain(
             ("defaults", "timeout"),
             f"a timeout of {format_duration(defaults.timeout)} is longer than the interval of "

@@ -80,7 +80,7 @@ class _Compiler:
                 key=True,
             )
 
-        settings = self.findings.read(ServiceSettings, data, at)
+        settings, whole = self.findings.read_partly(ServiceSettings, data, at)
         if settings is None:
             return Service(name=name)
 
@@ -96,7 +96,9 @@ class _Compiler:
             contacts=tuple(Contact(role=role, name=who) for role, who in settings.contacts.items()),
             links=tuple(Link(name=link, url=url) for link, url in (links | settings.links).items()),
             version=self._version(name, settings.version, at) if settings.version else None,
-            rollback=self._rollback(name, settings.rollback, at) if settings.rollback else None,
+            rollback=self._rollback(name, settings.rollback, at, whole)
+            if settings.rollback
+            else None,
         )
 
     def _version(self, service: str, settings: VersionSettings, at: At) -> VersionSource:
@@ -121,7 +123,9 @@ class _Compiler:
             endpoint=settings.endpoint, header=settings.header, json=settings.json_path
         )
 
-    def _rollback(self, service: str, settings: RollbackSettings, at: At) -> RollbackPolicy:
+    def _rollback(
+        self, service: str, settings: RollbackSettings, at: At, whole: bool
+    ) -> RollbackPolicy:
         at = (*at, "rollback")
         steps = [
             read_plugin(self.findings, self.kinds, step, (*at, "steps", index), what="step")
@@ -134,7 +138,8 @@ class _Compiler:
             self.hooks[service] = plugins
 
         triggers, at_least = self._triggers(service, settings.when, at)
-        self._check_times(settings, triggers, at_least, at)
+        if whole:
+            self._check_times(settings, triggers, at_least, at)
 
         return RollbackPolicy(
             mode=settings.mode,

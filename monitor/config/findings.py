@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from pydantic import ValidationError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from monitor.config.document import At, Document
 
 _SHORTEST_HIDDEN: Final = 4
+_LONGEST_MESSAGE: Final = 500
+_USER: Final = re.compile(r"[^\s/@'\"]+:[^\s/@'\"]+@")  # user:password@ without a scheme
 _WORD: Final = re.compile(r"\w{4,}")
 
 Model = TypeVar("Model", bound=Options)
@@ -60,8 +63,32 @@ class Findings:
         except ValidationError as error:
             for complaint in translate(error, model, data, at):
                 self.take(complaint)
+        except OSError as error:
+            # a file that options name, and that cannot even be looked at
+            self.complain(at, f"a file that it names cannot be read: {error.strerror}")
 
         return None
+
+    def read_partly(self, model: type[Model], data: object, at: At) -> tuple[Model | None, bool]:
+        """Read a part, and if anything is wrong with it, what is left without that.
+
+        So that further mistakes are found at once: what is left is good for nothing else. The
+        second value says whether it is whole.
+        """
+        context = {"base": self.base(at)}
+        try:
+            return model.model_validate(data, context=context), True
+        except ValidationError as error:
+            complaints = list(translate(error, model, data, at))
+
+        rest = deepcopy(data)
+        for complaint in complaints:
+            self.take(complaint)
+            _remove(rest, complaint.at[len(at) :])
+        try:
+            return model.model_validate(rest, context=context), False
+        except ValidationError:
+            return None, False
 
     def take(self, complaint: Complaint) -> None:
         """Take over one complaint."""
@@ -84,12 +111,14 @@ class Findings:
             at[:length] in self.document.unsettled for length in range(1, len(at) + 1)
         )
 
-    def known_keys(self, data: Mapping[str, object], known: Iterable[str], at: At) -> None:
-        """Complain about each key that is not known."""
+    def known_keys(self, data: Mapping[str, object], known: Iterable[str], at: At) -> bool:
+        """Complain about each key that is not known, and say whether all are."""
         known = tuple(known)
-        for key in data:
-            if key not in known:
-                self.complain((*at, key), unknown_key(key, known), key=True)
+        unknown = [key for key in data if key not in known]
+        for key in unknown:
+            self.complain((*at, key), unknown_key(key, known), key=True)
+
+        return not unknown
 
     def mapping(self, data: object, at: At) -> dict[str, object]:
         """Give a part that has to be a map; nothing at all is an empty one."""
@@ -112,14 +141,11 @@ class Findings:
 
     def _hide(self, message: str, at: At) -> str:
         """Put the text as written in the place of what its variables stand for."""
-        if not self.document.sources:
-            return message
-
         for place, value, source in self._expanded(at[:2]):
             if place[: len(at)] == at or at[: len(place)] == place:
                 message = _as_written(message, value, source)
 
-        return message
+        return _USER.sub(f"{MASK}@", _one_line(message))
 
     def _expanded(self, section: At) -> list[tuple[At, str, str]]:
         if self._variables is None:
@@ -148,6 +174,27 @@ class Findings:
             data = inner[0]
 
         return data
+
+
+def _remove(data: object, way: At) -> None:
+    """Remove a value by its key; one in a list goes with its list, so that none moves up."""
+    for index, step in enumerate(way):
+        following = way[index + 1] if index + 1 < len(way) else None
+        inner = step_into(data, step)
+        if inner is None:
+            return
+        if following is None or isinstance(following, int):
+            if isinstance(data, dict):
+                del data[step]
+            return
+        data = inner[0]
+
+
+def _one_line(message: str) -> str:
+    """Escape what would break the line or act on a terminal, and cut what nobody reads."""
+    cut = message if len(message) <= _LONGEST_MESSAGE else f"{message[:_LONGEST_MESSAGE]}…"
+
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
 
 
 def _as_written(message: str, value: str, source: str) -> str:

@@ -115,6 +115,17 @@ def test_a_hostile_key_stays_on_one_line(tmp_path: Path) -> None:
     assert told.startswith(r"1:1: a\nb\x1b[31m: unknown key a\nb\x1b[31m, expected one of")
 
 
+@pytest.mark.parametrize("value", ['"a\\nb\\e[31m"', "x" * 100_000], ids=["acting", "long"])
+def test_a_hostile_value_stays_on_one_line_that_can_be_read(tmp_path: Path, value: str) -> None:
+    (told,) = mistakes(
+        tmp_path,
+        f"endpoints: {{api: {{url: https://a.example/, request: {{tls: {{ca_file: {value}}}}}}}}}",
+    )
+
+    assert told.isprintable()
+    assert len(told) < 700
+
+
 @pytest.mark.parametrize(
     ("value", "shown", "kind"),
     [
@@ -168,6 +179,8 @@ def test_no_message_shows_what_a_variable_stands_for(
         f"notifiers: {{oncall: {{slack: {{webhook_url: 'hunter2'}}}}}}\n{API}",
         f"web: {{tokens: [{{name: ci, scope: read, token: [hunter2]}}]}}\n{API}",
         f"web: hunter2\n{API}",
+        "endpoints: {api: 'user:hunter2@shop.example/'}",
+        "endpoints: {api: 'https://user:hunter2@shop.example:99999/'}",
         f"web: {{tokens: hunter2}}\n{API}",
     ],
 )
@@ -176,6 +189,68 @@ def test_no_message_shows_a_secret_that_is_written_out(tmp_path: Path, text: str
 
     assert told != []
     assert "hunter2" not in str(told)
+
+
+def test_a_mistake_hides_no_other(tmp_path: Path) -> None:
+    text = """\
+        defaults: {every: 5, severity: bad}
+        web: {listen: 5, tokens: [{name: a, scope: read, token: abcdefgh}]}
+        store: x
+        environment: 5
+        endpoints:
+          api:
+            url: nowhere
+            every: 1h
+            timeout: 7
+            health: {severity: bad, expect: [{statsu: 200}, {status: 200}]}
+            headers: {policies: [hts], severity: 5}
+            latency: {p96: {lt: 1s}, max: {window: 5m}}
+        services:
+          api:
+            runbook: x
+            version: {endpoint: apy, json: x}
+            rollback:
+              mode: x
+              steps: [{command: [/missing/restore.sh]}, {x: {}}, 5]
+              when: {any: [api.health, web.health], within: 5}
+    """
+
+    assert [line.split(": ")[1] for line in mistakes(tmp_path, text)] == [
+        "defaults.every",
+        "defaults.severity",
+        "web.listen",
+        "store",
+        "environment",
+        "endpoints.api.url",
+        "endpoints.api.timeout",
+        "endpoints.api.health.severity",
+        "endpoints.api.health.expect[0].statsu",
+        "endpoints.api.headers.policies[0]",
+        "endpoints.api.headers.severity",
+        "endpoints.api.latency.p96",
+        "endpoints.api.latency.max",
+        "services.api.runbook",
+        "services.api.version.endpoint",
+        "services.api.version.json",
+        "services.api.rollback.mode",
+        "services.api.rollback.steps[0].command",
+        "services.api.rollback.steps[1].x",
+        "services.api.rollback.steps[2]",
+        "services.api.rollback.when.any[1]",
+        "services.api.rollback.when.within",
+    ]
+
+
+def test_no_mistake_is_made_up_from_what_is_left_of_a_wrong_part(tmp_path: Path) -> None:
+    text = """\
+        endpoints:
+          api: {url: https://a.example/, every: 5, timeout: 5m, latency: {max: {lt: 6m}}}
+          web: {url: https://a.example/, evry: 5s, latency: {max: {lt: 5s}}}
+        services:
+          api: {rollback: {when: {any: [api.health], within: 5}, verify: {within: 1ms}}}
+    """
+
+    assert len(mistakes(tmp_path, text)) == 3
 
 
 def test_what_is_shown_has_variables_as_written_and_secrets_masked(tmp_path: Path) -> None:
