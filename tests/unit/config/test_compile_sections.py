@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from monitor.config import Scope, load
+from monitor.config import ConfigError, Scope, compile_url, load
 from monitor.core.model.endpoint import InARow
 from monitor.core.model.witness import Witness
 from monitor.options import Secret
@@ -218,3 +218,24 @@ class TestMonitorInterval:
             "1:21: defaults.timeout: a timeout of 10s is longer than the interval of 5s "
             "that MONITOR_INTERVAL sets: expected at most 5s"
         ]
+
+
+def test_loading_again_gives_the_same_so_that_a_reload_restarts_nothing() -> None:
+    first, again = (load([_CONFIG / "examples" / "full.yml"], environ=_VARIABLES) for _ in range(2))
+
+    assert first.probes == again.probes
+    assert first.notifiers == again.notifiers
+    assert first.hooks == again.hooks
+    fingerprints = [
+        [check.fingerprint for endpoint in compiled.endpoints for check in endpoint.checks]
+        for compiled in (first, again)
+    ]
+    assert fingerprints[0] == fingerprints[1]
+
+
+def test_a_url_of_the_command_line_is_a_configuration_of_its_own() -> None:
+    (endpoint,) = compile_url("https://shop.example/", environ={}).endpoints
+
+    assert endpoint.target == "https://shop.example/"
+    with pytest.raises(ConfigError, match=r"^command line:1:1: .*expected a URL such as"):
+        compile_url("shop.example", environ={})
