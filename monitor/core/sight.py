@@ -62,7 +62,7 @@ class Sight:
             if isinstance(check.rule, LatencyRule):
                 said = self._judge_window(check, check.rule, endpoint, observation, scheduled)
             else:
-                verdict = judge(check, observation)
+                verdict = judge(check, observation, mask=self._mask)
                 said = (verdict if scheduled else replace(verdict, scheduled=False),)
             verdicts[check.id] = tuple(self._masked(verdict) for verdict in said)
             if any(verdict.outcome in _JUDGED for verdict in said):

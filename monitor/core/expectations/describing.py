@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core.expectations.checking import check, find_nodes, value_of, wanted_with_kind
+from monitor.core.expectations.checking import check, find_nodes, masked, value_of, wanted_with_kind
 from monitor.core.expectations.json_body import NotJsonError, PathError
 from monitor.core.expectations.record import Count, Each, Existence, Quantified
 from monitor.core.expectations.shown import show_list
@@ -52,7 +52,7 @@ def describe(expectation: Expectation, evidence: Evidence) -> Finding:
 def _say_wanted(requirement: Requirement) -> str:
     match requirement:
         case Each(condition=condition):
-            return wanted_with_kind(condition)
+            return condition.wanted
         case Count(condition=condition):
             return f"count {condition.wanted}"
         case Existence(expected=expected):
@@ -71,4 +71,4 @@ def _say_found(expectation: Expectation, evidence: Evidence) -> str:
     if not nodes:
         return "absent"
 
-    return show_list(value_of(node) for node in nodes[:_MOST_SHOWN])
+    return show_list(masked(value_of(node), evidence.mask) for node in nodes[:_MOST_SHOWN])

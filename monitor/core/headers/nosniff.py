@@ -35,7 +35,7 @@ def _result(result: str, said: str, found: str, *, passed: bool = False) -> Poli
         policy=Policy.NOSNIFF,
         result=result,
         passed=passed,
-        message=said if passed else f"{said}, expected nosniff, once",
+        message=said if passed else f"{said}, expected nosniff",
         expected="nosniff",
         found=found,
     )
