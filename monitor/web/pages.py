@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from monitor import __version__
+from monitor.core.model.endpoint import Severity
 from monitor.core.wording import duration_text
 from monitor.web.backend import BACKEND
 
@@ -34,7 +35,9 @@ async def index(request: web.Request) -> web.Response:
         status=status,
         headline=_headline(status),
         services=_by_service(status["checks"]),
-        open=[one for one in status["incidents"] if one["resolved_at"] is None],
+        open=sorted(
+            (one for one in status["incidents"] if one["resolved_at"] is None), key=_badness
+        ),
         resolved=[one for one in status["incidents"] if one["resolved_at"] is not None],
         now=now,
         version=__version__,
@@ -52,6 +55,11 @@ async def static(request: web.Request) -> web.Response:
     return web.Response(
         text=_read(name), content_type=_STATIC[name], headers={"Cache-Control": "max-age=3600"}
     )
+
+
+def _badness(incident: dict[str, Any]) -> tuple[int, str]:
+    """Sort the worst first, and of the equally bad the oldest."""
+    return Severity(incident["severity"]).rank, incident["since"]
 
 
 def _headline(status: dict[str, Any]) -> str:
