@@ -43,24 +43,13 @@ def compile_document(
     from monitor import hooks, notifiers, probes
 
     findings = Findings(document, cwd)
-    data = {
-        key: value
-        for key, value in document.data.items()
-        if value is not None or key not in _SECTIONS
-    }
+    data = _with_content(document)
     top = findings.read_partly(TopSection, data, ())[0] or TopSection()
     web = read_web(findings, data)
     pace = read_pace(findings, data, environ)
     witnesses = read_witnesses(findings, data.get("witnesses", []))
     told = read_notifiers(findings, data, notifiers.KINDS)
-    endpoints = findings.mapping(data.get("endpoints"), ("endpoints",))
-    if not endpoints and data.get("endpoints") in (None, {}) and document.complete:
-        findings.complain(
-            ("endpoints",),
-            f"nothing is watched: expected at least one endpoint such as {_EXAMPLE}",
-            key=True,
-        )
-    watched = compile_endpoints(findings, endpoints, probes.KINDS, pace)
+    watched = compile_endpoints(findings, _endpoints(findings, data), probes.KINDS, pace)
     services = findings.mapping(data.get("services"), ("services",))
     served = compile_services(findings, services, watched, hooks.KINDS)
     store = read_store(findings, top.store, environ, cwd)
@@ -86,21 +75,48 @@ def compile_document(
         witnesses=witnesses,
         store=store,
         retention=top.retention,
-        web=WebSettings(
-            host=web.listen[0],
-            port=web.listen[1],
-            tokens=tuple(
-                Token(name=token.name, scope=token.scope, secret=token.token)
-                for token in web.tokens
-            ),
-            open=frozenset(str(word) for word in web.open),
-        ),
+        web=_web(web),
         every=pace.every,
         secrets=(*document.secrets, *chain.from_iterable(secrets.values())),
         shown=show(document, secrets),
     )
 
     return compiled, ()
+
+
+def _with_content(document: Document) -> dict[str, object]:
+    """Leave out sections without content: all in them may be commented out."""
+    return {
+        key: value
+        for key, value in document.data.items()
+        if value is not None or key not in _SECTIONS
+    }
+
+
+def _endpoints(findings: Findings, data: Mapping[str, object]) -> dict[str, object]:
+    """Give what is watched; nothing at all is a mistake."""
+    at: At = ("endpoints",)
+    if not data.get("endpoints", {}) and findings.document.complete:
+        findings.complain(
+            at,
+            f"nothing is watched: expected at least one endpoint such as {_EXAMPLE}",
+            key=True,
+        )
+        return {}
+
+    return findings.mapping(data.get("endpoints"), at)
+
+
+def _web(section: WebSection) -> WebSettings:
+    return WebSettings(
+        host=section.listen[0],
+        port=section.listen[1],
+        tokens=tuple(
+            Token(name=token.name, scope=token.scope, secret=token.token)
+            for token in section.tokens
+        ),
+        open=frozenset(str(word) for word in section.open),
+    )
 
 
 def _place(problem: Problem) -> tuple[str, int, int]:
