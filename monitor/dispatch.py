@@ -249,6 +249,8 @@ class _Worker:
             await self._journal.write((errand.row,))
             receipt = await self._try(errand)
             rows = outbox.settle(errand, receipt, self._clock(), jitter=self._rng())
+            for row in rows:
+                self._waits.left(row.not_before)  # begins to count now
             await self._journal.write(rows)
             self._on_receipt(errand.row, receipt)
             self._report(errand, receipt)

@@ -222,7 +222,8 @@ def _told_with(errand: Errand, told: Delivery) -> tuple[Delivery, ...]:
 def _queue_again(row: Delivery, receipt: TryAgain, now: datetime, jitter: float) -> Delivery:
     wait, error = back_off(row.attempts, jitter=jitter), receipt.error
     if receipt.after_seconds is not None:
-        wish = min(timedelta(seconds=max(receipt.after_seconds, 0.0)), LONGEST_WISH)
+        longest = LONGEST_WISH.total_seconds()
+        wish = timedelta(seconds=min(max(receipt.after_seconds, 0.0), longest))
         wait, error = max(wait, wish), f"{_ASKED_TO_WAIT}{error}"
     if receipt.reason == Why.STOPPED:
         wait = timedelta()

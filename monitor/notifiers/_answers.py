@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from yarl import URL
+
 from monitor.core.model.notice import Refused, TryAgain
 from monitor.core.outbox import Why
-from monitor.outbound import parse_retry_after
+from monitor.outbound import is_usable, parse_retry_after
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from monitor.core.model.notice import Receipt
+    from monitor.options import Secret
     from monitor.outbound import Answer, NoAnswer
 
 _MAY_PASS: Final = frozenset({408, 425, 429})
 """Of 4xx, the ones that a later attempt may not get."""
 
 _LONGEST_EXCERPT: Final = 200
+_SHORTEST_SECRET: Final = 6
 
 
 def judge(answer: Answer, said: str, now: datetime) -> Receipt:
@@ -42,10 +47,36 @@ def no_answer(error: NoAnswer) -> Receipt:
     return TryAgain(reason=error.why, error=str(error))
 
 
-def in_words(answer: Answer) -> str:
-    """Tell of an answer on one bounded line; it may hold secrets that the receiver echoed."""
-    said = " ".join(answer.text[: 4 * _LONGEST_EXCERPT].split())
+def in_words(answer: Answer, mask: Callable[[str], str]) -> str:
+    """Tell of an answer on one bounded line, without the secrets that the receiver echoed."""
+    said = " ".join(mask(answer.text).split())  # masked before it is cut: half a secret is one too
     if len(said) > _LONGEST_EXCERPT:
         said = said[: _LONGEST_EXCERPT - 1] + "…"
 
     return f"answered {answer.status}" + (f" {said}" if said else "")
+
+
+def make_mask(mask: Callable[[str], str], secrets: Iterable[Secret | None]) -> Callable[[str], str]:
+    """Mask all known secrets, and a receiver's own even if nobody else knows them.
+
+    Of a URL the path with its query counts as well: receivers echo it.
+    """
+    own = [secret for secret in secrets if secret is not None]
+
+    def hide(text: str) -> str:
+        values = {part for secret in own for part in _parts(secret.current)}
+        for value in sorted(values, key=len, reverse=True):
+            text = text.replace(value, "***")
+
+        return mask(text)
+
+    return hide
+
+
+def _parts(secret: str) -> list[str]:
+    parts = [secret]
+    if is_usable(secret):
+        url = URL(secret)
+        parts += [url.raw_path_qs, url.path_qs, url.raw_path, url.password or ""]
+
+    return [part for part in parts if len(part) >= _SHORTEST_SECRET]

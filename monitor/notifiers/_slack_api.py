@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.model.notice import Refused, TryAgain
@@ -49,7 +50,7 @@ _FORM: Final = frozenset(
         "too_many_attachments",
     }
 )
-_LONGEST_ERROR: Final = 100
+_CODE: Final = re.compile(r"[a-z][a-z0-9_]{1,80}")
 
 
 class SlackRefusal(Exception):
@@ -68,7 +69,7 @@ class SlackRefusal(Exception):
 
 def read_error(error: str, answer: Answer, now: datetime) -> SlackRefusal:
     """Say what an error code in the body of an answer means."""
-    shown = f"Slack says {error[:_LONGEST_ERROR]}"
+    shown = f"Slack says {error if _CODE.fullmatch(error) else 'no'}"
     if error in _TOO_FAST or error in _MAY_PASS:
         wish = parse_retry_after(answer.headers.get("retry-after"), now)
         why = Why.RATE_LIMITED if error in _TOO_FAST else Why.SERVER_ERROR
@@ -92,26 +93,27 @@ def read_answer(answer: Answer, now: datetime) -> dict[str, Any]:
         why = TryAgain(reason=Why.BAD_ANSWER, error="answered 200, but not as Slack does")
         raise SlackRefusal("", why)
     if data.get("ok") is not True:
-        raise read_error(str(error or "nothing"), answer, now)
+        raise read_error(str(error), answer, now)
 
     return data
 
 
-def read_webhook_answer(answer: Answer, now: datetime) -> None:
-    """Take `ok` as the answer of an incoming webhook; raises SlackRefusal for every other one."""
-    said = " ".join(answer.text[:_LONGEST_ERROR].split())
+def read_webhook_answer(answer: Answer, in_words: str, now: datetime) -> None:
+    """Take `ok` as the answer of an incoming webhook; raises SlackRefusal for every other one.
+
+    `in_words` tells of the answer without secrets.
+    """
+    said = answer.text.strip()
+    if answer.status == 200 and said == "ok":
+        return
     if answer.status == 200:
-        if said == "ok":
-            return
-        read_answer(answer, now)  # some answer as the Web API does
+        read_answer(answer, now)  # some servers in Slack's stead answer as its Web API does
         return
     if answer.status == 400:
-        raise SlackRefusal(
-            said if said in _FORM else "invalid_payload",
-            Refused(reason=Why.REFUSED, error=f"answered 400 {said}".rstrip()),
-        )
+        error = said if said in _FORM else "invalid_payload"
+        raise SlackRefusal(error, Refused(reason=Why.REFUSED, error=in_words))
 
-    raise SlackRefusal(said, judge(answer, f"answered {answer.status} {said}".rstrip(), now))
+    raise SlackRefusal("", judge(answer, in_words, now))
 
 
 def make_client(

@@ -50,7 +50,7 @@ def plain(text: str, longest: int) -> str:
     Marks that Slack would take for formatting become letters that look like them; it is cut to
     `longest` characters as Slack counts them.
     """
-    shown = " ".join(text.split()).translate(_MARKS)
+    shown = " ".join(text[: 4 * longest].split()).translate(_MARKS)
     shown = _ITALIC.sub("\uff3f", shown)
     shown = _CALL.sub("@\u200b", shown).translate(_ENTITIES)
     if len(shown) <= longest:

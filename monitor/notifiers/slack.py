@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, model_validator
 from monitor.core.model.notice import Delivered, Refused, TryAgain
 from monitor.core.outbox import Why
 from monitor.fields import Kind, Options
-from monitor.notifiers._answers import no_answer
+from monitor.notifiers._answers import in_words, make_mask, no_answer
 from monitor.notifiers._fields import TIMEOUT, SecretLine, SecretUrl, Timeout
 from monitor.notifiers._slack_api import SlackRefusal, make_client, read_webhook_answer
 from monitor.notifiers._slack_message import (
@@ -78,6 +78,7 @@ class SlackNotifier:
     def __init__(self, options: SlackOptions, context: NotifierContext) -> None:
         self._options = options
         self._context = context
+        self._mask = make_mask(context.mask, [options.webhook_url, options.token])
         self._client: AsyncWebClient | None = None
 
     async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
@@ -123,7 +124,7 @@ class SlackNotifier:
             },
             timeout=self._options.timeout,
         )
-        read_webhook_answer(answer, self._context.clock())
+        read_webhook_answer(answer, in_words(answer, self._mask), self._context.clock())
 
     async def _tell_thread(self, delivery: Delivery, thread: str | None) -> Receipt:
         """Bring the incident's message up to date, then write the news into its thread.
@@ -133,19 +134,29 @@ class SlackNotifier:
         if thread is None or ":" not in thread:
             return await self._begin_thread(delivery)
 
-        channel, ts = thread.rsplit(":", 1)
+        try:
+            await self._follow_thread(delivery, *thread.rsplit(":", 1))
+        except SlackRefusal as refusal:
+            if refusal.error not in _GONE:
+                raise
+            return await self._begin_thread(delivery)
+
+        return Delivered(reference=thread)
+
+    async def _follow_thread(self, delivery: Delivery, channel: str, ts: str) -> None:
+        """Bring the incident's message up to date, then write the news into its thread.
+
+        In this order, because the first can be repeated without harm when the second fails.
+        """
         try:
             await self._call("chat_update", write_update(delivery), delivery, channel, ts=ts)
         except SlackRefusal as refusal:
-            if not isinstance(refusal.receipt, Refused):
+            if refusal.error in _GONE or not isinstance(refusal.receipt, Refused):
                 raise
-            if refusal.error in _GONE:
-                return await self._begin_thread(delivery)
+            # A workspace may forbid late edits: the thread still tells.
             _log.warning("slack_message_not_updated", error=self._mask(refusal.error))
 
         await self._call("chat_postMessage", write_reply(delivery), delivery, channel, thread_ts=ts)
-
-        return Delivered(reference=thread)
 
     async def _begin_thread(self, delivery: Delivery) -> Receipt:
         assert self._options.channel is not None
@@ -179,14 +190,6 @@ class SlackNotifier:
         data: dict[str, Any] = answer.data
 
         return data
-
-    def _mask(self, text: str) -> str:
-        """Mask all known secrets, and this receiver's own even if nobody else knows them."""
-        for secret in (self._options.webhook_url, self._options.token):
-            if secret is not None:
-                text = text.replace(secret.current, "***")
-
-        return self._context.mask(text)
 
 
 KIND: Final = Kind(options=SlackOptions, make=SlackNotifier)

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Field, model_validator
 from monitor.core import wording
 from monitor.core.model.notice import Delivered
 from monitor.fields import Kind, Options
-from monitor.notifiers._answers import in_words, judge, no_answer
+from monitor.notifiers._answers import in_words, judge, make_mask, no_answer
 from monitor.notifiers._fields import TIMEOUT, SecretLine, SecretUrl, Timeout
 from monitor.outbound import NoAnswer, post
 
@@ -119,6 +119,9 @@ class WebhookNotifier:
     def __init__(self, options: WebhookOptions, context: NotifierContext) -> None:
         self._options = options
         self._context = context
+        self._mask = make_mask(
+            context.mask, [options.url, options.secret, *options.headers.values()]
+        )
 
     async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
         """Post it: 2xx is delivered, whatever the body says."""
@@ -139,7 +142,7 @@ class WebhookNotifier:
         if 200 <= answer.status < 300:
             return Delivered()
 
-        return judge(answer, self._mask(in_words(answer)), now)
+        return judge(answer, in_words(answer, self._mask), now)
 
     async def close(self) -> None:
         """Hold nothing between requests."""
@@ -159,15 +162,6 @@ class WebhookNotifier:
         own = {name.lower(): value.reveal() for name, value in self._options.headers.items()}
 
         return {**headers, **own}
-
-    def _mask(self, text: str) -> str:
-        """Mask all known secrets, and this receiver's own even if nobody else knows them."""
-        own = [*self._options.headers.values(), self._options.url, self._options.secret]
-        for value in (secret.current for secret in own if secret is not None):
-            if len(value) >= 4:
-                text = text.replace(value, "***")
-
-        return self._context.mask(text)
 
 
 def payload(delivery: Delivery) -> dict[str, Any]:

@@ -1,0 +1,132 @@
+"""Notices and deliveries for tests, and a notifier that does what a test says."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from monitor.core.model.endpoint import Severity
+from monitor.core.model.incident import IncidentClass, IncidentPhase, Member
+from monitor.core.model.notice import (
+    Delivered,
+    Delivery,
+    Link,
+    Notice,
+    NoticeEvent,
+    RollbackSummary,
+)
+from monitor.core.model.observation import Code
+from monitor.core.model.verdict import Reason
+from monitor.notifiers.notifier import NotifierContext
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from monitor.core.model.notice import Receipt
+
+NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
+USER_AGENT = "production-monitor/test"
+
+
+def make_reason(message: str = "status is 500, expected 2xx", **parts: Any) -> Reason:
+    return Reason(code=Code.STATUS, message=message, expected="2xx", found="500", **parts)
+
+
+def make_member(check: str = "api.health", *, reason: str = "", **parts: Any) -> Member:
+    reasons = (make_reason(reason) if reason else make_reason(at="monitor.yml:4:9"),)
+    wanted = {"severity": Severity.HIGH, "since": NOON, "failures": 5, "reasons": reasons}
+
+    return Member(check=check, **{**wanted, **parts})
+
+
+def make_notice(event: NoticeEvent = NoticeEvent.OPENED, **parts: Any) -> Notice:
+    over = event is NoticeEvent.RESOLVED
+    end = NOON + timedelta(minutes=3)
+    wanted: dict[str, Any] = {
+        "event": event,
+        "incident": "shop-1",
+        "sequence": 9 if over else 1,
+        "klass": IncidentClass.OUTAGE,
+        "service": "shop",
+        "environment": "production",
+        "location": "eu-west",
+        "severity": Severity.HIGH,
+        "phase": IncidentPhase.RESOLVED if over else IncidentPhase.INVESTIGATING,
+        "headline": "shop has recovered after 3 min (api.health)"
+        if over
+        else "shop answers 500, expected 2xx, for 2 min (api.health, 5 times in a row)",
+        "since": NOON,
+        "at": end if over else NOON + timedelta(minutes=2),
+        "members": (make_member(closed_at=end if over else None),),
+        "resolved_at": end if over else None,
+        "description": "Public shop",
+        "links": (Link(name="runbook", url="https://wiki.example/shop"),),
+    }
+
+    return Notice(**{**wanted, **parts})
+
+
+def make_delivery(
+    notice: Notice | None = None, *, notifier: str = "oncall", id: str = "", **parts: Any
+) -> Delivery:
+    notice = notice or make_notice()
+    named = id or f"{notice.incident}/{notice.sequence}/{notifier}"
+    wanted = {"queued_at": notice.at, **parts}
+
+    return Delivery(id=named, key=f"key-{named}", notifier=notifier, notice=notice, **wanted)
+
+
+def make_pair(incident: str = "shop-1", **parts: Any) -> tuple[Delivery, Delivery]:
+    """Give the beginning and the end of one incident."""
+    return (
+        make_delivery(make_notice(incident=incident), **parts),
+        make_delivery(make_notice(NoticeEvent.RESOLVED, incident=incident), **parts),
+    )
+
+
+def make_rollback(state: str = "recovered") -> RollbackSummary:
+    return RollbackSummary(
+        id="rb-1", state=state, from_version="v42", to_version="v41", reason="api.health passes"
+    )
+
+
+def make_context(
+    mask: Callable[[str], str] = str, clock: Callable[[], datetime] = lambda: NOON
+) -> NotifierContext:
+    return NotifierContext(clock=clock, user_agent=USER_AGENT, mask=mask)
+
+
+@dataclass
+class ScriptedNotifier:
+    """Gives the receipts of a script, then `then`; it records what it was asked to tell."""
+
+    script: deque[Receipt | Exception] = field(default_factory=deque)
+    then: Receipt = field(default_factory=Delivered)
+    told: list[tuple[Delivery, str | None]] = field(default_factory=list)
+    arrived: list[Delivery] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    closed: bool = False
+
+    async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
+        self.told.append((delivery, thread))
+        if self.gate is not None:
+            await self.gate.wait()
+        receipt = self.script.popleft() if self.script else self.then
+        if isinstance(receipt, Exception):
+            raise receipt
+        if isinstance(receipt, Delivered):
+            self.arrived.append(delivery)
+            if receipt.reference is None:
+                receipt = replace(receipt, reference=thread or f"ref-{len(self.arrived)}")
+
+        return receipt
+
+    async def close(self) -> None:
+        self.closed = True
+
+    @property
+    def told_ids(self) -> list[str]:
+        return [delivery.id for delivery, _ in self.told]

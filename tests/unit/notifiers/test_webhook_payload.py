@@ -1,0 +1,86 @@
+"""The JSON that other people's programs read: its names and their meaning stay."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+
+from monitor.core.model.notice import NoticeEvent
+from monitor.notifiers.webhook import payload, sign
+from tests.support.notices import make_delivery, make_notice, make_rollback
+
+
+def test_the_payload_is_exactly_what_is_promised() -> None:
+    delivery = make_delivery(make_notice(rollback=make_rollback("executing")))
+
+    assert payload(delivery) == {
+        "text": "shop answers 500, expected 2xx, for 2 min (api.health, 5 times in a row)\n"
+        "Since 2026-07-01 12:00:00 UTC (2 min), severity high. "
+        "Rollback from v42 to v41 under way: api.health passes.",
+        "timestamp": "2026-07-01T12:02:00.000Z",
+        "service": "shop",
+        "environment": "production",
+        "event": "opened",
+        "incident": "shop-1",
+        "class": "outage",
+        "severity": "high",
+        "phase": "investigating",
+        "checks": [
+            {
+                "check": "api.health",
+                "severity": "high",
+                "since": "2026-07-01T12:00:00.000Z",
+                "closed_at": None,
+                "failures": 5,
+            }
+        ],
+        "reasons": [
+            {
+                "check": "api.health",
+                "code": "status",
+                "message": "status is 500, expected 2xx",
+                "expected": "2xx",
+                "found": "500",
+                "at": "monitor.yml:4:9",
+            }
+        ],
+        "since": "2026-07-01T12:00:00.000Z",
+        "resolved_at": None,
+        "links": {"runbook": "https://wiki.example/shop"},
+        "rollback": {
+            "id": "rb-1",
+            "state": "executing",
+            "from": "v42",
+            "to": "v41",
+            "reason": "api.health passes",
+        },
+        "idempotency_key": delivery.key,
+        "may_repeat": False,
+    }
+
+
+def test_without_a_rollback_it_is_null() -> None:
+    assert payload(make_delivery())["rollback"] is None
+
+
+def test_the_end_carries_when_it_was() -> None:
+    sent = payload(make_delivery(make_notice(NoticeEvent.RESOLVED)))
+
+    assert (sent["event"], sent["resolved_at"]) == ("resolved", "2026-07-01T12:03:00.000Z")
+    assert sent["checks"][0]["closed_at"] == "2026-07-01T12:03:00.000Z"
+
+
+def test_it_is_plain_json() -> None:
+    assert json.loads(json.dumps(payload(make_delivery()))) == payload(make_delivery())
+
+
+def test_a_signature_is_that_of_standard_webhooks() -> None:
+    key = base64.b64encode(b"secret key").decode()
+    digest = hmac.new(b"secret key", b"id-1.1700000000.{}", hashlib.sha256).digest()
+
+    signature = sign(f"whsec_{key}", "id-1", "1700000000", b"{}")
+
+    assert signature == f"v1,{base64.b64encode(digest).decode()}"
+    assert signature == sign("secret key", "id-1", "1700000000", b"{}")
