@@ -8,7 +8,6 @@ import itertools
 import math
 from dataclasses import dataclass
 from datetime import timedelta
-from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
@@ -142,8 +141,7 @@ class Scheduler:
 
         After a stall a probe may be resumed before the scheduler itself is.
         """
-        # not the loop's own time, which uvloop reads only once an iteration; the clock is the same
-        overdue = monotonic() - self._wake
+        overdue = asyncio.get_running_loop().time() - self._wake
 
         return self.stalled_until >= started or overdue > STALL.total_seconds()
 

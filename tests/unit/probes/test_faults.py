@@ -134,7 +134,13 @@ def handshake(reason: str) -> ssl.SSLError:
             handshake("TLSV1_ALERT_PROTOCOL_VERSION"),
             Code.TLS_HANDSHAKE,
             "no version of TLS in common",
-            id="versions",
+            id="versions, says the server",
+        ),
+        pytest.param(
+            handshake("UNSUPPORTED_PROTOCOL"),
+            Code.TLS_HANDSHAKE,
+            "no version of TLS in common",
+            id="versions, say we",
         ),
         pytest.param(
             handshake("SSLV3_ALERT_HANDSHAKE_FAILURE"),
