@@ -1,0 +1,123 @@
+"""What every kind of probe promises, for each kind in the table."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from monitor.core.model.observation import Code
+from monitor.probes import KINDS
+from monitor.probes.probe import ProbeContext
+from tests.support.servers import (
+    answers_page,
+    hang_up,
+    reset,
+    say_nothing,
+    serve_script,
+    unused_port,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monitor.probes.probe import Probe
+
+OPTIONS: dict[str, Callable[[int], dict[str, object]]] = {
+    "url": lambda port: {"url": f"http://ana:hunter22@127.0.0.1:{port}/"},
+}
+"""For each kind: the options that lead to a port of this machine."""
+
+every_kind = pytest.mark.parametrize("name", KINDS)
+
+
+def read(name: str, port: int) -> Any:
+    return KINDS[name].options.model_validate(OPTIONS[name](port))
+
+
+def make(name: str, port: int, *, timeout: float = 5) -> Probe:
+    context = ProbeContext(timeout=timedelta(seconds=timeout), user_agent="production-monitor/1")
+    probe: Probe = KINDS[name].make(read(name, port), context)
+
+    return probe
+
+
+@every_kind
+async def test_a_target_that_answers_is_seen(name: str) -> None:
+    async with serve_script(answers_page()) as server:
+        probe = make(name, server.port)
+        before = datetime.now(UTC)
+        seen = await probe.observe()
+        await probe.close()
+
+    assert seen.fault is None
+    assert before <= seen.at <= datetime.now(UTC)
+    assert timedelta() < seen.duration < timedelta(seconds=5)
+
+
+@every_kind
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(hang_up, id="closes"),
+        pytest.param(reset, id="resets"),
+        pytest.param(say_nothing, id="says nothing"),
+    ],
+)
+async def test_a_target_that_misbehaves_is_an_observation(name: str, script: Any) -> None:
+    async with serve_script(script, reads_head=False) as server:
+        probe = make(name, server.port, timeout=0.2)
+        began = time.monotonic()
+        seen = await probe.observe()
+        took = time.monotonic() - began
+        await probe.close()
+
+    assert seen.fault is not None
+    assert not seen.fault.own
+    assert took < 0.7
+
+
+@every_kind
+async def test_a_closed_port_refuses(name: str) -> None:
+    probe = make(name, unused_port())
+    seen = await probe.observe()
+    await probe.close()
+
+    assert seen.fault is not None
+    assert seen.fault.code is Code.CONNECTION_REFUSED
+
+
+@every_kind
+async def test_a_cancellation_passes(name: str) -> None:
+    async with serve_script(say_nothing, reads_head=False) as server:
+        probe = make(name, server.port)
+        task = asyncio.create_task(probe.observe())
+        async with asyncio.timeout(5):
+            while not server.connections:
+                await asyncio.sleep(0.005)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await probe.close()
+
+
+@every_kind
+async def test_closing_twice_or_unused_is_no_trouble(name: str) -> None:
+    probe = make(name, unused_port())
+
+    await probe.close()
+    await probe.close()
+
+
+@every_kind
+def test_what_is_shown_holds_no_secret_and_what_is_secret_is_known(name: str) -> None:
+    options = read(name, 80)
+
+    assert options.target
+    assert isinstance(options.witnessed, bool)
+    assert "hunter22" not in options.target
+    assert "hunter22" not in repr(options)
+    assert "hunter22" in options.secrets
