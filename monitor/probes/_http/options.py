@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import ssl
 from collections.abc import Mapping
@@ -25,13 +24,13 @@ from yarl import URL
 
 from monitor.fields import Options, SecretText, Size
 from monitor.options import Secret
+from monitor.probes._http.urls import SECRET_NAME, is_loopback, read_url, show_url
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LINE_BREAKS: Final = re.compile(r"[\r\n\0]")
-_SECRET_PARAMETER: Final = re.compile(
-    r"token|secret|passw|key|sig|auth|credential|session|code", re.IGNORECASE
-)
 _SET_BY_US: Final = frozenset({"content-length", "transfer-encoding", "connection"})
+_SHORTEST_CREDENTIAL: Final = 8
+"""Shorter parts of a header value are words such as `Bearer`, which would be masked everywhere."""
 _CARRIES_SECRETS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 
 
@@ -273,68 +272,28 @@ class HttpOptions(Options):
     @cached_property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be shown, for a redactor."""
-        found = [URL(self.url).password or ""]
+        url = URL(self.url)
+        found = [url.password or ""]
+        found += [
+            value
+            for name, value in url.query.items()
+            if SECRET_NAME.search(name) and len(value) >= _SHORTEST_CREDENTIAL
+        ]
         auth = self.request.auth
         if auth and auth.basic:
             found.append(auth.basic.password.reveal())
         if auth and auth.bearer:
             found.append(auth.bearer.reveal())
-        found += [
-            value.reveal()
-            for name, value in self.request.headers.items()
-            if name.lower() in _CARRIES_SECRETS or _SECRET_PARAMETER.search(name)
-        ]
+        for name, value in self.request.headers.items():
+            if name.lower() in _CARRIES_SECRETS or SECRET_NAME.search(name):
+                found += [value.reveal(), *_credentials_in(value.reveal())]
 
         return tuple(secret for secret in found if secret)
 
 
-def read_url(text: str) -> str:
-    """Read an absolute http or https URL; raises ValueError that says what was expected."""
-    if re.search(r"[\x00-\x20\x7f]", text):
-        raise ValueError("expected a URL, found white space in it")
+def _credentials_in(value: str) -> list[str]:
+    """Give the secret parts of a header value: a target may echo `t0ken` of `Bearer t0ken`."""
+    words = re.split(r"[\s;,]+", value)
+    words += [word.partition("=")[2] for word in words]  # the values of cookies
 
-    try:
-        url = URL(text)
-        host = url.host
-    except ValueError as error:
-        raise ValueError(f"expected a URL such as https://shop.example/, {error}") from error
-
-    if url.scheme not in ("http", "https") or not host:
-        shown = show_url(url) if url.absolute else text
-        raise ValueError(f"expected a URL such as https://shop.example/, found {shown!r}")
-    if url.explicit_port == 0:
-        raise ValueError("expected a port of 1 to 65535, found 0")
-
-    return text
-
-
-def show_url(url: URL) -> str:
-    """Write a URL without user, password and fragment; parameters that look secret are masked."""
-    shown = url.with_user(None).with_fragment(None) if url.absolute else url.with_fragment(None)
-    if not any(_SECRET_PARAMETER.search(name) for name in shown.query):
-        return str(shown)
-
-    return str(
-        shown.with_query(
-            [
-                (name, "***" if _SECRET_PARAMETER.search(name) else value)
-                for name, value in shown.query.items()
-            ]
-        )
-    )
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address is this machine itself, without asking a resolver."""
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-
-    mapped = getattr(address, "ipv4_mapped", None)
-
-    return (mapped or address).is_loopback
+    return [word for word in words if len(word) >= _SHORTEST_CREDENTIAL]

@@ -17,6 +17,7 @@ from monitor.probes._http.connector import Call, Connector, current_call, is_inw
 from monitor.probes._http.explain import clean, explain, explain_timeout, too_many
 from monitor.probes._http.request import REDIRECTS, first_request, next_request, with_cookies
 from monitor.probes._http.sighting import Sighting, write_down
+from monitor.probes._http.urls import mask_query, show_location
 from monitor.probes._net.faults import Faulted
 from monitor.probes._net.resolver import shared_resolver
 from monitor.probes._net.tls import TlsTerms
@@ -100,9 +101,7 @@ class HttpProbe:
             response = await self._send(sighting, sent, from_afar=from_afar)
             location = response.headers.get("Location") if response.status in REDIRECTS else None
             if location is not None:
-                sighting.hops.append(
-                    Hop(url=str(request.url), status=response.status, location=clean(location))
-                )
+                sighting.hops.append(_write_hop(request, response.status, location))
             if location is None or not self._follow:
                 await self._read_body(sighting, response)
                 return
@@ -165,6 +164,12 @@ class HttpProbe:
             self._session._retry_connection = False
 
         return self._session
+
+
+def _write_hop(request: Request, status: int, location: str) -> Hop:
+    url, pointed = str(mask_query(request.url)), clean(show_location(location))
+
+    return Hop(url=url, status=status, location=pointed)
 
 
 def _terms(tls: TlsOptions) -> TlsTerms:

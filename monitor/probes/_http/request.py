@@ -14,6 +14,7 @@ from yarl import URL
 
 from monitor.core.model.observation import Code, Fault
 from monitor.options import Secret
+from monitor.probes._http.urls import show_location
 from monitor.probes._net.faults import Faulted
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def next_request(request: Request, status: int, location: str) -> Request:
     except ValueError:
         usable = False
     if not usable:
-        shown = ascii(location[:_LONGEST_SHOWN])
+        shown = ascii(show_location(location)[:_LONGEST_SHOWN])
         message = f"the answer redirects to {shown}, which is not an http or https URL"
         raise Faulted(Fault(code=Code.BAD_RESPONSE, message=message))
 

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from monitor.core.model.observation import Observation
+from monitor.probes._http.urls import mask_query
 from monitor.probes._net.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def write_down(at: datetime, sighting: Sighting, fault: Fault | None, *, asked: 
         duration=sighting.watch.elapsed(),
         fault=fault,
         phases=sighting.watch.phases(),
-        url=str(call.request.url) if call else asked,
+        url=str(mask_query(call.request.url)) if call else asked,
         redirects=tuple(sighting.hops),
         certificate=call.certificate if call else None,
         tls_version=call.tls_version if call else None,

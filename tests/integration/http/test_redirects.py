@@ -263,6 +263,23 @@ async def test_a_redirect_without_a_location_is_an_answer() -> None:
     assert seen.redirects == ()
 
 
+async def test_secret_parameters_are_sent_and_not_shown() -> None:
+    got: list[str] = []
+
+    async def second(request: web.Request) -> web.StreamResponse:
+        got.append(request.query_string)
+        return web.Response()
+
+    pages = {"/": redirect("/next?sig=hunter2&q=1"), "/next": second}
+    async with serve_pages(pages) as server:
+        seen = await observe(server.url("/?token=hunter1"))
+
+    assert got == ["sig=hunter2&q=1"]
+    assert seen.url == server.url("/next?sig=***&q=1")
+    assert seen.redirects[0].url == server.url("/?token=***")
+    assert seen.redirects[0].location == "/next?sig=***&q=1"
+
+
 async def test_a_fragment_goes_along() -> None:
     async with serve_pages({"/": redirect("/next"), "/next": page()}) as server:
         seen = await observe(server.url("/#part"))

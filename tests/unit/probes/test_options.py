@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from monitor import probes
 from monitor.config.document import LiveText
 from monitor.options import Secret
-from monitor.probes._http.options import HttpOptions, TlsVersion, is_loopback
+from monitor.probes._http.options import HttpOptions, TlsVersion
+from monitor.probes._http.urls import is_loopback, show_location
 from monitor.probes.http import KIND
 
 if TYPE_CHECKING:
@@ -209,6 +210,19 @@ def test_versions_of_tls_have_their_names_on_the_wire() -> None:
 )
 def test_a_target_is_shown_without_secrets(url: str, shown: str) -> None:
     assert HttpOptions(url=url).target == shown
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        pytest.param("/next?q=1", "/next?q=1", id="as it was written"),
+        pytest.param("/next?x=%2f&token=abc", "/next?x=/&token=***", id="a token"),
+        pytest.param("https://a:b@s3.test/?sig=abc", "https://s3.test/?sig=***", id="a person"),
+        pytest.param("http://[::1", "http://[::1", id="what is no URL"),
+    ],
+)
+def test_where_a_redirect_points_is_shown_without_secrets(location: str, shown: str) -> None:
+    assert show_location(location) == shown
 
 
 def test_no_secret_shows_in_the_repr_of_options() -> None:
