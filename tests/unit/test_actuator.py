@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from monitor.core.model.changes import Changes
+from monitor.core.model.deploy import DeployState
 from monitor.core.model.rollback import (
     Blocked,
     EffectOutcome,
@@ -70,6 +71,10 @@ def reborn(life: Life) -> Life:
     return Life(world=world, disk=life.disk, hooks=life.hooks)
 
 
+def journal_of(life: Life) -> list[StepState]:
+    return [step.state for changes in life.written for step in changes.steps]
+
+
 async def carry_out(life: Life) -> Rollback:
     async with life.run():
         await life.settle()
@@ -127,8 +132,18 @@ async def test_each_state_of_a_step_is_durable_before_the_next() -> None:
 
     await carry_out(life)
 
-    states = [step.state for changes in life.written for step in changes.steps]
-    assert states == [StepState.INTENT, StepState.STARTED, StepState.DONE]
+    assert journal_of(life) == [StepState.INTENT, StepState.STARTED, StepState.DONE]
+
+
+async def test_a_deploy_is_a_bad_one_once_its_rollback_begins() -> None:
+    world = decided()
+    good = world.situation.deploys[world.newest.deploy_id]
+    world.know(replace(good, state=DeployState.CERTIFIED, certified_at=world.now))
+
+    rollback = await carry_out(alive(world, Recorder()))
+
+    bad = world.situation.deploys[rollback.deploy_id]
+    assert (bad.state, bad.certified_at) == (DeployState.BAD, None)
 
 
 async def test_the_hook_is_told_what_tripped_and_where() -> None:
@@ -366,11 +381,12 @@ async def test_waking_it_again_starts_nothing_twice() -> None:
         await hook.entered.wait()
         for _ in range(5):
             actuator.wake()
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.005)
         hook.gate.set()
         await life.settle()
 
     assert len(hook.told) == 1
+    assert journal_of(life) == [StepState.INTENT, StepState.STARTED, StepState.DONE]
 
 
 async def test_stopping_waits_for_a_running_hook() -> None:

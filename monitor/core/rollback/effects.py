@@ -60,6 +60,8 @@ def intend(
         return Changes()
 
     step = situation.steps.get(_key(rollback, plan.number))
+    if step is not None and step.state is not StepState.INTENT:
+        return Changes()
     if step is None:
         step = Step(
             key=_key(rollback, plan.number),

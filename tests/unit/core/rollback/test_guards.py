@@ -309,6 +309,26 @@ def test_a_new_planned_deploy_takes_the_latch_away() -> None:
     assert world.newest.state is RollbackState.EXECUTING
 
 
+def test_a_deploy_that_came_during_a_blocked_trip_takes_its_latch_away() -> None:
+    world = World()
+    world.passes()
+    world.later(3).deploy("v3")
+    world.know(
+        make_rollback(
+            state=RollbackState.BLOCKED,
+            blocked=Blocked.BLIND,
+            started_at=None,
+            tripped_at=NOON + minutes(1),
+            ended_at=NOON + minutes(5),
+        )
+    )
+    world.later(3).fails()
+
+    world.decide()
+
+    assert world.newest.state is RollbackState.EXECUTING
+
+
 def test_a_deploy_that_failed_leaves_the_latch() -> None:
     world = tripped()
     last_one_did_not_help(world)
