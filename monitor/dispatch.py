@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import suppress
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -18,8 +19,6 @@ from monitor.core.outbox import Why
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
-    from datetime import datetime
-
     from monitor.core.model.notice import Delivery, Receipt
     from monitor.core.outbox import Errand
     from monitor.core.situation import Situation
@@ -38,7 +37,9 @@ STOP_GRACE: Final = timedelta(seconds=5)
 STORE_PATIENCE: Final = timedelta(seconds=10)
 """How long a notice waits for the store before people are told all the same."""
 
+_AT_ONCE: Final = datetime.min.replace(tzinfo=UTC)
 _CANCEL_GRACE: Final = timedelta(seconds=1)
+_REST_AFTER_A_BUG: Final = timedelta(seconds=5)
 
 
 class Dispatch:
@@ -64,15 +65,19 @@ class Dispatch:
     ) -> None:
         self._notifiers = dict(notifiers)
         self._situation = situation
-        self._clock = clock
-        self._on_receipt = on_receipt
-        self._rng = rng
-        self._deadline = deadline
-        self._stop_grace = stop_grace
-        self._journal = _Journal(situation, record, store_patience)
+        self._moved = asyncio.Event()
+        self._shared = _Shared(
+            situation=situation,
+            journal=_Journal(situation, record, store_patience),
+            clock=clock,
+            on_receipt=on_receipt,
+            rng=rng,
+            deadline=deadline,
+            stop_grace=stop_grace,
+            moved=self._moved.set,
+        )
         self._workers: dict[str, _Worker] = {}
         self._started = False
-        self._moved = asyncio.Event()
 
     def start(self) -> None:
         """Take up what an earlier process left, and deliver from now on."""
@@ -128,23 +133,12 @@ class Dispatch:
         self._started = False
         workers, self._workers = self._workers, {}
         await asyncio.gather(*(worker.stop() for worker in workers.values()))
-        await self._journal.close()
+        await self._shared.journal.close()
 
     def _hire(self) -> None:
         for name, notifier in self._notifiers.items():
             if name not in self._workers:
-                self._workers[name] = _Worker(
-                    name,
-                    notifier,
-                    situation=self._situation,
-                    journal=self._journal,
-                    clock=self._clock,
-                    on_receipt=self._on_receipt,
-                    rng=self._rng,
-                    deadline=self._deadline,
-                    stop_grace=self._stop_grace,
-                    moved=self._moved.set,
-                )
+                self._workers[name] = _Worker(name, notifier, self._shared)
 
     def _report_orphans(self, names: Iterable[str]) -> None:
         for name in sorted(names):
@@ -152,37 +146,32 @@ class Dispatch:
                 _log.warning("notices_without_notifier", notifier=name, undelivered=waiting)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What all workers work with; `moved` is called when one has got on, or has nothing to do."""
+
+    situation: Situation
+    journal: _Journal
+    clock: Callable[[], datetime]
+    on_receipt: Callable[[Delivery, Receipt], None]
+    rng: Callable[[], float]
+    deadline: timedelta
+    stop_grace: timedelta
+    moved: Callable[[], None]
+
+
 class _Worker:
     """Brings the notices of one notifier, one after the other."""
 
-    def __init__(
-        self,
-        name: str,
-        notifier: Notifier,
-        *,
-        situation: Situation,
-        journal: _Journal,
-        clock: Callable[[], datetime],
-        on_receipt: Callable[[Delivery, Receipt], None],
-        rng: Callable[[], float],
-        deadline: timedelta,
-        stop_grace: timedelta,
-        moved: Callable[[], None],
-    ) -> None:
+    def __init__(self, name: str, notifier: Notifier, shared: _Shared) -> None:
         self.notifier = notifier
         self._name = name
-        self._situation = situation
-        self._journal = journal
-        self._clock = clock
-        self._on_receipt = on_receipt
-        self._rng = rng
-        self._deadline = deadline
-        self._stop_grace = stop_grace
-        self._moved = moved
-        self._waits = _Waits(clock)
+        self._shared = shared
+        self._waits = _Waits(shared.clock)
         self._woken = asyncio.Event()
         self._stopping = False
         self._bringing = False
+        self._rest_until = 0.0
         self._attempt: asyncio.Task[Receipt] | None = None
         self._run = asyncio.create_task(self._work(), name=f"notifier {name}")
 
@@ -203,69 +192,94 @@ class _Worker:
         """Let the attempt under way end, but not for long; all rows are written."""
         self._stopping = True
         self.wake()
-        await asyncio.wait({self._run}, timeout=self._stop_grace.total_seconds())
+        await asyncio.wait({self._run}, timeout=self._shared.stop_grace.total_seconds())
         if not self._run.done():
             if self._attempt is not None:
                 self._attempt.cancel()
-            longest = _CANCEL_GRACE + self._journal.patience
+            longest = _CANCEL_GRACE + self._shared.journal.patience
             await asyncio.wait({self._run}, timeout=longest.total_seconds())
         self._run.cancel()
         await asyncio.gather(self._run, return_exceptions=True)
 
     async def _work(self) -> None:
-        left_behind = outbox.take_up(self._situation.pending_deliveries(self._name))
-        await self._journal.write(left_behind)
+        left_behind = outbox.take_up(self._shared.situation.pending_deliveries(self._name))
+        await self._shared.journal.write(left_behind)
         while not self._stopping:
             self._woken.clear()
-            upcoming = self._plan()
-            if upcoming and upcoming[0][0] <= 0:
-                await self._bring(upcoming[0][1])
+            try:
+                rest = await self._bring_due()
+            except Exception:  # noqa: BLE001 - a bug in one delivery must not silence the receiver
+                _log.exception("notifier_stumbled", notifier=self._name)
+                rest = _REST_AFTER_A_BUG.total_seconds()
+            if rest == 0:
                 continue
 
-            self._moved()
+            self._shared.moved()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), upcoming[0][0] if upcoming else None)
+                await asyncio.wait_for(self._woken.wait(), rest)
+
+    async def _bring_due(self) -> float | None:
+        """Bring what is due; give how many seconds to rest, None is until there is something new.
+
+        It looks anew once there is something new, or a delivery did not go well.
+        """
+        upcoming = self._plan()
+        for wait, errand in upcoming:
+            if wait > 0:
+                return wait
+            receipt = await self._bring(errand)
+            if self._stopping or self._woken.is_set() or not isinstance(receipt, Delivered):
+                break
+
+        return 0 if upcoming else None
 
     def _plan(self) -> list[tuple[float, Errand]]:
         """Give the next errands and the seconds until each may be tried, the soonest first.
 
-        Of those that may be tried now, the ones that were not tried yet come first.
+        Of those that may be tried now, the ones that were not tried yet come first: one incident
+        that the receiver chokes on holds up no other.
         """
-        pending = self._situation.pending_deliveries(self._name)
+        pending = self._shared.situation.pending_deliveries(self._name)
         hold = outbox.hold_until(pending)
         self._waits.forget(keep={row.not_before for row in pending})
-        least = self._waits.left(hold)
+        least = max(self._waits.left(hold), self._rest_until - monotonic(), 0)
         errands = [
             (max(self._waits.left(errand.not_before), least), errand)
             for errand in outbox.plan_errands(pending)
         ]
 
-        return sorted(errands, key=lambda one: one[0])
+        return sorted(errands, key=lambda one: (one[0], one[1].not_before or _AT_ONCE))
 
-    async def _bring(self, errand: Errand) -> None:
+    async def _bring(self, errand: Errand) -> Receipt:
         self._bringing = True
         try:
             errand = outbox.begin(errand)
-            await self._journal.write((errand.row,))
+            await self._shared.journal.write((errand.row,))
             receipt = await self._try(errand)
-            rows = outbox.settle(errand, receipt, self._clock(), jitter=self._rng())
+            rows = outbox.settle(errand, receipt, self._shared.clock(), jitter=self._shared.rng())
             for row in rows:
                 self._waits.left(row.not_before)  # begins to count now
-            await self._journal.write(rows)
-            self._on_receipt(errand.row, receipt)
+            await self._shared.journal.write(rows)
+            self._shared.on_receipt(errand.row, receipt)
             self._report(errand, receipt)
+            if isinstance(receipt, TryAgain):
+                # The receiver itself may be in trouble: what else there is may try in a moment.
+                self._rest_until = (
+                    monotonic() + outbox.back_off(1, jitter=self._shared.rng()).total_seconds()
+                )
+            return receipt
         finally:
             self._bringing = False
-            self._moved()
+            self._shared.moved()
 
     async def _try(self, errand: Errand) -> Receipt:
         """Make one attempt; whatever happens in it is a receipt."""
-        thread = outbox.find_thread(self._situation.deliveries.values(), errand)
+        thread = outbox.find_thread(self._shared.situation.deliveries.values(), errand)
         self._attempt = attempt = asyncio.create_task(
             self._deliver(errand.message, thread), name=f"deliver {errand.row.id}"
         )
         try:
-            await asyncio.wait({attempt}, timeout=self._deadline.total_seconds())
+            await asyncio.wait({attempt}, timeout=self._shared.deadline.total_seconds())
             if not attempt.done():
                 attempt.cancel()
                 await asyncio.wait({attempt}, timeout=_CANCEL_GRACE.total_seconds())

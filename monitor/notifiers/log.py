@@ -40,7 +40,7 @@ class LogNotifier:
             severity=notice.severity.value,
             phase=notice.phase.value,
             since=notice.since.isoformat(),
-            checks=[member.check for member in notice.members if member.closed_at is None],
+            checks=[member.check for member in notice.members],
             rollback=notice.rollback.state if notice.rollback else None,
             key=delivery.key,
         )

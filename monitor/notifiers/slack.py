@@ -79,7 +79,15 @@ class SlackNotifier:
         self._options = options
         self._context = context
         self._mask = make_mask(context.mask, [options.webhook_url, options.token])
+        # Made here rather than at the first alert: loading the SDK takes the loop some time.
         self._client: AsyncWebClient | None = None
+        if options.token is not None:
+            self._client = make_client(
+                base_url=options.base_url,
+                user_agent=context.user_agent,
+                timeout=options.timeout,
+                clock=context.clock,
+            )
 
     async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
         """Write one notice, within the timeout; `thread` is where its incident is told."""
@@ -172,14 +180,9 @@ class SlackNotifier:
     ) -> dict[str, Any]:
         """Call a method of the SDK; what is refused for its form is tried once more as one line."""
         assert self._options.token is not None
-        client = self._client = self._client or make_client(
-            base_url=self._options.base_url,
-            user_agent=self._context.user_agent,
-            timeout=self._options.timeout,
-            clock=self._context.clock,
-        )
-        client.token = self._options.token.reveal()
-        send = getattr(client, method)
+        assert self._client is not None
+        self._client.token = self._options.token.reveal()
+        send = getattr(self._client, method)
         try:
             answer = await send(channel=channel, **message, **more)
         except SlackRefusal as refusal:

@@ -63,6 +63,7 @@ class World:
         notifiers = parts.pop("notifiers")
         wanted = {
             "clock": lambda: datetime.now(UTC),
+            "on_receipt": self.note,
             "rng": lambda: self.jitter,
             "stop_grace": timedelta(milliseconds=50),
             "store_patience": timedelta(milliseconds=50),
@@ -72,7 +73,6 @@ class World:
             notifiers=notifiers,
             situation=self.situation,
             record=self.record,
-            on_receipt=self.note,
             **{**wanted, **parts},
         )
 
@@ -199,7 +199,7 @@ async def test_an_open_that_never_arrived_is_told_with_its_end(world: World) -> 
 
 
 async def test_other_incidents_pass_while_one_waits(world: World) -> None:
-    world.jitter = 1.0
+    world.jitter = 0.3
     notifier = ScriptedNotifier()
     notifier.script.append(AGAIN)
     stuck = make_delivery(make_notice(incident="stuck"), attempts=20, queued_at=NOON)
@@ -211,6 +211,23 @@ async def test_other_incidents_pass_while_one_waits(world: World) -> None:
     assert undelivered == 1
     assert len(notifier.arrived) == 3
     assert world.row(stuck).not_before is not None
+
+
+async def test_an_incident_that_the_receiver_chokes_on_holds_up_no_other(world: World) -> None:
+    class Choking(ScriptedNotifier):
+        async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
+            receipt = await super().deliver(delivery, thread)
+            return AGAIN if delivery.notice.incident == "stuck" else receipt
+
+    notifier = Choking()
+    stuck = make_delivery(make_notice(incident="stuck"), queued_at=NOON)
+    others = [make_delivery(make_notice(incident=f"i-{n}")) for n in range(3)]
+    world.queue(stuck, *others)
+
+    async with world.running(notifiers={"oncall": notifier}):
+        await world.until(lambda: len(notifier.told) > 4)
+
+    assert notifier.told_ids[:5] == ids([stuck, *others, stuck])
 
 
 async def test_when_a_receiver_asks_to_wait_nothing_is_sent_to_it_meanwhile(world: World) -> None:
@@ -259,6 +276,46 @@ async def test_a_wall_clock_that_is_set_back_delays_nothing(world: World) -> Non
         ahead = -timedelta(hours=9)
         dispatch.wake()
         await world.until(lambda: bool(notifier.arrived))
+
+
+async def test_a_bug_in_what_follows_a_delivery_does_not_silence_the_receiver(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.dispatch._REST_AFTER_A_BUG", timedelta(milliseconds=1))
+    reports = iter([ZeroDivisionError("a bug")])
+    notifier = ScriptedNotifier()
+    world.queue(*(make_delivery(make_notice(incident=f"i-{n}")) for n in range(3)))
+
+    def report(_delivery: Delivery, _receipt: Receipt) -> None:
+        for error in reports:
+            raise error
+
+    with capture_logs() as lines:
+        async with world.running(notifiers={"oncall": notifier}, on_receipt=report) as dispatch:
+            assert await dispatch.drain(SOON) == 0
+
+    assert len(notifier.told) == 3
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == [
+        "notifier_stumbled"
+    ]
+
+
+async def test_an_end_that_comes_during_a_storm_is_still_told_with_its_beginning(
+    world: World,
+) -> None:
+    notifier = ScriptedNotifier(gate=asyncio.Event())
+    pairs = [make_pair(f"i-{number}") for number in range(3)]
+    world.queue(*(opened for opened, _ in pairs))
+
+    async with world.running(notifiers={"oncall": notifier}) as dispatch:
+        await world.until(lambda: bool(notifier.told))
+        world.queue(pairs[2][1])
+        dispatch.wake()
+        assert notifier.gate is not None
+        notifier.gate.set()
+        assert await dispatch.drain(SOON) == 0
+
+    assert notifier.told_ids == [pairs[0][0].id, pairs[1][0].id, pairs[2][1].id]
 
 
 async def test_a_refusal_is_a_dead_letter_and_loud(world: World) -> None:
