@@ -19,6 +19,7 @@ from monitor.core.outbox import Why
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
+
     from monitor.core.model.notice import Delivery, Receipt
     from monitor.core.outbox import Errand
     from monitor.core.situation import Situation
