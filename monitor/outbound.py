@@ -119,16 +119,6 @@ def is_usable(url: str) -> bool:
     return usable and not _UNWRITABLE.search(url)
 
 
-def shown(url: str) -> str:
-    """Name a URL by scheme and host alone: user, path and query may be secret."""
-    try:
-        parts = URL(url)
-        port = "" if parts.is_default_port() or parts.port is None else f":{parts.port}"
-        return f"{parts.scheme}://{parts.host_subcomponent}{port}/…" if parts.host else "a URL"
-    except ValueError:
-        return "a URL"
-
-
 def _open_session() -> aiohttp.ClientSession:
     import aiohttp
 

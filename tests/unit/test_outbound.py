@@ -1,4 +1,4 @@
-"""Speaking HTTP as a client: what a receiver wishes, which URLs are usable, what is shown."""
+"""Speaking HTTP as a client: what a receiver wishes, which URLs are usable."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from monitor.core.outbox import Why
-from monitor.outbound import ANSWER_LIMIT, NoAnswer, is_usable, parse_retry_after, post, shown
+from monitor.outbound import ANSWER_LIMIT, NoAnswer, is_usable, parse_retry_after, post
 from tests.support.authority import Authority
 from tests.support.notices import NOON
 from tests.support.receiver import answers, drips, drops, floods, hangs, redirects, serve_receiver
@@ -67,19 +67,6 @@ def test_retry_after_is_read_in_every_form(value: str | None, seconds: float | N
 )
 def test_a_url_is_usable_when_a_request_can_be_sent_there(url: str, usable: bool) -> None:
     assert is_usable(url) is usable
-
-
-@pytest.mark.parametrize(
-    ("url", "text"),
-    [
-        ("https://user:canary@ops.example/canary?t=canary", "https://ops.example/…"),
-        ("http://ops.example:8080/canary", "http://ops.example:8080/…"),
-        ("https://[::1/canary", "a URL"),
-        ("canary", "a URL"),
-    ],
-)
-def test_a_url_is_shown_without_what_may_be_secret(url: str, text: str) -> None:
-    assert shown(url) == text
 
 
 async def reason_of(url: str, timeout: timedelta = SECOND) -> tuple[Why, str]:
