@@ -18,7 +18,6 @@ from monitor.cli.common import (
     loader,
     mistakes_end_it,
     start_logs,
-    wants_color,
 )
 from monitor.cli.remote import NobodyThere, RemoteError, ask_server, ask_socket
 
@@ -52,8 +51,9 @@ def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         from monitor.cli.overview import write_status
+        from monitor.cli.page import find_look
 
-        click.echo(write_status(found, color=wants_color()), nl=False)
+        click.echo(write_status(found, find_look()), nl=False)
     failing = any(check["state"] == "fail" for check in found["checks"])
     raise SystemExit(FAIL if failing else _CODES[found["verdict"]])
 

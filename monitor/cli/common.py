@@ -111,8 +111,3 @@ def end(message: str, code: int = USAGE) -> NoReturn:
     """Say what is wrong on standard error and end the process."""
     click.echo(message, err=True)
     sys.exit(code)
-
-
-def wants_color() -> bool:
-    """Whether standard output is a terminal that may have color."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")

@@ -2,135 +2,197 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
 from rich.markup import escape
 
+from monitor.cli.output import tally
+from monitor.cli.page import MARKS, Page
+from monitor.core.model.endpoint import InARow
 from monitor.core.model.verdict import Outcome
 from monitor.core.wording import duration_text
-from monitor.options import format_duration
 
 if TYPE_CHECKING:
+    from monitor.cli.page import Look
+    from monitor.core.headers import PolicyResult
+    from monitor.core.model.endpoint import Check
     from monitor.core.model.observation import Certificate, Observation
     from monitor.tools.explain import Explained, ExplainedCheck
 
-_MARKS: Final = {
-    Outcome.PASS: "[green bold]✔ pass[/]",
-    Outcome.FAIL: "[red bold]✘ FAIL[/]",
-    Outcome.UNKNOWN: "[yellow bold]? unknown[/]",
-    Outcome.WAITING: "[dim]… waiting[/]",
-}
-_GOOD: Final = "[green]✔[/]"
-_BAD: Final = "[red]✘[/]"
-_BAR: Final = 40
+_GOOD: Final = "  [green]✔[/] "
+_BAD: Final = "  [red]✘[/] "
+_NEITHER: Final = "  [dim]-[/] "
+_LABEL: Final = 13
+_LONGEST_BAR: Final = 40
+_BESIDE_BAR: Final = 26
+_LONGEST_HEADER: Final = 600
+_DECADES: Final = timedelta(days=3650)
 
 
-def write_explained(explained: Explained, *, color: bool) -> str:
+def write_explained(explained: Explained, look: Look) -> str:
     """Write everything that was seen, in the order in which it happened; ends in a line break."""
-    console = Console(
-        force_terminal=color,
-        no_color=not color,
-        width=None if color else 200,
-        highlight=False,
-        soft_wrap=True,
-    )
+    page = Page(look)
     seen = explained.observation
-    with console.capture() as captured:
-        took = format_duration(seen.duration)
-        console.print(
-            f"{_MARKS[explained.verdict]}  [bold]{escape(explained.endpoint.name)}[/]  "
-            f"{escape(explained.endpoint.target)}  in {took}\n"
+    name, target = escape(explained.endpoint.name), escape(explained.endpoint.target)
+    page.line(f"[bold]{name}[/]  {target}  in {took_text(seen.duration)}", lead=_mark(explained))
+    page.line()
+    _write_way(page, seen)
+    _write_phases(page, seen)
+    _write_headers(page, seen)
+    for one in explained.checks:
+        _write_check(page, one)
+    if len(explained.checks) > 1:
+        page.line()
+        page.line(tally(explained.reports), lead=_mark(explained))
+
+    return page.text()
+
+
+def took_text(duration: timedelta) -> str:
+    """Write a measured duration, as exact as it says something: `0.4ms`, `12ms`, `1.25s`."""
+    milliseconds = duration / timedelta(milliseconds=1)
+    if milliseconds < 10:
+        return f"{milliseconds:.1f}ms"
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f}ms"
+
+    return f"{milliseconds / 1000:.2f}s"
+
+
+def _mark(explained: Explained) -> str:
+    return f"{MARKS[explained.verdict]}  "
+
+
+def _write_way(page: Page, seen: Observation) -> None:
+    hops = [f"{hop.status}  {escape(hop.url)} → {escape(hop.location)}" for hop in seen.redirects]
+    for hop, again in groupby(hops):
+        times = len(list(again))
+        page.line(
+            hop + (f" [bold]({times} times)[/]" if times > 1 else ""), lead=_label("redirect")
         )
-        _write_way(console, seen)
-        _write_phases(console, seen)
-        _write_headers(console, seen)
-        for one in explained.checks:
-            _write_check(console, one)
-
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
-
-
-def _write_way(console: Console, seen: Observation) -> None:
-    for hop in seen.redirects:
-        console.print(f"  {hop.status}  {escape(hop.url)} → {escape(hop.location)}")
     if seen.fault is not None:
-        console.print(f"  [red]{escape(seen.fault.message)}[/] [dim]({seen.fault.code})[/]")
+        page.line(
+            f"[red]{escape(seen.fault.message)}[/] [dim]({seen.fault.code})[/]",
+            lead=_label("problem"),
+        )
     facts = []
     if seen.status is not None:
         facts.append(f"[bold]{seen.status}[/] over HTTP/{seen.http_version}")
     if seen.address:
-        facts.append(f"from {seen.address} (IPv{seen.ip_family})")
+        facts.append(f"from {seen.address}" if seen.status else seen.address)
     if seen.tls_version:
         facts.append(f"with {seen.tls_version}")
     if seen.status is not None:
+        size = len(seen.body)
         cut = ", cut there" if seen.body_truncated else ""
-        facts.append(f"{len(seen.body)} bytes of body{cut}")
+        facts.append(f"{size:,} {'byte' if size == 1 else 'bytes'} of body{cut}")
     if facts:
-        console.print(f"  {', '.join(facts)}")
+        page.line(", ".join(facts), lead=_label("answer" if seen.status else "peer"))
     if seen.certificate is not None:
-        console.print(f"  {_say_certificate(seen.certificate, seen)}")
+        _write_certificate(page, seen.certificate, seen)
 
 
-def _say_certificate(certificate: Certificate, seen: Observation) -> str:
+def _write_certificate(page: Page, certificate: Certificate, seen: Observation) -> None:
+    names = ", ".join(certificate.subject_alternative_names[:5])
+    more = len(certificate.subject_alternative_names) - 5
+    for_names = f" for {names}" + (f" and {more} more" if more > 0 else "") if names else ""
+    trust = "[green]verified[/]" if certificate.verified else "[yellow]not verified[/]"
+    page.line(f"{escape(certificate.subject + for_names)}, {trust}", lead=_label("certificate"))
+    page.line(f"issued by {escape(certificate.issuer)}", lead=_label(""))
+
     left = certificate.earliest_not_after - seen.at
     when = f"{certificate.earliest_not_after:%Y-%m-%d %H:%M} UTC"
-    lasts = f"expires {when}, in {duration_text(left)}" if left.total_seconds() > 0 else ""
-    lasts = lasts or f"[red]expired {when}[/]"
-    trust = "verified" if certificate.verified else "[yellow]not verified[/]"
-
-    return (
-        f"certificate {escape(certificate.subject)}, issued by {escape(certificate.issuer)}, "
-        f"{lasts}, {trust}"
-    )
+    if left <= timedelta():
+        page.line(f"[red]expired {when}, {duration_text(-left)} ago[/]", lead=_label(""))
+    else:
+        lasts = "" if left > _DECADES else f", in {duration_text(left)}"
+        page.line(f"expires {when}{lasts}", lead=_label(""))
 
 
-def _write_phases(console: Console, seen: Observation) -> None:
+def _write_phases(page: Page, seen: Observation) -> None:
     if not seen.phases:
         return
 
-    console.print()
-    longest = max(seen.duration.total_seconds(), 1e-9)
-    offset = 0.0
+    page.line()
+    longest = max(min(_LONGEST_BAR, page.width - _BESIDE_BAR), 5)
+    whole = max(seen.duration, sum(seen.phases.values(), timedelta()), timedelta(microseconds=1))
+    passed = timedelta()
     for phase, took in seen.phases.items():
-        share = took.total_seconds() / longest
-        start = min(round(offset * _BAR), _BAR - 1)
-        bar = " " * start + "█" * max(1, min(round(share * _BAR), _BAR - start))
-        console.print(f"  {phase:<11}{format_duration(took):>8}  [cyan]{bar}[/]")
-        offset += share
+        start = min(round(passed / whole * longest), longest - 1)
+        length = max(1, min(round(took / whole * longest), longest - start))
+        bar = " " * start + f"[cyan]{'█' * length}[/]"
+        page.line(f"{took_text(took):>7}  {bar}", lead=_label(phase.value))
+        passed += took
 
 
-def _write_headers(console: Console, seen: Observation) -> None:
+def _write_headers(page: Page, seen: Observation) -> None:
     if not seen.headers:
         return
 
-    console.print()
+    page.line()
     for name, value in seen.headers:
         shown = "".join(char if char.isprintable() else "�" for char in value)
-        console.print(f"  [dim]{escape(name)}:[/] {escape(shown)}")
+        if len(shown) > _LONGEST_HEADER:
+            shown = f"{shown[:_LONGEST_HEADER]}… ({len(value):,} characters)"
+        page.line(f"[dim]{escape(name)}:[/] {escape(shown)}", lead="  ", hang=2)
 
 
-def _write_check(console: Console, one: ExplainedCheck) -> None:
-    console.print(f"\n{_MARKS[one.verdict.outcome]}  {escape(one.check.id)}")
+def _write_check(page: Page, one: ExplainedCheck) -> None:
+    report = one.report
+    page.line()
+    page.line(
+        f"[bold]{escape(report.check.id)}[/]  [dim]{_threshold_text(report.check)}[/]",
+        lead=f"{MARKS[report.verdict]}  ",
+    )
     for finding in one.findings:
-        if finding.reason is not None:
-            console.print(f"  {_BAD} {escape(finding.reason.message)}")
-        else:
-            console.print(
-                f"  {_GOOD} {escape(finding.subject)} is {escape(finding.found)} "
-                f"[dim](expected {escape(finding.expected)})[/]"
+        if finding.reason is None:
+            page.line(
+                f"{escape(finding.subject)} is {escape(finding.found)} "
+                f"[dim](expected {escape(finding.expected)})[/]",
+                lead=_GOOD,
             )
+        else:
+            at = f" [dim]({escape(finding.reason.at)})[/]" if finding.reason.at else ""
+            page.line(f"{escape(finding.reason.message)}{at}", lead=_BAD)
+    if one.unread:
+        page.line(f"[dim]{_unread_text(one.unread)}[/]", lead=_NEITHER)
     for result in one.policies:
-        mark = _GOOD if result.passed else _BAD
-        console.print(
-            f"  {mark} {result.policy}: {escape(result.message)} [dim]({result.result})[/]"
-        )
+        _write_policy(page, result)
+
     told = {finding.reason.message for finding in one.findings if finding.reason}
     told |= {result.message for result in one.policies}
-    for reason in one.verdict.reasons:
+    for reason in report.reasons:
         if reason.message not in told:
-            console.print(f"  {_BAD} {escape(reason.message)}")
-    if not one.findings and not one.policies and one.verdict.outcome is Outcome.PASS:
-        console.print(f"  {_GOOD} everything that was expected is there")
-    if one.verdict.note:
-        console.print(f"  [dim]{escape(one.verdict.note)}[/]")
+            lead = _NEITHER if report.verdict is Outcome.UNKNOWN else _BAD
+            page.line(escape(reason.message), lead=lead)
+    if report.note:
+        page.line(f"[dim]{escape(report.note)}[/]", lead=_NEITHER)
+
+
+def _write_policy(page: Page, result: PolicyResult) -> None:
+    lead = _NEITHER if not result.evaluated else _GOOD if result.passed else _BAD
+    page.line(f"{result.policy}: {escape(result.message)} [dim]({result.result})[/]", lead=lead)
+
+
+def _threshold_text(check: Check) -> str:
+    """Say when people are told: the verdict of one request alone tells nobody."""
+    threshold = check.failure_threshold
+    if isinstance(threshold, InARow):
+        when = f"{threshold.count} in a row" if threshold.count > 1 else "the first failure"
+    else:
+        when = f"{threshold.k} of {threshold.n}"
+
+    return f"{check.severity}, alerts at {when}"
+
+
+def _unread_text(count: int) -> str:
+    if count == 1:
+        return "1 more expectation means nothing with this status"
+
+    return f"{count} more expectations mean nothing with this status"
+
+
+def _label(word: str) -> str:
+    return f"  [dim]{word:<{_LABEL}}[/]"

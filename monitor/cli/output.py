@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
+from monitor.cli.page import MARKS, Page, mark
 from monitor.core.model.verdict import Outcome
 from monitor.core.report import check_json
 from monitor.options import format_duration
@@ -20,14 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from monitor.cli.page import Look
     from monitor.core.report import CheckReport
 
-_MARKS: Final = {
-    Outcome.PASS: "[green]✔ pass[/]",
-    Outcome.FAIL: "[red bold]✘ FAIL[/]",
-    Outcome.UNKNOWN: "[yellow]? unknown[/]",
-    Outcome.WAITING: "[dim]… waiting[/]",
-}
+_BESIDE_WHY: Final = 22
+"""What stands before the reasons of a check, its name apart."""
+_ROOM_FOR_WHY: Final = 50
+_BELOW: Final = " " * 11
 
 
 class Output(StrEnum):
@@ -51,11 +49,11 @@ class Run:
     reports: Sequence[CheckReport]
 
 
-def write_run(run: Run, form: Output, *, color: bool) -> str:
-    """Write a run in the wanted form, ending in a line break."""
+def write_run(run: Run, form: Output, look: Look) -> str:
+    """Write a run in the wanted form, ending in a line break; only text has a look."""
     match form:
         case Output.TEXT:
-            return _text(run, color=color)
+            return _text(run, look)
         case Output.JSON:
             return json.dumps(run_json(run), ensure_ascii=False, indent=2) + "\n"
         case Output.JUNIT:
@@ -76,46 +74,41 @@ def run_json(run: Run) -> dict[str, Any]:
     }
 
 
-def checks_table(reports: Sequence[CheckReport]) -> Table:
-    """Lay out checks as a table, a line each, the reasons of a failure below one another."""
-    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("check", no_wrap=True)
-    table.add_column("took", justify="right", no_wrap=True)
-    table.add_column("why", overflow="fold")
-    for report in reports:
-        took = format_duration(report.observation.duration) if report.observation else ""
-        table.add_row(_MARKS[report.verdict], escape(report.check.id), took, escape(_why(report)))
-
-    return table
-
-
-def _text(run: Run, *, color: bool) -> str:
-    console = Console(
-        force_terminal=color, no_color=not color, width=None if color else 200, highlight=False
-    )
-    with console.capture() as captured:
-        console.print(checks_table(run.reports))
-        took = format_duration(run.finished_at - run.started_at)
-        rounds = "1 round" if run.cycles == 1 else f"{run.cycles} rounds"
-        console.print(f"\n{_MARKS[run.verdict]}  {_tally(run.reports)}; {rounds} in {took}")
-
-    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
-
-
-def _tally(reports: Sequence[CheckReport]) -> str:
+def tally(reports: Sequence[CheckReport]) -> str:
+    """Count the outcomes: `3 checks: 2 pass, 1 waiting`."""
     counts = {outcome: sum(report.verdict is outcome for report in reports) for outcome in Outcome}
-    words = {
-        Outcome.PASS: "pass",
-        Outcome.FAIL: "fail",
-        Outcome.UNKNOWN: "unknown",
-        Outcome.WAITING: "waiting",
-    }
-    said = [f"{count} {words[outcome]}" for outcome, count in counts.items() if count]
-
+    said = [f"{count} {outcome.value}" for outcome, count in counts.items() if count]
     total = "1 check" if len(reports) == 1 else f"{len(reports)} checks"
 
-    return f"{total}: " + ", ".join(said)
+    return f"{total}: " + ", ".join(said) if said else total
+
+
+def _text(run: Run, look: Look) -> str:
+    page = Page(look)
+    longest = max((len(report.check.id) for report in run.reports), default=0)
+    for report in run.reports:
+        _write_report(page, report, longest)
+    took = format_duration(run.finished_at - run.started_at)
+    rounds = "1 round" if run.cycles == 1 else f"{run.cycles} rounds"
+    page.line()
+    page.line(f"{tally(run.reports)}; {rounds} in {took}", lead=f"{MARKS[run.verdict]}  ")
+
+    return page.text()
+
+
+def _write_report(page: Page, report: CheckReport, longest: int) -> None:
+    """Write a check and what it took; the reasons beside it, or below where it is narrow."""
+    took = format_duration(report.observation.duration) if report.observation else ""
+    lead = f"{mark(report.verdict)}{escape(report.check.id):<{longest}}  {took:>7}  "
+    why = _why(report).splitlines()
+    if page.width - _BESIDE_WHY - longest < _ROOM_FOR_WHY:
+        page.line(lead=lead)
+        lead = _BELOW
+    elif not why:
+        page.line(lead=lead)
+    for line in why:
+        page.line(escape(line), lead=lead)
+        lead = _BELOW if lead == _BELOW else " " * (_BESIDE_WHY + longest)
 
 
 def _why(report: CheckReport) -> str:
@@ -194,7 +187,7 @@ def _github(run: Run) -> str:
         place = _place(report)
         title = _github_property(f"{report.check.id}: {report.verdict.value}")
         lines.append(f"::{level} {place}title={title}::{_github_data(_why(report))}")
-    lines.append(f"{run.verdict.value}: {_tally(run.reports)}")
+    lines.append(f"{run.verdict.value}: {tally(run.reports)}")
 
     return "\n".join(lines) + "\n"
 

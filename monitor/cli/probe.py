@@ -16,7 +16,6 @@ from monitor.cli.common import (
     loader,
     mistakes_end_it,
     start_logs,
-    wants_color,
 )
 from monitor.core.model.verdict import Outcome
 
@@ -50,26 +49,29 @@ def probe(target: str, configs: tuple[Path, ...], output: str) -> None:
 
     observation, sees = uvloop.run(_observe(compiled, endpoint))
     mask = Redactor(compiled.secrets).mask
-    explained = explain(endpoint, observation, sees=sees)
+    explained = explain(
+        endpoint,
+        observation,
+        sees=sees,
+        environment=compiled.directory.environment,
+        mask=mask,
+    )
     if output == "json":
         from monitor.tools.explain import explained_json
 
         click.echo(mask(json.dumps(explained_json(explained), ensure_ascii=False, indent=2)))
     else:
         from monitor.cli.explained import write_explained
+        from monitor.cli.page import find_look
 
-        click.echo(mask(write_explained(explained, color=wants_color())), nl=False)
+        click.echo(mask(write_explained(explained, find_look())), nl=False)
     sys.exit(_CODES[explained.verdict])
 
 
 def _find(target: str, configs: tuple[Path, ...]) -> tuple[Compiled, Endpoint]:
     """Give the endpoint that is meant; a URL needs no configuration."""
     if "://" in target:
-        import os
-
-        from monitor.config import compile_url
-
-        compiled = compile_url(target, environ=os.environ)
+        compiled = _compile(target)
         return compiled, compiled.endpoints[0]
 
     from monitor.config.suggest import suggest
@@ -84,6 +86,17 @@ def _find(target: str, configs: tuple[Path, ...]) -> tuple[Compiled, Endpoint]:
         f"{target}: no such endpoint{suggest(target, known)}; expected one of the configuration, "
         "or a URL such as https://shop.example/"
     )
+
+
+def _compile(url: str) -> Compiled:
+    import os
+
+    from monitor.config import ConfigError, compile_url
+
+    try:
+        return compile_url(url, environ=os.environ)
+    except ConfigError as error:
+        raise click.UsageError("; ".join(one.message for one in error.problems)) from error
 
 
 async def _observe(compiled: Compiled, endpoint: Endpoint) -> tuple[Observation, bool]:

@@ -29,6 +29,7 @@ class Progress:
         self._round = 1
         self._probed = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._shown = False
 
     def __enter__(self) -> Self:
         if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
@@ -44,6 +45,7 @@ class Progress:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._shown:
             self._write(_CLEAR)
 
     def probed(self, number: int, _endpoint: Endpoint) -> None:
@@ -53,6 +55,7 @@ class Progress:
         self._probed += 1
 
     def _show(self) -> None:
+        self._shown = True
         self._write(_CLEAR + self._line())
         self._timer = asyncio.get_running_loop().call_later(_REFRESH, self._show)
 

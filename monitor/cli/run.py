@@ -21,7 +21,6 @@ from monitor.cli.common import (
     loader,
     mistakes_end_it,
     start_logs,
-    wants_color,
 )
 from monitor.cli.durations import DURATION
 from monitor.core.model.verdict import Outcome
@@ -165,6 +164,7 @@ def _check(
     import uvloop
 
     from monitor.cli.output import Output, Run, write_run
+    from monitor.cli.page import find_look
 
     finished, environment = uvloop.run(_rounds(load, options, cycles, every, until))
     result = Run(
@@ -175,7 +175,7 @@ def _check(
         cycles=finished.cycles,
         reports=finished.reports,
     )
-    click.echo(write_run(result, Output(output or "text"), color=wants_color()), nl=False)
+    click.echo(write_run(result, Output(output or "text"), find_look()), nl=False)
     if finished.undelivered:
         where = "they are kept for the next run" if options.state else "they are lost (--no-state)"
         click.echo(f"{finished.undelivered} notices could not be delivered; {where}", err=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from monitor.config.errors import ConfigError
 
@@ -38,18 +40,29 @@ def load(
 
 
 def compile_url(url: str, *, environ: Mapping[str, str]) -> Compiled:
-    """Compile a configuration of this one endpoint, with the defaults; raises ConfigError."""
+    """Compile a configuration of this one endpoint, named by its host; raises ConfigError."""
     from monitor.config.compile import compile_document
     from monitor.config.document import Document, Position
 
     document = Document(
-        data={"endpoints": {"url": url}}, positions={(): Position("command line", 1, 1)}, keys={}
+        data={"endpoints": {_name_of(url): url}},
+        positions={(): Position("command line", 1, 1)},
+        keys={},
     )
     compiled, problems = compile_document(document, environ=environ, cwd=Path.cwd())
     if compiled is None:
         raise ConfigError(problems)
 
     return compiled
+
+
+def _name_of(url: str) -> str:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        host = ""
+
+    return re.sub(r"[^a-z0-9.-]+", "-", host).strip("-.")[:100] or "url"
 
 
 def schema() -> dict[str, Any]:

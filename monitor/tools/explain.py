@@ -5,131 +5,245 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from monitor.core.expectations import Evidence
+from monitor.core.expectations import Evidence, Source
 from monitor.core.expectations.describing import Finding, describe
-from monitor.core.headers import judge_policy
+from monitor.core.headers import has_headers, judge_policy
 from monitor.core.judge import judge
-from monitor.core.model.endpoint import HeadersRule, HealthRule, LatencyRule
-from monitor.core.model.verdict import Outcome
-from monitor.core.report import phases_json, reason_json
+from monitor.core.model.endpoint import (
+    CertificateRule,
+    HeadersRule,
+    HealthRule,
+    LatencyRule,
+)
+from monitor.core.model.observation import Code
+from monitor.core.model.verdict import Outcome, Verdict
+from monitor.core.report import CheckReport, check_json, overall
+from monitor.core.tracker import advance
+from monitor.options import format_duration
 from monitor.pipeline import cut_off
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from monitor.core.expectations import Expectation
     from monitor.core.headers import PolicyResult
     from monitor.core.model.endpoint import Check, Endpoint
     from monitor.core.model.observation import Certificate, Observation
-    from monitor.core.model.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedCheck:
-    """One check with its verdict, and each thing that it looked at; windows need more samples."""
+    """One check with its verdict, and each thing that it looked at.
 
-    check: Check
-    verdict: Verdict
+    `unread` counts the expectations that a wrong status left without a meaning.
+    """
+
+    report: CheckReport
     findings: tuple[Finding, ...] = ()
     policies: tuple[PolicyResult, ...] = ()
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explained:
-    """One observation, explained."""
+    """One observation, explained; secrets are masked in all of it."""
 
     endpoint: Endpoint
+    environment: str
     observation: Observation
     checks: tuple[ExplainedCheck, ...]
 
     @property
+    def reports(self) -> tuple[CheckReport, ...]:
+        """Each check as a run of one round would report it."""
+        return tuple(one.report for one in self.checks)
+
+    @property
     def verdict(self) -> Outcome:
         """Fail before unknown before pass; what waits decides nothing."""
-        outcomes = {one.verdict.outcome for one in self.checks}
-        for outcome in (Outcome.FAIL, Outcome.UNKNOWN):
-            if outcome in outcomes:
-                return outcome
-
-        return Outcome.PASS
+        return overall(self.reports)
 
 
-def explain(endpoint: Endpoint, observation: Observation, *, sees: bool) -> Explained:
+def explain(
+    endpoint: Endpoint,
+    observation: Observation,
+    *,
+    sees: bool,
+    environment: str = "",
+    mask: Callable[[str], str] = str,
+) -> Explained:
     """Judge one observation by each check; `sees` is False where no witness answered either."""
     if observation.fault is not None and not sees:
         observation = replace(observation, fault=cut_off(observation.fault))
 
-    evidence = Evidence(observation)
+    shown = _mask(observation, mask)
 
     return Explained(
         endpoint=endpoint,
-        observation=observation,
+        environment=environment,
+        observation=shown,
         checks=tuple(
-            _explain_check(check, observation, evidence)
-            for check in endpoint.checks
-            if not isinstance(check.rule, LatencyRule)
+            _explain_check(endpoint, check, observation, shown, mask) for check in endpoint.checks
         ),
     )
 
 
 def explained_json(explained: Explained) -> dict[str, Any]:
-    """Write it as `probe --output json`: the verdict, each check, and the raw observation."""
+    """Write it as `probe --output json`: a run of one round, and the raw observation."""
     seen = explained.observation
 
     return {
         "verdict": explained.verdict.value,
-        "endpoint": explained.endpoint.name,
-        "service": explained.endpoint.service,
-        "target": explained.endpoint.target,
         "started_at": seen.at.isoformat(),
-        "duration_seconds": seen.duration.total_seconds(),
-        "phases": phases_json(seen),
+        "finished_at": (seen.at + seen.duration).isoformat(),
+        "environment": explained.environment,
+        "cycles": 1,
         "checks": [_check_json(one) for one in explained.checks],
-        "observation": _observation_json(seen),
-    }
-
-
-def _explain_check(check: Check, observation: Observation, evidence: Evidence) -> ExplainedCheck:
-    verdict = judge(check, observation)
-    if observation.fault is not None:
-        return ExplainedCheck(check=check, verdict=verdict)
-
-    match check.rule:
-        case HealthRule(expectations=expectations):
-            findings = tuple(describe(one, evidence) for one in expectations)
-            return ExplainedCheck(check=check, verdict=verdict, findings=findings)
-        case HeadersRule(policies=policies, expectations=expectations):
-            return ExplainedCheck(
-                check=check,
-                verdict=verdict,
-                findings=tuple(describe(one, evidence) for one in expectations),
-                policies=tuple(judge_policy(policy, observation) for policy in policies),
-            )
-        case _:
-            return ExplainedCheck(check=check, verdict=verdict)
-
-
-def _check_json(one: ExplainedCheck) -> dict[str, Any]:
-    return {
-        "check": one.check.id,
-        "severity": one.check.severity.value,
-        "verdict": one.verdict.outcome.value,
-        "reasons": [reason_json(reason) for reason in one.verdict.reasons],
-        "expectations": [
-            {
-                "subject": finding.subject,
-                "expected": finding.expected,
-                "found": finding.found,
-                "passed": finding.reason is None,
-            }
-            for finding in one.findings
-        ],
         "policies": [
             {
                 "policy": result.policy.value,
                 "result": result.result,
-                "verdict": "pass" if result.passed else "fail",
+                "verdict": _verdict_of(result).value,
                 "message": result.message,
             }
+            for one in explained.checks
             for result in one.policies
         ],
+        "observation": _observation_json(seen),
     }
+
+
+def _explain_check(
+    endpoint: Endpoint,
+    check: Check,
+    observation: Observation,
+    shown: Observation,
+    mask: Callable[[str], str],
+) -> ExplainedCheck:
+    verdict = _judge(check, observation, mask)
+    state, _ = advance(check, None, verdict, every=endpoint.every)
+    report = CheckReport(
+        check=check,
+        endpoint=endpoint,
+        verdict=verdict.outcome,
+        state=state.state,
+        consecutive_failures=state.consecutive_failures,
+        reasons=verdict.reasons,
+        observation=shown,
+        note=verdict.note,
+    )
+    evidence = Evidence(observation, mask)
+    match check.rule:
+        case HealthRule(expectations=expectations) if observation.fault is None:
+            return _explain_health(report, expectations, evidence)
+        case HeadersRule(policies=policies, expectations=expectations):
+            answered = has_headers(observation)
+            results = (_mask_policy(judge_policy(one, observation), mask) for one in policies)
+            return ExplainedCheck(
+                report=report,
+                findings=tuple(describe(one, evidence) for one in expectations if answered),
+                policies=tuple(results),
+            )
+        case CertificateRule() as rule if verdict.outcome is Outcome.PASS:
+            return ExplainedCheck(report=report, findings=(_lasts(rule, observation),))
+        case _:
+            return ExplainedCheck(report=report)
+
+
+def _judge(check: Check, observation: Observation, mask: Callable[[str], str]) -> Verdict:
+    """Judge as a run would; a window says what it still needs."""
+    if not isinstance(check.rule, LatencyRule):
+        return judge(check, observation, mask=mask)
+
+    if observation.fault is not None and observation.fault.own:
+        note = "nothing was measured"
+    else:
+        note = (
+            f"judged over windows of {format_duration(check.rule.window)} "
+            f"with at least {check.rule.min_samples} samples"
+        )
+
+    return Verdict(outcome=Outcome.WAITING, at=observation.at, note=note)
+
+
+def _explain_health(
+    report: CheckReport, expectations: Sequence[Expectation], evidence: Evidence
+) -> ExplainedCheck:
+    """Describe the status first; where it is wrong, nothing else was judged."""
+    about_status = [one for one in expectations if one.source is Source.STATUS]
+    others = [one for one in expectations if one.source is not Source.STATUS]
+    findings = [describe(one, evidence) for one in about_status]
+    if not about_status:
+        findings.append(_success(report, evidence.observation))
+    wrong = any(reason.code is Code.STATUS for reason in report.reasons) or any(
+        finding.reason for finding in findings
+    )
+    if wrong:
+        return ExplainedCheck(report=report, findings=tuple(findings), unread=len(others))
+
+    findings += [describe(one, evidence) for one in others]
+
+    return ExplainedCheck(report=report, findings=tuple(findings))
+
+
+def _success(report: CheckReport, observation: Observation) -> Finding:
+    """Describe the status where the configuration does not speak of it."""
+    reason = next((one for one in report.reasons if one.code is Code.STATUS), None)
+
+    return Finding(subject="status", expected="2xx", found=str(observation.status), reason=reason)
+
+
+def _lasts(rule: CertificateRule, observation: Observation) -> Finding:
+    assert observation.certificate is not None
+    left = observation.certificate.earliest_not_after - observation.at
+    least = "at least" if rule.inclusive else "more than"
+
+    return Finding(
+        subject="time until the certificate expires",
+        expected=f"{least} {format_duration(rule.expires_in)}",
+        found=format_duration(left),
+        reason=None,
+    )
+
+
+def _verdict_of(result: PolicyResult) -> Outcome:
+    if not result.evaluated:
+        return Outcome.WAITING
+
+    return Outcome.PASS if result.passed else Outcome.FAIL
+
+
+def _mask(seen: Observation, mask: Callable[[str], str]) -> Observation:
+    """Take secrets out of everything that is shown of an observation."""
+    return replace(
+        seen,
+        url=mask(seen.url),
+        headers=tuple((mask(name), mask(value)) for name, value in seen.headers),
+        redirects=tuple(
+            replace(hop, url=mask(hop.url), location=mask(hop.location)) for hop in seen.redirects
+        ),
+        fault=replace(seen.fault, message=mask(seen.fault.message)) if seen.fault else None,
+    )
+
+
+def _mask_policy(result: PolicyResult, mask: Callable[[str], str]) -> PolicyResult:
+    return replace(result, message=mask(result.message), found=mask(result.found))
+
+
+def _check_json(one: ExplainedCheck) -> dict[str, Any]:
+    written = check_json(one.report)
+    if one.findings:
+        written["expectations"] = [
+            {
+                "subject": finding.subject,
+                "expected": finding.expected,
+                "found": finding.found,
+                "verdict": (Outcome.FAIL if finding.reason else Outcome.PASS).value,
+            }
+            for finding in one.findings
+        ]
+
+    return written
 
 
 def _observation_json(seen: Observation) -> dict[str, Any]:
