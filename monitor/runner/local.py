@@ -57,7 +57,11 @@ async def run_command(
     )
 
     def watch() -> None:
-        finished = _run(order)
+        finished: Finished | Exception
+        try:
+            finished = _run(order)
+        except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits has to hear of it
+            finished = error
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(_settle, ended, finished)
 
@@ -69,8 +73,12 @@ async def run_command(
     return await ended
 
 
-def _settle(ended: asyncio.Future[Finished], finished: Finished) -> None:
-    if not ended.done():
+def _settle(ended: asyncio.Future[Finished], finished: Finished | Exception) -> None:
+    if ended.done():
+        return
+    if isinstance(finished, Exception):
+        ended.set_exception(finished)
+    else:
         ended.set_result(finished)
 
 

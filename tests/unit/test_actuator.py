@@ -298,6 +298,17 @@ async def test_a_half_done_rollback_fails_for_any_other_reason() -> None:
     assert second.told == []
 
 
+async def test_a_request_that_may_have_arrived_is_not_called_failed_when_held_back() -> None:
+    hook = Recorder([EffectOutcome.UNCERTAIN])
+    life = alive(decided(REPEATABLE), hook)
+    life.allowed = lambda _rollback: Blocked.KILL_SWITCH if hook.told else None
+
+    rollback = await carry_out(life)
+
+    assert rollback.state is RollbackState.UNCERTAIN
+    assert len(hook.told) == 1
+
+
 async def test_a_half_done_rollback_goes_on_although_the_checks_recovered() -> None:
     first, second = Recorder(), Recorder()
     world = decided(COMMAND, SECOND)

@@ -145,7 +145,7 @@ def hold(rollback: Rollback, reason: Blocked, situation: Situation, now: datetim
     """Hold a rollback back before its next effect.
 
     Nothing was changed yet: the trip is blocked, and goes on once the reason passes. Half done, it
-    waits for what passes by itself, and fails for any other reason.
+    waits for what passes by itself, and ends for any other reason.
     """
     if not applied(rollback, situation):
         held = replace(rollback, state=RollbackState.BLOCKED, blocked=reason, started_at=None)
@@ -153,9 +153,13 @@ def hold(rollback: Rollback, reason: Blocked, situation: Situation, now: datetim
     if reason in PASSING:
         return Changes()
 
+    open_end = any(
+        step.maybe_applied and step.state is StepState.INTENT
+        for step in situation.steps_of(rollback.id)
+    )
     failed = replace(
         rollback,
-        state=RollbackState.FAILED,
+        state=RollbackState.UNCERTAIN if open_end else RollbackState.FAILED,
         ended_at=now,
         detail=f"held back half-way: {reason}",
     )

@@ -179,7 +179,7 @@ def _store(trip: Trip) -> bool:
 
 
 def _unlatched(rollback: Rollback, situation: Situation) -> bool:
-    """Whether a new planned deploy came after a rollback ended, or after a blocked trip began."""
+    """Whether a new deploy was finished after a rollback ended, or after a blocked trip began."""
     since = rollback.ended_at if rollback.started_at else rollback.tripped_at
 
     return any(
@@ -187,7 +187,7 @@ def _unlatched(rollback: Rollback, situation: Situation) -> bool:
         and deploy.id != rollback.deploy_id
         and deploy.arms
         and since is not None
-        and deploy.at > since
+        and deploy.live_at > since
         for deploy in situation.deploys.values()
     )
 

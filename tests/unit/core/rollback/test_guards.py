@@ -329,6 +329,23 @@ def test_a_deploy_that_came_during_a_blocked_trip_takes_its_latch_away() -> None
     assert world.newest.state is RollbackState.EXECUTING
 
 
+def test_a_deploy_begun_before_the_bad_end_takes_the_latch_away_once_it_is_finished() -> None:
+    world = World()
+    world.policy = replace(
+        make_policy(), limits=replace(make_policy().limits, cooldown=timedelta())
+    )
+    world.passes()
+    world.deploy("v3", DeployState.STARTED)
+    world.later(1)
+    world.know(make_rollback(state=RollbackState.FAILED, ended_at=world.now))
+    world.later(1).announce("v3")
+    world.later(1).fails()
+
+    world.decide()
+
+    assert world.newest.state is RollbackState.EXECUTING
+
+
 def test_a_deploy_that_failed_leaves_the_latch() -> None:
     world = tripped()
     last_one_did_not_help(world)
