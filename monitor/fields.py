@@ -10,11 +10,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    PlainSerializer,
     PlainValidator,
     WithJsonSchema,
 )
 
-from monitor.options import Secret, parse_duration, parse_ratio, parse_size
+from monitor.options import Secret, format_duration, parse_duration, parse_ratio, parse_size
 
 
 class Options(BaseModel):
@@ -25,9 +26,15 @@ class Options(BaseModel):
     )
 
 
+def _write_duration(value: timedelta) -> str:
+    """Write a duration as the configuration has it, for the defaults in the JSON Schema."""
+    return format_duration(value).replace(" ", "")
+
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
+    PlainSerializer(_write_duration, return_type=str, when_used="json"),
     WithJsonSchema(
         {
             "type": "string",

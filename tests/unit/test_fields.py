@@ -91,3 +91,10 @@ def test_the_schema_of_a_duration_accepts_what_the_field_accepts() -> None:
         parse_duration(text)
     for text in ("30", "s", "-1s", "٣s"):
         assert not re.search(pattern, text)
+
+
+def test_the_schema_shows_default_durations_as_they_are_written() -> None:
+    class Timed(Options):
+        timeout: Duration = timedelta(minutes=90)
+
+    assert Timed.model_json_schema(mode="serialization")["properties"]["timeout"]["default"] == "1h30m"
