@@ -14,7 +14,7 @@ from monitor.core.model.notice import Delivered, Refused, TryAgain
 from monitor.core.outbox import Why
 from monitor.fields import Kind, Options
 from monitor.notifiers._answers import in_words, make_mask, no_answer
-from monitor.notifiers._fields import TIMEOUT, SecretLine, SecretUrl, Timeout
+from monitor.notifiers._fields import TIMEOUT, Timeout
 from monitor.notifiers._slack_api import SlackRefusal, make_client, read_webhook_answer
 from monitor.notifiers._slack_message import (
     write_message,
@@ -23,6 +23,7 @@ from monitor.notifiers._slack_message import (
     write_update,
 )
 from monitor.outbound import NoAnswer, is_usable, post
+from monitor.webhooks import SecretLine, SecretUrl
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.core.model.notice import Delivered, Refused, TryAgain
-from monitor.notifiers.webhook import WebhookNotifier, WebhookOptions, payload, sign
+from monitor.notifiers.webhook import WebhookNotifier, WebhookOptions, payload
 from monitor.options import Redactor
+from monitor.webhooks import sign
 from tests.support.authority import Authority
 from tests.support.notices import NOON, USER_AGENT, make_context, make_delivery
 from tests.support.receiver import answers, drips, drops, hangs, redirects, serve_receiver

@@ -8,7 +8,8 @@ import hmac
 import json
 
 from monitor.core.model.notice import NoticeEvent
-from monitor.notifiers.webhook import payload, sign
+from monitor.notifiers.webhook import payload
+from monitor.webhooks import sign
 from tests.support.notices import make_delivery, make_notice, make_rollback
 
 
