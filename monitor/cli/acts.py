@@ -37,10 +37,12 @@ server_option = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Show what fails now, open incidents, and rollbacks.")
 @config_option
 @server_option
-@click.option("--output", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--output", type=click.Choice(["text", "json"]), default="text", help="How it is written."
+)
 def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
     """Show what is failing now, open incidents, and rollbacks.
 
@@ -58,7 +60,10 @@ def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
     raise SystemExit(FAIL if failing else _CODES[found["verdict"]])
 
 
-@click.command()
+@click.command(
+    short_help="Announce that a version is deployed.",
+    epilog="For example: production-monitor deploy shop --version 1.5.0",
+)
 @click.argument("service")
 @click.option("--version", required=True, metavar="V", help="The version that is deployed.")
 @click.option("--id", metavar="ID", help="The deploy's own id; by default version@time.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@click.command("check-config")
+@click.command("check-config", short_help="Tell every mistake in the configuration at once.")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
 @click.option("--show", is_flag=True, help="Print what was understood, secrets masked, as JSON.")
 @click.option(

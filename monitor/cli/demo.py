@@ -10,7 +10,7 @@ import click
 from monitor.cli.common import INTERRUPTED
 
 
-@click.command()
+@click.command(short_help="See a bad deploy found, told and rolled back on loopback.")
 @click.option("--keep", is_flag=True, help="Leave it running afterwards, to look around.")
 def demo(keep: bool) -> None:
     """Show a shop with a bad deploy: detection, alert, rollback, recovery, timeline.

@@ -29,10 +29,18 @@ if TYPE_CHECKING:
 _CODES: Final = {Outcome.PASS: PASS, Outcome.FAIL: FAIL, Outcome.UNKNOWN: UNKNOWN}
 
 
-@click.command()
+@click.command(
+    short_help="Request an endpoint or any URL once, and explain it.",
+    epilog="For example: production-monitor probe https://shop.example/",
+)
 @click.argument("target", metavar="ENDPOINT|URL")
 @config_option
-@click.option("--output", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    help="How it is written; json holds all that was seen.",
+)
 def probe(target: str, configs: tuple[Path, ...], output: str) -> None:
     """Request one endpoint of the configuration, or any URL, and explain what came back.
 

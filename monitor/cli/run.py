@@ -38,7 +38,10 @@ _CODES: Final = {Outcome.PASS: PASS, Outcome.FAIL: FAIL, Outcome.UNKNOWN: UNKNOW
 _FORMS: Final = ("text", "json", "junit", "github")
 
 
-@click.command()
+@click.command(
+    short_help="Watch as a daemon; with --cycles N, check N times and exit.",
+    epilog="After a deploy: production-monitor --cycles 10 --every 10s --until pass",
+)
 @config_option
 @click.option("--cycles", type=click.IntRange(min=1), metavar="N", help="N rounds, then exit.")
 @click.option("--every", type=DURATION, metavar="DURATION", help="Time between rounds.")

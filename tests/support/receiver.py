@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     Behaviour = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -91,12 +92,14 @@ async def serve_receiver(
 
 
 @asynccontextmanager
-async def serve_app(app: web.Application) -> AsyncIterator[int]:
+async def serve_app(
+    app: web.Application, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
     """Run an application on loopback and give its port; running requests end with it."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     try:
-        await web.TCPSite(runner, HOST, 0).start()
+        await web.TCPSite(runner, HOST, 0, ssl_context=tls).start()
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

@@ -1,0 +1,498 @@
+"""Every example is loaded, and does what it promises, against local counterparts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.support.authority import Authority
+from tests.support.program import daemon, run, until
+from tests.support.providers import (
+    BAD,
+    GOOD,
+    NETLIFY_SITE,
+    NETLIFY_TOKEN,
+    RAILWAY_TOKEN,
+    SECURE,
+    serve_netlify,
+    serve_railway,
+)
+from tests.support.receiver import serve_receiver
+from tests.support.servers import page, serve_pages
+from tests.support.slack import TOKEN, serve_slack
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.support.providers import Netlify, Railway
+    from tests.support.receiver import Receiver
+    from tests.support.shop import Shop
+    from tests.support.slack import FakeSlack
+
+CONFIG = Path(__file__).parents[2] / "config"
+EXAMPLES = CONFIG / "examples"
+HOOKS = EXAMPLES / "hooks"
+SITE = str(EXAMPLES / "runbook-002-site-with-functions.yml")
+RAILWAY = str(EXAMPLES / "runbook-004-api-and-web.yml")
+RAILWAY_PLACE = {
+    "RAILWAY_PROJECT": "project-1",
+    "RAILWAY_ENVIRONMENT": "environment-1",
+    "RAILWAY_SERVICE": "service-1",
+}
+
+
+def overlay(folder: Path, changes: Mapping[str, Any]) -> str:
+    """Write what a test changes of an example: addresses, and minutes that become seconds."""
+    path = folder / "overlay.yml"
+    path.write_text(yaml.safe_dump(dict(changes)))
+
+    return str(path)
+
+
+async def run_hook(name: str, environ: Mapping[str, str]) -> tuple[int, str]:
+    """Run a hook by itself; give its exit code and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(HOOKS / name),
+        env={"PATH": os.environ["PATH"], **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode is not None
+
+    return process.returncode, out.decode()
+
+
+# All of them
+
+
+@pytest.mark.parametrize(
+    "path", sorted([*EXAMPLES.glob("*.yml"), CONFIG / "monitor.yml"]), ids=lambda path: path.name
+)
+async def test_an_example_loads_where_no_variable_is_set(path: Path, tmp_path: Path) -> None:
+    ended = await run("check-config", "--allow-unset", str(path), cwd=tmp_path)
+
+    assert ended.code == 0, ended.err
+    assert ": good: " in ended.out
+
+
+@pytest.mark.parametrize("path", [SITE, RAILWAY], ids=["002", "004"])
+async def test_a_missing_secret_is_found_before_the_deploy(path: str, tmp_path: Path) -> None:
+    ended = await run("check-config", path, cwd=tmp_path)
+
+    assert ended.code == 2
+    assert "SLACK_" in ended.err
+    assert "_TOKEN" in ended.err
+
+
+@pytest.mark.parametrize("hook", sorted(HOOKS.iterdir()), ids=lambda path: path.name)
+def test_a_hook_can_be_run(hook: Path) -> None:
+    assert os.access(hook, os.X_OK)
+
+
+# minimal.yml and monitor.yml
+
+
+async def test_the_smallest_one_tells_slack(shop: Shop, tmp_path: Path) -> None:
+    shop.status = 500
+    changes = overlay(tmp_path, {"endpoints": {"shop": f"{shop.url}/"}})
+
+    async with serve_slack() as slack:
+        ended = await run(
+            *("--config", str(EXAMPLES / "minimal.yml"), "--config", changes),
+            *("--cycles", "3", "--every", "50ms"),
+            cwd=tmp_path,
+            environ={"SLACK_WEBHOOK_URL": slack.webhook_url},
+        )
+
+    assert ended.code == 1, ended.err
+    assert len(slack.messages) == 1
+    assert "shop answers 500, expected 200" in slack.messages[0].visible.replace("2xx", "200")
+
+
+async def test_what_a_fresh_install_watches_is_the_monitor_itself(tmp_path: Path) -> None:
+    changes = overlay(
+        tmp_path,
+        {
+            "web": {"listen": "127.0.0.1:${PORT}"},
+            "endpoints": {"monitor": "http://127.0.0.1:${PORT}/-/healthy"},
+            "defaults": {"every": "1s", "retry_every": "100ms", "timeout": "500ms"},
+        },
+    )
+
+    async with daemon(tmp_path, "--config", changes, config=str(CONFIG / "monitor.yml")) as running:
+        status = await running.until(lambda status: status["checks"][0]["state"] == "pass")
+
+    assert [check["check"] for check in status["checks"]] == ["monitor.health"]
+
+
+# full.yml
+
+
+async def test_the_long_one_watches_and_tells_everyone(tmp_path: Path) -> None:
+    body = {"version": "1.2", "database": {"status": "connected"}}
+    pages = {
+        "/": page(b'<div id="live-stream"></div>', headers=SECURE),
+        "/health": page(json.dumps(body).encode()),
+        "/status": page(b"down", status=500),
+    }
+    authority = Authority(tmp_path)
+    async with (
+        serve_pages(pages, tls=authority.context()) as site,
+        serve_slack() as slack,
+        serve_receiver() as events,
+    ):
+        url = site.url(host="localhost")
+        changes = overlay(
+            tmp_path,
+            {
+                "store": "sqlite:///monitor.db",
+                "witnesses": [],
+                "notifiers": {
+                    "oncall": {"slack": {"base_url": slack.base_url}},
+                    "events": {"webhook": {"url": events.url()}},
+                },
+                "endpoints": {
+                    "homepage": {"url": url},
+                    "api": {"url": f"{url}health"},
+                    "warehouse": {"url": f"{url}status"},
+                    "documentation": {"url": url},
+                },
+            },
+        )
+        ended = await run(
+            *("--config", str(EXAMPLES / "full.yml"), "--config", changes),
+            *("--cycles", "3", "--every", "50ms", "--output", "json"),
+            cwd=tmp_path,
+            environ={
+                "SSL_CERT_FILE": str(authority.file),
+                "SLACK_BOT_TOKEN": TOKEN,
+                "SLACK_WEBHOOK_URL": slack.webhook_url,
+                "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+                "API_TOKEN": "api-canary",
+                "DEPLOY_TOKEN": "deploy-canary-0123456789abcdef",
+                "ONCALL_TOKEN": "oncall-canary-0123456789abcdef",
+                "RELEASE_TOKEN": "release-canary",
+                "ADMIN_TOKEN": "admin-canary",
+            },
+        )
+
+    verdicts = {check["check"]: check["verdict"] for check in ended.json()["checks"]}
+    assert ended.code == 1, ended.err
+    assert verdicts.pop("warehouse.health") == "fail"
+    assert set(verdicts.values()) == {"pass", "waiting"}
+    assert len(slack.messages) == 2
+    assert all("warehouse answers 500" in message.visible for message in slack.messages)
+    assert [one.json["event"] for one in events.received] == ["opened"]
+    assert "canary" not in ended.out + ended.err
+
+
+# Runbook 002
+
+
+def site_environment(netlify: Netlify, authority: Authority) -> dict[str, str]:
+    return {
+        "SSL_CERT_FILE": str(authority.file),
+        "SITE_URL": netlify.site,
+        "SLACK_BOT_TOKEN": TOKEN,
+        "NETLIFY_AUTH_TOKEN": NETLIFY_TOKEN,
+        "NETLIFY_SITE": NETLIFY_SITE,
+        "CANARY_TOKEN": "canary-of-tests",
+    }
+
+
+def site_overlay(folder: Path, slack: FakeSlack, netlify: Netlify) -> str:
+    hook = {
+        "run": [str(HOOKS / "netlify-restore")],
+        "env": {
+            "NETLIFY_AUTH_TOKEN": "${NETLIFY_AUTH_TOKEN}",
+            "NETLIFY_SITE": "${NETLIFY_SITE}",
+            "NETLIFY_API": netlify.api,
+        },
+    }
+
+    return overlay(
+        folder,
+        {
+            "web": {"listen": "127.0.0.1:${PORT:-9797}"},
+            "defaults": {"retry_every": "100ms", "timeout": "200ms"},
+            "notifiers": {"oncall": {"slack": {"base_url": slack.base_url}}},
+            "services": {
+                "site": {
+                    "rollback": {
+                        "mode": "automatic",
+                        "certify_after": "1s",
+                        "steps": [{"command": hook}],
+                    }
+                }
+            },
+        },
+    )
+
+
+async def test_the_site_is_checked_once_after_a_deploy(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    async with serve_netlify(authority.context()) as netlify:
+        environ = site_environment(netlify, authority)
+        good = await run(
+            *("--config", SITE, "--cycles", "1", "--tag", "smoke"), cwd=tmp_path, environ=environ
+        )
+        netlify.published = "deploy-2"
+        bad = await run(
+            *("--config", SITE, "--cycles", "1", "--tag", "smoke"), cwd=tmp_path, environ=environ
+        )
+
+    assert good.code == 0, good.out + good.err
+    assert netlify.sms[0] == {"dry_run": True}
+    assert bad.code == 1
+    assert "status is 502, expected 200" in bad.out
+    assert netlify.restored == []
+
+
+async def test_a_bad_deploy_of_the_site_is_restored_by_netlify(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    async with serve_netlify(authority.context()) as netlify, serve_slack() as slack:
+        environ = {**site_environment(netlify, authority), "MONITOR_INTERVAL": "200"}
+        changes = site_overlay(tmp_path, slack, netlify)
+        async with daemon(tmp_path, "--config", changes, config=SITE, environ=environ) as running:
+            await running.until(
+                lambda status: any(
+                    deploy["version"] == GOOD and deploy["certified_at"]
+                    for deploy in status["deploys"]
+                )
+            )
+
+            netlify.published = "deploy-2"
+
+            status = await running.until(
+                lambda status: (
+                    any(one["state"] == "recovered" for one in status["rollbacks"])
+                    and all(one["resolved_at"] for one in status["incidents"])
+                )
+            )
+            await until(lambda: "recovered" in slack.messages[-1].text)
+            said = running.said()
+
+    (incident,) = status["incidents"]
+    (rollback,) = [one for one in status["rollbacks"] if one["state"] == "recovered"]
+    assert netlify.restored == ["deploy-1"]
+    assert (rollback["from"], rollback["to"]) == (BAD, GOOD)
+    assert incident["checks"][0]["check"] == "send-sms.health"
+    assert "5 times in a row" in incident["timeline"][0]["text"]
+    assert f"restored deploy deploy-1 of commit {GOOD}" in rollback["steps"][0]["output"]
+    assert len(slack.first_posts) == 1
+    assert NETLIFY_TOKEN not in said + json.dumps(status)
+
+
+async def test_observing_the_site_restores_nothing_and_says_what_it_would_have_done(
+    tmp_path: Path,
+) -> None:
+    authority = Authority(tmp_path)
+    async with serve_netlify(authority.context()) as netlify, serve_slack() as slack:
+        environ = {**site_environment(netlify, authority), "MONITOR_INTERVAL": "200"}
+        changes = overlay(
+            tmp_path,
+            {
+                "defaults": {"timeout": "200ms", "retry_every": "100ms"},
+                "notifiers": {"oncall": {"slack": {"base_url": slack.base_url}}},
+            },
+        )
+        chosen = ("--config", SITE, "--config", changes)
+        await run(*chosen, "--cycles", "2", cwd=tmp_path, environ=environ)
+        netlify.published = "deploy-2"
+        bad = await run(*chosen, "--cycles", "6", cwd=tmp_path, environ=environ)
+        told = await run("status", *chosen, "--output", "json", cwd=tmp_path, environ=environ)
+
+    assert bad.code == 1
+    assert netlify.restored == []
+    assert told.json()["rollbacks"][-1]["blocked"] == "MODE"
+    assert len(slack.first_posts) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "said"),
+    [
+        pytest.param({}, 0, "restored deploy deploy-1", id="all is well"),
+        pytest.param({"MONITOR_TO_VERSION": GOOD[:7]}, 0, "restored", id="a short commit"),
+        pytest.param({"MONITOR_TO_VERSION": ""}, 75, "no last known good", id="no version"),
+        pytest.param({"MONITOR_TO_VERSION": "f" * 40}, 1, "no deploy of commit", id="unknown"),
+        pytest.param({"NETLIFY_AUTH_TOKEN": "old"}, 75, "401: Access Denied", id="bad token"),
+        pytest.param({"NETLIFY_SITE": "other"}, 75, "404: Not Found", id="unknown site"),
+        pytest.param({"NETLIFY_AUTH_TOKEN": ""}, 75, "NETLIFY_AUTH_TOKEN is not", id="no token"),
+        pytest.param({"NETLIFY_API": "http://127.0.0.1:9"}, 75, "refused", id="unreachable"),
+    ],
+)
+async def test_the_netlify_hook_says_whether_anything_was_applied(
+    changed: dict[str, str], code: int, said: str, tmp_path: Path
+) -> None:
+    async with serve_netlify(Authority(tmp_path).context()) as netlify:
+        environ = {
+            "NETLIFY_API": netlify.api,
+            "NETLIFY_AUTH_TOKEN": NETLIFY_TOKEN,
+            "NETLIFY_SITE": NETLIFY_SITE,
+            "MONITOR_TO_VERSION": GOOD,
+            **changed,
+        }
+        ended, printed = await run_hook("netlify-restore", environ)
+
+    assert (ended, netlify.restored) == (code, ["deploy-1"] if code == 0 else [])
+    assert said in printed
+    assert "Traceback" not in printed
+
+
+# Runbook 004
+
+
+def railway_environment(railway: Railway, slack: FakeSlack, alerts: Receiver) -> dict[str, str]:
+    return {
+        "API_HEALTH_URL": f"{railway.url}/api",
+        "WEB_HEALTH_URL": f"{railway.url}/web",
+        "ALERT_WEBHOOK_URL": alerts.url(),
+        "SLACK_WEBHOOK_URL": slack.webhook_url,
+        "RAILWAY_TOKEN": RAILWAY_TOKEN,
+        **RAILWAY_PLACE,
+    }
+
+
+def railway_overlay(folder: Path, railway: Railway) -> str:
+    hook = {
+        "run": [str(HOOKS / "railway-rollback")],
+        "env": {
+            "RAILWAY_TOKEN": "${RAILWAY_TOKEN}",
+            "RAILWAY_API": f"{railway.url}/graphql/v2",
+            **{name: f"${{{name}}}" for name in RAILWAY_PLACE},
+        },
+    }
+    rollback = {"certify_after": "1s", "steps": [{"command": hook}]}
+
+    return overlay(
+        folder,
+        {
+            "defaults": {"retry_every": "100ms"},
+            "services": {"api": {"rollback": rollback}},
+        },
+    )
+
+
+async def test_after_a_deploy_up_to_ten_attempts_are_made(tmp_path: Path) -> None:
+    async with (
+        serve_railway() as railway,
+        serve_slack() as slack,
+        serve_receiver() as alerts,
+    ):
+        environ = railway_environment(railway, slack, alerts)
+        chosen = ("--config", RAILWAY, "--cycles", "10", "--every", "50ms", "--until", "pass")
+        railway.warm_after = 2
+        warm = await run(*chosen, cwd=tmp_path, environ=environ)
+        asked = railway.asked
+        railway.active = "deployment-2"
+        broken = await run(*chosen, "--no-hooks", cwd=tmp_path, environ=environ)
+
+    assert (warm.code, asked) == (0, 3), warm.out + warm.err
+    assert (broken.code, railway.asked) == (1, 13)
+    assert railway.rolled_back_to == []
+
+
+async def test_a_scheduled_run_annotates_and_posts_the_four_fields(tmp_path: Path) -> None:
+    async with (
+        serve_railway() as railway,
+        serve_slack() as slack,
+        serve_receiver() as alerts,
+    ):
+        railway.active = "deployment-2"
+        ended = [
+            await run(
+                *("--config", RAILWAY, "--cycles", "1", "--output", "github"),
+                cwd=tmp_path,
+                environ=railway_environment(railway, slack, alerts),
+            )
+            for _ in range(3)
+        ]
+        alert, *others = await alerts.wait_for(1)
+
+    assert [one.code for one in ended] == [1, 1, 1]
+    annotation, summary = ended[-1].out.splitlines()
+    assert annotation.startswith("::error file=")
+    assert "runbook-004-api-and-web.yml,line=" in annotation
+    assert "status is 503, expected 200" in annotation
+    assert summary == "fail: 4 checks: 1 pass, 1 fail, 2 waiting"
+    assert (alert.json["service"], alert.json["environment"]) == ("api", "production")
+    assert "api answers 503, expected 200" in alert.json["text"]
+    assert alert.json["timestamp"].endswith(("Z", "+00:00"))
+    assert [other.json["event"] for other in others] == ["rollback"]
+    assert "rollback blocked: NO_DEPLOY" in others[0].json["text"]
+    assert len(slack.messages) == 2
+
+
+async def test_a_bad_deploy_of_the_api_is_rolled_back_by_railway(tmp_path: Path) -> None:
+    async with (
+        serve_railway() as railway,
+        serve_slack() as slack,
+        serve_receiver() as alerts,
+    ):
+        environ = railway_environment(railway, slack, alerts)
+        chosen = ("--config", RAILWAY, "--config", railway_overlay(tmp_path, railway))
+        rounds = ("--cycles", "8", "--every", "200ms")
+        good = await run(*chosen, *rounds, cwd=tmp_path, environ=environ)
+        railway.active = "deployment-2"
+        bad = await run(*chosen, *rounds, "--output", "json", cwd=tmp_path, environ=environ)
+        told = await run("status", *chosen, "--output", "json", cwd=tmp_path, environ=environ)
+
+    assert good.code == 0, good.out + good.err
+    assert bad.code == 0, bad.out + bad.err
+    assert railway.rolled_back_to == ["deployment-1"]
+    assert railway.asked_for[0]["serviceId"] == "service-1"
+    (rollback,) = told.json()["rollbacks"]
+    assert (rollback["state"], rollback["from"], rollback["to"]) == ("recovered", BAD, GOOD)
+    events = [one.json["event"] for one in alerts.received]
+    assert events[0] == "opened"
+    assert "rollback" in events
+    assert events[-1] == "resolved"
+    assert RAILWAY_TOKEN not in bad.out + bad.err + told.out
+
+
+@pytest.mark.parametrize(
+    ("changed", "refuses", "code", "said"),
+    [
+        pytest.param({}, "", 0, "rolled back to deployment deployment-1", id="all is well"),
+        pytest.param({}, "Deployment not found", 1, "Deployment not found", id="refused"),
+        pytest.param({"RAILWAY_TOKEN": "old"}, "", 75, "Not Authorized", id="bad token"),
+        pytest.param({"RAILWAY_SERVICE": ""}, "", 75, "RAILWAY_SERVICE is not set", id="no id"),
+        pytest.param({"MONITOR_TO_VERSION": "short"}, "", 75, "no last known", id="no commit"),
+        pytest.param({"MONITOR_TO_VERSION": BAD}, "", 1, "no deployment of", id="the live one"),
+    ],
+)
+async def test_the_railway_hook_says_whether_anything_was_applied(
+    changed: dict[str, str], refuses: str, code: int, said: str
+) -> None:
+    async with serve_railway() as railway:
+        railway.active, railway.refuses = "deployment-2", refuses
+        environ = {
+            "RAILWAY_API": f"{railway.url}/graphql/v2",
+            "RAILWAY_TOKEN": RAILWAY_TOKEN,
+            "MONITOR_TO_VERSION": GOOD,
+            **RAILWAY_PLACE,
+            **changed,
+        }
+        ended, printed = await run_hook("railway-rollback", environ)
+
+    assert (ended, railway.rolled_back_to) == (code, ["deployment-1"] if code == 0 else [])
+    assert said in printed
+    assert "Traceback" not in printed
+
+
+async def test_each_example_is_exercised_here() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.yml")} == {
+        "minimal.yml",
+        "full.yml",
+        Path(SITE).name,
+        Path(RAILWAY).name,
+    }
