@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, WrapValidator, field_validator, model_validator
+from pydantic import AfterValidator, Field, WrapValidator, field_validator, model_validator
 
 from monitor.config.settings_fields import (
     Count,
@@ -255,10 +255,17 @@ class VerifySettings(Section):
     within: Span = timedelta(minutes=5)
 
 
+def _read_once(count: int) -> int:
+    if count != 1:
+        raise ValueError(f"expected 1, found {count}: a deploy is never rolled back twice")
+
+    return count
+
+
 class LimitsSettings(Section):
     """How often anything automatic may happen."""
 
-    per_deploy: Count = 1
+    per_deploy: Annotated[Count, AfterValidator(_read_once)] = 1
     per_day: Count = 2
     fleet_per_hour: Count = 3
     cooldown: Pause = timedelta(minutes=30)

@@ -67,13 +67,11 @@ class CommandOptions(Options):
 
     A program with a slash in it is relative to the configuration file, whose directory is also
     where it runs; a bare name is looked up in PATH. `env` is added to a small environment.
-    `idempotent` says that running it twice does what running it once does.
     """
 
     run: Annotated[list[Argument], Field(min_length=1)]
     env: dict[Annotated[str, AfterValidator(_read_name)], SecretText] = Field(default_factory=dict)
     timeout: Annotated[Duration, AfterValidator(_read_timeout)] = parse_duration("60s")
-    idempotent: bool = False
     _base: Path = PrivateAttr(default_factory=Path)
 
     @model_validator(mode="before")

@@ -129,7 +129,7 @@ def _already_rolled_back(trip: Trip) -> bool:
         one for one in trip.others if one.started_at is not None and one.deploy_id == trip.deploy.id
     ]
 
-    return len(done) >= min(trip.policy.limits.per_deploy, 1)
+    return len(done) >= trip.policy.limits.per_deploy
 
 
 def _daily_limit(trip: Trip) -> bool:

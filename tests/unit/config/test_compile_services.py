@@ -128,7 +128,7 @@ def test_every_part_of_a_policy_can_be_written(tmp_path: Path) -> None:
         "certify_after: 2m, verify: {within: 3m}, "
         "steps: [{command: [/bin/true]}, "
         "{webhook: {url: 'https://ops.example/', idempotent: true}}], "
-        "limits: {per_deploy: 2, per_day: 4, fleet_per_hour: 6, cooldown: 0s}}",
+        "limits: {per_deploy: 1, per_day: 4, fleet_per_hour: 6, cooldown: 0s}}",
     )
 
     assert policy.mode is Mode.OFF
@@ -139,7 +139,7 @@ def test_every_part_of_a_policy_can_be_written(tmp_path: Path) -> None:
         StepPlan(number=1, kind="command"),
         StepPlan(number=2, kind="webhook", idempotent=True),
     )
-    assert policy.limits == Limits(per_deploy=2, per_day=4, fleet_per_hour=6, cooldown=timedelta(0))
+    assert policy.limits == Limits(per_deploy=1, per_day=4, fleet_per_hour=6, cooldown=timedelta(0))
 
 
 def test_a_hook_is_found_beside_the_file_that_names_it(tmp_path: Path) -> None:
