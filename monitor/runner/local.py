@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import selectors
 import signal
@@ -11,6 +12,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from io import FileIO
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +27,9 @@ KILL_AFTER: Final = timedelta(seconds=10)
 """How long a group has between the request to stop and the end."""
 
 _CHUNK: Final = 64 * 1024
+_PIPE_SIZE: Final = 1024 * 1024
+"""How much a program can write after we have ended, before it has to wait for a reader."""
+
 _LOOK_EVERY: Final = 0.05
 """How often we look whether it has ended, in seconds."""
 
@@ -112,21 +117,12 @@ class _Output:
 
 def _run(order: _Order) -> Finished:
     try:
-        process = subprocess.Popen(
-            order.argv,
-            env=order.env,
-            cwd=order.cwd,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            bufsize=0,
-            start_new_session=True,
-        )
+        process, answer = _start(order)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Finished(problem=_explain(error))
 
     output = _Output(order.limit)
-    with _Pipes(process, order.stdin, output) as pipes:
+    with _Pipes(process, answer, order.stdin, output) as pipes:
         timed_out = not _wait(process, pipes, monotonic() + order.timeout)
         if timed_out:
             _stop_group(process, pipes, order.kill_after)
@@ -143,14 +139,45 @@ def _run(order: _Order) -> Finished:
     )
 
 
+def _start(order: _Order) -> tuple[subprocess.Popen[bytes], FileIO]:
+    """Start the program; give it with the end of the pipe at which its output comes.
+
+    It holds that end as well: so it can go on to write after we have ended, and is not killed.
+    """
+    read, write = os.pipe()
+    answer = FileIO(read)
+    try:
+        with suppress(OSError):
+            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+        process = subprocess.Popen(
+            order.argv,
+            env=order.env,
+            cwd=order.cwd,
+            stdin=subprocess.PIPE,
+            stdout=write,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
+            start_new_session=True,
+            pass_fds=(read,),
+        )
+    except BaseException:
+        answer.close()
+        raise
+    finally:
+        os.close(write)
+
+    return process, answer
+
+
 class _Pipes:
     """Both ends of the conversation: fed and drained without ever waiting for the other side."""
 
-    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, output: _Output) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], answer: FileIO, stdin: bytes, output: _Output
+    ) -> None:
         assert process.stdin is not None
-        assert process.stdout is not None
         self._stdin = process.stdin
-        self._stdout = process.stdout
+        self._stdout = answer
         self._left = memoryview(stdin)
         self._output = output
         self._selector = selectors.DefaultSelector()
@@ -183,7 +210,7 @@ class _Pipes:
 
     def drain(self) -> None:
         """Take what lies in the pipe now; a process that still holds it is not waited for."""
-        for _ in range(self._output.limit // _CHUNK + 2):
+        for _ in range(_PIPE_SIZE // _CHUNK + 1):
             if not self._read():
                 return
 
