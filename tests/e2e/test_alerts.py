@@ -1,0 +1,385 @@
+"""Alerts of the installed program: none lost, in order, and nothing secret or loud in them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from tests.support.program import daemon, run, until
+from tests.support.receiver import answers, drops, hangs, serve_receiver
+from tests.support.servers import unused_port
+from tests.support.slack import TOKEN, WEBHOOK_PATH, serve_slack
+from tests.support.street import (
+    NOTE,
+    UNLIMITED,
+    Street,
+    open_street,
+    stands,
+    until_passing,
+    write_config,
+    write_hook,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tests.support.receiver import Received, Receiver
+
+ANYWHERE: Final = {"PORT": "1"}
+"""For commands beside a daemon, which listen nowhere."""
+
+LOUD: Final = "<!channel>\n\n@here *now* <https://evil.example|click> \x1b[31m\u2028 & `x`"
+
+
+@pytest.fixture
+async def street(tmp_path: Path) -> AsyncIterator[Street]:
+    async with open_street(tmp_path) as opened:
+        yield opened
+
+
+def configure(folder: Path, street: Street, notifiers: dict[str, Any], **sections: Any) -> None:
+    write_config(
+        folder,
+        street,
+        {},
+        **{"endpoints": {"shop": {"url": street.url("shop")}}, "notifiers": notifiers, **sections},
+    )
+
+
+def told(receiver: Receiver, incident: str | None = None) -> list[str]:
+    """Give the events of what came, in order."""
+    return [
+        one.json["event"]
+        for one in receiver.received
+        if incident is None or one.json["incident"] == incident
+    ]
+
+
+def keys(received: list[Received], event: str) -> set[str]:
+    return {one.headers["idempotency-key"] for one in received if one.json["event"] == event}
+
+
+async def test_each_receiver_gets_all_in_order_whatever_it_answers_at_first(
+    street: Street, tmp_path: Path
+) -> None:
+    async with (
+        serve_receiver() as fine,
+        serve_receiver(answers(429, "slow down", retry_after="2")) as busy,
+        serve_receiver(answers(500), answers(502)) as broken,
+        serve_receiver(hangs()) as hanging,
+        serve_receiver(drops()) as dropping,
+        serve_receiver(then=answers(403, "go away")) as refusing,
+        serve_slack() as lying,
+    ):
+        lying.fail(status=200, body='{"ok": false, "error": "fatal_error"}')
+        lying.fail(status=200, body="<html>a proxy</html>")
+        others = {"busy": busy, "broken": broken, "hanging": hanging, "dropping": dropping}
+        configure(
+            tmp_path,
+            street,
+            {
+                **{
+                    name: {"webhook": {"url": receiver.url(), "timeout": "1s"}}
+                    for name, receiver in {**others, "fine": fine, "refusing": refusing}.items()
+                },
+                "lying": {"slack": {"webhook_url": lying.webhook_url}},
+            },
+        )
+        async with daemon(tmp_path) as running:
+            await until_passing(running)
+            street["shop"].broken = True
+            await fine.wait_for(1)
+            assert len(hanging.received) <= 1, "nobody waits for another receiver"
+            for receiver in (*others.values(), refusing):
+                await until(lambda one=receiver: one.received)  # type: ignore[misc]  # bound now
+            await running.until(lambda status: not status["undelivered"])
+            street["shop"].broken = False
+            await running.until(
+                lambda status: status["incidents"][0]["resolved_at"] and not status["undelivered"]
+            )
+            said = running.said()
+
+    assert told(fine) == ["opened", "resolved"]
+    assert told(busy) == ["opened", "opened", "resolved"]
+    assert told(broken) == ["opened", "opened", "opened", "resolved"]
+    assert told(hanging) == ["opened", "opened", "resolved"]
+    assert told(dropping) == ["opened", "opened", "resolved"]
+    for receiver in (fine, *others.values()):
+        assert len(keys(receiver.received, "opened")) == 1
+    assert busy.received[1].at - busy.received[0].at >= 2
+    assert [one.json["may_repeat"] for one in busy.received[:2]] == [False, False]
+    assert [one.json["may_repeat"] for one in dropping.received[:2]] == [False, True]
+    assert told(refusing).count("opened") == 1, "a refusal is not repeated"
+    assert "notice_undeliverable" in said
+    assert len(lying.messages) == 2
+    assert len(lying.requests) == 4
+
+
+@pytest.mark.parametrize("reached", [True, False], ids=["it hangs", "it is down"])
+async def test_a_daemon_killed_before_the_receiver_answered_tells_again_with_the_same_key(
+    street: Street, tmp_path: Path, reached: bool
+) -> None:
+    async with serve_receiver(hangs()) as hanging, serve_receiver() as later:
+        first = hanging.url() if reached else f"http://127.0.0.1:{unused_port()}/hook"
+        configure(tmp_path, street, {"events": {"webhook": {"url": first}}})
+        async with daemon(tmp_path) as running:
+            await until_passing(running)
+            street["shop"].broken = True
+            await running.until(lambda status: status["incidents"] and status["undelivered"])
+            if reached:
+                await hanging.wait_for(1)
+            await running.stop(signal.SIGKILL)
+
+        configure(tmp_path, street, {"events": {"webhook": {"url": later.url()}}})
+        async with daemon(tmp_path) as running:
+            await later.wait_for(1)
+            street["shop"].broken = False
+            await later.wait_for(2)
+
+    assert told(later) == ["opened", "resolved"]
+    if reached:
+        assert keys(hanging.received, "opened") == keys(later.received, "opened")
+        assert later.received[0].json["may_repeat"] is True
+
+
+async def test_a_receiver_that_was_down_all_the_time_gets_one_message_about_it_all(
+    street: Street, tmp_path: Path
+) -> None:
+    async with serve_receiver(then=answers(503)) as receiver:
+        configure(tmp_path, street, {"events": {"webhook": {"url": receiver.url()}}})
+        async with daemon(tmp_path) as running:
+            await until_passing(running)
+            street["shop"].broken = True
+            await receiver.wait_for(1)
+            street["shop"].broken = False
+            await running.until(lambda status: status["incidents"][0]["resolved_at"])
+            failed = len(receiver.received)
+            receiver.then = answers(200)
+            await running.until(lambda status: not status["undelivered"])
+            arrived = [one.json for one in receiver.received[failed:]]
+
+    assert [one["event"] for one in arrived][-1] == "resolved"
+    assert "opened" not in [one["event"] for one in arrived]
+    assert "shop was down from" in arrived[-1]["text"]
+    assert "answers 503, expected 2xx" in arrived[-1]["text"]
+
+
+async def test_a_bot_keeps_one_message_with_a_thread_and_calls_nobody(
+    street: Street, tmp_path: Path
+) -> None:
+    street["shop"].text = LOUD
+    hook = write_hook(tmp_path, "shop", NOTE)
+    policy = {"mode": "automatic", "steps": [{"command": hook}], "limits": UNLIMITED}
+    async with serve_slack() as slack, serve_slack() as room, serve_receiver() as receiver:
+        bot = {"token": TOKEN, "channel": "#on-call", "base_url": slack.base_url}
+        write_config(
+            tmp_path,
+            street,
+            {"shop": policy},
+            endpoints={
+                "shop": {
+                    "url": street.url("shop"),
+                    "health": {"expect": [{"status": 200}, {"json": "$.text", "equals": "quiet"}]},
+                }
+            },
+            notifiers={
+                "bot": {"slack": bot},
+                "hook": {"slack": {"webhook_url": room.webhook_url}},
+                "events": {"webhook": {"url": receiver.url()}},
+                "log": {"log": {}},
+            },
+        )
+        async with daemon(tmp_path) as running:
+            await running.until(lambda status: status["incidents"])
+            await running.until(lambda status: not status["undelivered"])
+            street["shop"].text = "quiet"
+            await until_passing(running)
+            await running.until(lambda status: not status["undelivered"])
+            (before,) = slack.first_posts
+            colour = before.colour
+
+            code, _ = await announce(tmp_path)
+            street["shop"].broken = True
+            street["shop"].text = LOUD
+            await running.until(
+                lambda status: len(status["incidents"]) == 2 and not status["undelivered"]
+            )
+            await running.until(lambda status: stands(status, "shop") == "UNHEALTHY_BEFORE")
+            said = running.said()
+
+    assert code == 0
+    assert colour == "#2eb67d"
+    assert len(slack.first_posts) == 2, "one message for each incident"
+    first, second = slack.first_posts
+    assert len(slack.thread_of(first)) >= 1
+    assert slack.thread_of(second)
+    assert "recovered" in first.visible
+    assert len(first.earlier) == len(slack.thread_of(first)), "each piece of news updates it"
+    assert "rollback" in second.visible.lower()
+    for message in (*slack.messages, *room.messages):
+        assert message.mentions == []
+        assert not [link for link in message.links if "evil.example" in link]
+    for one in receiver.received:
+        assert len(one.json["text"].splitlines()) == 2
+    assert [line for line in said.splitlines() if not line.startswith("2")] == []
+
+
+async def announce(folder: Path) -> tuple[int, str]:
+    ended = await run("deploy", "shop", "--version", "2.0", cwd=folder, environ=ANYWHERE)
+
+    return ended.code, ended.err
+
+
+async def test_a_webhook_carries_what_others_rely_on(street: Street, tmp_path: Path) -> None:
+    hook = write_hook(tmp_path, "shop", NOTE)
+    policy = {"mode": "automatic", "steps": [{"command": hook}], "limits": UNLIMITED}
+    promised = {
+        *("text", "timestamp", "service", "environment", "event", "incident", "class"),
+        *("severity", "phase", "checks", "reasons", "since", "links", "rollback"),
+        "idempotency_key",
+    }
+    async with serve_receiver() as receiver:
+        write_config(
+            tmp_path,
+            street,
+            {"shop": policy},
+            services={"shop": {"runbook": "https://wiki.example/shop"}},
+            notifiers={"events": {"webhook": {"url": receiver.url()}}},
+        )
+        async with daemon(tmp_path) as running:
+            await until_passing(running)
+            assert (await announce(tmp_path))[0] == 0
+            street["shop"].broken = True
+            await receiver.wait_for(4)
+
+    opened, *_, resolved = [one.json for one in receiver.received]
+    for one in receiver.received:
+        assert one.json.keys() == promised | {"may_repeat", "resolved_at"}
+        assert one.headers["idempotency-key"] == one.json["idempotency_key"]
+        assert one.json["environment"] == "test"
+    assert [one.json["event"] for one in receiver.received] == [
+        *("opened", "rollback", "rollback", "resolved")
+    ]
+    assert opened["rollback"] is None
+    assert resolved["rollback"].keys() == {"id", "state", "from", "to", "reason"}
+    assert resolved["rollback"]["from"] == "2.0"
+    assert (opened["class"], opened["severity"]) == ("outage", "high")
+    assert (opened["phase"], resolved["phase"]) == ("investigating", "resolved")
+    assert opened["reasons"][0]["code"] == "status"
+    assert opened["links"]["runbook"] == "https://wiki.example/shop"
+    assert opened["timestamp"].endswith("Z")
+    assert opened["text"].startswith("shop answers 503, expected 2xx")
+    assert len({one.json["idempotency_key"] for one in receiver.received}) == 4
+
+
+async def test_no_secret_is_in_anything_that_is_written_or_shown(tmp_path: Path) -> None:
+    """Every secret is planted as a canary; the target and the receivers echo what they get."""
+    canaries = {
+        "HOOK_PATH": "path-canary-1c9a",
+        "HOOK_HEADER": "header-canary-2b8d",
+        "HOOK_SECRET": "signing-canary-3a7c",
+        "BASIC": "password-canary-4e6f",
+        "BEARER": "bearer-canary-5d5e",
+        "QUERY": "query-canary-6c4b",
+        "SLACK": TOKEN,
+    }
+    in_file = "file-canary-7b3a"
+    (tmp_path / "secret").write_text(in_file + "\n")
+    hidden = [*canaries.values(), in_file, WEBHOOK_PATH.rpartition("/")[2]]
+    hidden.append(base64.b64encode(f"user:{canaries['BASIC']}".encode()).decode())
+    hidden.append(canaries["HOOK_SECRET"][:12])
+
+    async def echo(request: Any) -> Any:
+        seen = f"{request.path_qs} {dict(request.headers)}"
+        return await answers(500, seen)(request)
+
+    async with serve_receiver(then=echo) as target, serve_slack() as slack:
+        slack.fail(status=500, body=f"no {TOKEN} {WEBHOOK_PATH}")
+        slack.fail("channel_is_archived")
+        config = {
+            "web": {"listen": "127.0.0.1:${PORT}"},
+            "defaults": {"every": "500ms", "timeout": "450ms", "failure_threshold": 2},
+            "notifiers": {
+                "hook": {
+                    "webhook": {
+                        "url": target.url("/${HOOK_PATH}/x"),
+                        "headers": {"X-Key": "${HOOK_HEADER}"},
+                        "secret": "${HOOK_SECRET}",
+                    }
+                },
+                "gone": {"webhook": {"url": f"http://127.0.0.1:{unused_port()}/${{HOOK_PATH}}"}},
+                "chat": {"slack": {"webhook_url": slack.webhook_url}},
+                "bot": {
+                    "slack": {"token": "${SLACK}", "channel": "#x", "base_url": target.url("/")}
+                },
+            },
+            "endpoints": {
+                "basic": {
+                    "url": target.url("/basic"),
+                    "request": {"auth": {"basic": {"username": "user", "password": "${BASIC}"}}},
+                    "health": {"expect": [{"body": {"contains": "nothing of it"}}]},
+                },
+                "bearer": {
+                    "url": target.url("/?key=${QUERY}"),
+                    "request": {"headers": {"Authorization": "Bearer ${BEARER}"}},
+                    "health": {"expect": [{"status": 500}, {"body": {"equals": "x"}}]},
+                },
+                "file": {
+                    "url": target.url("/file"),
+                    "request": {"headers": {"X-Token": "${file:secret}"}},
+                    "health": {"expect": [{"status": 500}, {"body": {"equals": "x"}}]},
+                },
+            },
+        }
+        (tmp_path / "monitor.yml").write_text(json.dumps(config))
+        environ = {**canaries, "MONITOR_LOG_LEVEL": "debug"}
+        async with daemon(tmp_path, environ=environ) as running:
+            await running.until(lambda status: len(status["incidents"]) == 3)
+            await until(lambda: len([r for r in target.received if "canary" in r.path]) >= 2)
+            await until(lambda: len(slack.requests) >= 3)
+            places = {
+                "status": json.dumps(await running.status(), ensure_ascii=False),
+                "page": (await running.get("/"))[1],
+                "metrics": (await running.get("/metrics"))[1],
+                "ps": Path(f"/proc/{running.process.pid}/cmdline").read_text(),
+            }
+            everywhere = {**canaries, "PORT": "1"}
+            for name, args in {
+                "show": ("check-config", "monitor.yml", "--show"),
+                "status of people": ("status",),
+                "probe": ("probe", "bearer"),
+                "probe json": ("probe", "bearer", "--output", "json"),
+                "oneshot": ("--cycles", "2", "--every", "10ms", "--no-state", "--no-notify"),
+            }.items():
+                ended = await run(*args, cwd=tmp_path, environ=everywhere)
+                places[name] = ended.out + ended.err
+            await running.stop()
+            places["log"] = running.said()
+
+    store = b"".join(
+        path.read_bytes() for path in (tmp_path / ".production-monitor").iterdir() if path.is_file()
+    )
+    places["store"] = store.decode("latin-1")
+    leaks = {(place, one) for place, text in places.items() for one in hidden if one in text}
+    assert leaks == set()
+    assert "***" in places["status"], "what was echoed is masked, not left out"
+    assert {name for name, text in places.items() if not text} == set()
+
+
+async def test_what_is_not_to_be_told_is_not_told_later_either(
+    street: Street, tmp_path: Path
+) -> None:
+    async with serve_receiver() as receiver:
+        configure(tmp_path, street, {"events": {"webhook": {"url": receiver.url()}}})
+        every = ("--every", "20ms")
+        street["shop"].broken = True
+        silent = await run("--cycles", "3", *every, "--no-notify", cwd=tmp_path, environ=ANYWHERE)
+        later = await run("--cycles", "2", *every, cwd=tmp_path, environ=ANYWHERE)
+
+        assert (silent.code, later.code) == (1, 1)
+        assert told(receiver) == []
