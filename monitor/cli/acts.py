@@ -15,6 +15,7 @@ from monitor.cli.common import (
     UNKNOWN,
     config_option,
     end,
+    find_config,
     loader,
     mistakes_end_it,
     start_logs,
@@ -114,10 +115,12 @@ def _ask(
             return found
 
         with mistakes_end_it():
+            from monitor.config import find_store
             from monitor.daemon import control_path
 
             load = loader(configs)
-            path = control_path(load().store, os.environ)
+            store = find_store(find_config(configs), environ=os.environ)
+            path = control_path(store or load().store, os.environ)
             try:
                 found = ask_socket(path, method, resource, body)
             except NobodyThere:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monitor.config.compiled import Compiled, Plugin, Scope, Token, WebSettings
 from monitor.config.errors import ConfigError, Problem
-from monitor.config.loading import compile_url, load, schema
+from monitor.config.loading import compile_url, find_store, load, schema
 
 __all__ = [
     "Compiled",
@@ -15,6 +15,7 @@ __all__ = [
     "Token",
     "WebSettings",
     "compile_url",
+    "find_store",
     "load",
     "schema",
 ]

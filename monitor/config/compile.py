@@ -84,6 +84,18 @@ def compile_document(
     return compiled, ()
 
 
+def locate_store(document: Document, *, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """Say where the store is, as far as a document that may be wrong elsewhere tells."""
+    findings = Findings(document, cwd)
+    url = document.data.get("store")
+    if not document.complete or findings.unsettled(("store",)) or not isinstance(url, str | None):
+        return None
+
+    store = read_store(findings, url, environ, cwd)
+
+    return None if findings.problems else store
+
+
 def _with_content(document: Document) -> dict[str, object]:
     """Leave out sections without content: all in them may be commented out."""
     return {

@@ -39,6 +39,22 @@ def load(
     return compiled
 
 
+def find_store(
+    paths: Sequence[Path], *, environ: Mapping[str, str], cwd: Path | None = None
+) -> Path | None:
+    """Say where the store is, whatever else is unset or wrong; None where that is not known.
+
+    To speak to a monitor that runs, nobody needs its secrets.
+    """
+    from monitor.config.compile import locate_store
+    from monitor.config.reader import read_document
+
+    here = cwd or Path.cwd()
+    document = read_document(paths, environ=environ, allow_unset=True, cwd=here)
+
+    return locate_store(document, environ=environ, cwd=here)
+
+
 def compile_url(url: str, *, environ: Mapping[str, str]) -> Compiled:
     """Compile a configuration of this one endpoint, named by its host; raises ConfigError."""
     from monitor.config.compile import compile_document

@@ -140,6 +140,30 @@ async def test_a_bad_deploy_is_rolled_back_once_verified_and_told(
     assert stands(again, "shop") == "ALREADY_ROLLED_BACK"
 
 
+async def test_a_deploy_is_announced_from_where_nobody_knows_the_secrets(
+    street: Street, tmp_path: Path
+) -> None:
+    hook = write_hook(tmp_path, "shop", NOTE)
+    command = {"run": hook, "env": {"TOKEN": "${TOKEN}"}}
+    write_config(tmp_path, street, {"shop": automatic({"command": command})})
+    deployed = ("deploy", "shop", "--version", "2.0")
+    async with daemon(tmp_path, environ={"TOKEN": SECRET}) as running:
+        (tmp_path / "hook-shop.sh").unlink()
+        told = await run(*deployed, cwd=tmp_path)
+        status = await run("status", "--output", "json", cwd=tmp_path)
+        await running.stop()
+    alone = await run(*deployed, cwd=tmp_path)
+    (tmp_path / "monitor.yml").write_text(
+        (tmp_path / "monitor.yml").read_text().replace("{", '{"store": "${STORE}",', 1)
+    )
+    nowhere = await run(*deployed, cwd=tmp_path)
+
+    assert told.code == 0, told.err
+    assert status.json()["deploys"][0]["version"] == "2.0"
+    assert (alone.code, "variable TOKEN is not set" in alone.err) == (2, True)
+    assert (nowhere.code, "variable STORE is not set" in nowhere.err) == (2, True)
+
+
 async def test_each_hook_ends_as_it_should_whatever_it_does(street: Street, tmp_path: Path) -> None:
     """Many shops break at once after a deploy; the hook of each behaves in its own way."""
     hooks: dict[str, tuple[str, ...]] = {
