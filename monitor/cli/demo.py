@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Final
 
 import click
 
 from monitor.cli.common import INTERRUPTED
+
+_WIDE: Final = 200
+"""Where there is no terminal, a line of the story is a line."""
 
 
 @click.command(short_help="See a bad deploy found, told and rolled back on loopback.")
@@ -21,7 +25,8 @@ def demo(keep: bool) -> None:
 
     from monitor.tools.demo import run_demo
 
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     try:
-        sys.exit(asyncio.run(run_demo(Console(soft_wrap=True), keep=keep)))
-    except KeyboardInterrupt:
+        sys.exit(asyncio.run(run_demo(console, keep=keep)))
+    except asyncio.CancelledError:
         sys.exit(INTERRUPTED)

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 TOKEN: Final = "xoxb-of-the-demo"  # noqa: S105 - opens nothing but this receiver
+
+_SIGNS: Final = {
+    ":rotating_light:": "🚨",
+    ":warning:": "⚠️",
+    ":white_check_mark:": "✅",
+    ":rewind:": "⏪",
+    ":grey_question:": "❔",
+    ":bell:": "🔔",
+}
+_LINK: Final = re.compile(r"<([^>|]+)\|([^>]*)>")
+_BOLD: Final = re.compile(r"\*([^*\n]+)\*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What was posted: `thread` is the message it answers, `update` marks a changed message."""
+    """What was posted, as people would read it.
+
+    `text` is its one line, `details` what stands below, `color` the bar beside that. `thread` is
+    the message it answers, `update` the message that it changes.
+    """
 
     text: str
+    details: tuple[str, ...]
+    color: str
     thread: str | None
-    update: bool
+    update: str | None
 
 
 class Receiver:
@@ -35,9 +54,9 @@ class Receiver:
         """Listen on a free port of 127.0.0.1."""
         app = web.Application()
         app.router.add_post("/api/{method}", self._take)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=1).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:
@@ -49,33 +68,50 @@ class Receiver:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return web.json_response({"ok": False, "error": "invalid_auth"})
 
-        body = await self._read(request)
+        body = await request.json()
         match request.match_info["method"]:
             case "chat.postMessage":
                 self._count += 1
                 reference = f"{1_700_000_000 + self._count}.000100"
-                self._tell(body, update=False)
+                update = None
             case "chat.update":
-                reference = str(body.get("ts"))
-                self._tell(body, update=True)
+                reference = update = str(body.get("ts"))
             case method:
                 return web.json_response({"ok": False, "error": "unknown_method", "method": method})
 
+        self._on_message(read_message(body, update))
+
         return web.json_response({"ok": True, "channel": body.get("channel"), "ts": reference})
 
-    async def _read(self, request: web.Request) -> dict[str, Any]:
-        if request.content_type == "application/json":
-            found: dict[str, Any] = await request.json()
-            return found
 
-        return dict(await request.post())
+def read_message(body: dict[str, Any], update: str | None) -> Message:
+    """Read what Slack would show of a message."""
+    attachments = body.get("attachments") or [{}]
+    thread = body.get("thread_ts")
 
-    def _tell(self, body: dict[str, Any], *, update: bool) -> None:
-        thread = body.get("thread_ts")
-        self._on_message(
-            Message(
-                text=str(body.get("text", "")),
-                thread=str(thread) if thread else None,
-                update=update,
-            )
-        )
+    return Message(
+        text=_read(str(body.get("text", ""))),
+        details=tuple(_lines(attachments[0].get("blocks", []))),
+        color=str(attachments[0].get("color", "")),
+        thread=str(thread) if thread else None,
+        update=update,
+    )
+
+
+def _lines(blocks: list[dict[str, Any]]) -> Iterator[str]:
+    """Give the lines of all blocks; fields of two lines become one: `Service: shop`."""
+    for block in blocks:
+        if "text" in block:
+            yield from _read(block["text"]["text"]).splitlines()
+        if "fields" in block:
+            yield " · ".join(_read(one["text"]).replace("\n", ": ") for one in block["fields"])
+        for element in block.get("elements", []):
+            yield from _read(element.get("text", "")).splitlines()
+
+
+def _read(text: str) -> str:
+    """Write Slack's markup as it is shown: signs, links and bold words."""
+    for name, sign in _SIGNS.items():
+        text = text.replace(name, sign)
+
+    return html.unescape(_BOLD.sub(r"\1", _LINK.sub(r"\2 \1", text)))

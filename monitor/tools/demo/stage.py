@@ -45,7 +45,7 @@ class Stage:
         for name in ("MONITOR_CYCLES", "MONITOR_INTERVAL", "RUNTIME_DIRECTORY", "STATE_DIRECTORY"):
             self._environment.pop(name, None)
         self._shop: Process | None = None
-        self.monitor: Process | None = None
+        self._monitor: Process | None = None
 
     def build(self) -> None:
         """Write both versions of the shop, the way to release one, and the configuration."""
@@ -69,13 +69,14 @@ class Stage:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the demo, which ends them in order
         )
         (self.root / "shop.pid").write_text(str(self._shop.pid))
 
     async def start_monitor(self) -> None:
         """Start the monitor as the daemon that it is, with its log in a file."""
         with self.log.open("ab") as log:
-            self.monitor = await asyncio.create_subprocess_exec(
+            self._monitor = await asyncio.create_subprocess_exec(
                 *_COMMAND,
                 "run",
                 "--config",
@@ -85,6 +86,7 @@ class Stage:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=log,
+                start_new_session=True,
             )
 
     async def release(self, version: str) -> None:
@@ -96,6 +98,10 @@ class Stage:
         await self._do(
             *_COMMAND, "deploy", "shop", "--version", version, "--config", str(self.config)
         )
+
+    def monitor_ended(self) -> int | None:
+        """Give the exit code of the monitor if it has ended."""
+        return None if self._monitor is None else self._monitor.returncode
 
     def rollbacks_that_ran(self) -> int:
         """Count how often a rollback put a version live, by the shop's own record."""
@@ -109,7 +115,7 @@ class Stage:
 
     async def strike(self) -> None:
         """End what was started, the monitor first."""
-        for process in (self.monitor, self._shop):
+        for process in (self._monitor, self._shop):
             if process is None or process.returncode is not None:
                 continue
             process.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The story of the demo: what has to happen, in this order, and how it is told as it happens."""
+"""The story of the demo: what has to happen, in this order."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import json
 import signal
 import tempfile
 import urllib.request
-from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from monitor.tools.demo.receiver import Message, Receiver
+from monitor.tools.demo.receiver import Receiver
 from monitor.tools.demo.stage import BAD, GOOD, Stage
+from monitor.tools.demo.telling import Telling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,41 +22,43 @@ if TYPE_CHECKING:
 
 _PATIENCE: Final = 60.0
 _LOOK_EVERY: Final = 0.1
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_BAD_ENDS: Final = ("blocked", "uncertain", "not_recovered", "inconclusive", "failed")
 
 
 class DemoFailed(Exception):
     """Something that the demo shows did not happen; the message says what."""
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What has been told already, so that each thing is told once."""
+async def run_demo(
+    console: Console,
+    *,
+    keep: bool,
+    make_stage: Callable[[Path, int], Stage] = Stage,
+    patience: float = _PATIENCE,
+) -> int:
+    """Play the demo; 0 only if all of it really happened. `keep` leaves it running until Ctrl-C.
 
-    timeline: set[tuple[str, int]] = field(default_factory=set)
-    messages: list[Message] = field(default_factory=list)
-
-
-async def run_demo(console: Console, *, keep: bool) -> int:
-    """Play the demo; 0 only if all of it really happened. `keep` leaves it running until Ctrl-C."""
-    began = monotonic()
-    seen = _Seen()
-
-    def say(text: str, style: str = "") -> None:
-        console.print(f"{monotonic() - began:5.1f} s  {text}", style=style, highlight=False)
-
-    receiver = Receiver(lambda message: _hear(message, seen, say))
+    `patience` is how many seconds each thing may take. Whatever ends it, what was started is
+    ended too; an interruption before the end raises CancelledError.
+    """
+    _be_interruptible()
+    telling = Telling(console)
+    receiver = Receiver(telling.hear)
     await receiver.start()
-    with tempfile.TemporaryDirectory(prefix="production-monitor-demo-") as folder:
-        stage = Stage(Path(folder), receiver.port)
+    with tempfile.TemporaryDirectory(prefix="monitor-demo-") as folder:
+        stage = make_stage(Path(folder), receiver.port)
         try:
-            await _play(stage, seen, say)
-            _summarise(stage, console)
+            await _Play(stage, telling, patience).perform()
+            telling.conclude(await asyncio.to_thread(_look, stage.monitor_url))
             if keep:
-                console.print("\nIt goes on until Ctrl-C.")
+                telling.add(f"\nThe page is at {stage.monitor_url}/ until Ctrl-C.", "bold")
                 await _until_interrupted()
+            else:
+                telling.add("\nTo look around in the browser: production-monitor demo --keep")
         except (DemoFailed, RuntimeError, OSError) as error:
-            say(f"The demo failed: {error}", "bold red")
-            console.print(_end_of(stage.log), markup=False, highlight=False)
+            telling.say("demo", f"failed: {error}", "bold red")
+            telling.add(_end_of(stage.log))
             return 1
         finally:
             await stage.strike()
@@ -66,55 +67,91 @@ async def run_demo(console: Console, *, keep: bool) -> int:
     return 0
 
 
-async def _play(stage: Stage, seen: _Seen, say: Callable[..., None]) -> None:
-    stage.build()
-    await stage.open_shop()
-    await stage.start_monitor()
-    say(f"A shop runs version {GOOD}; the monitor watches it. Look: {stage.monitor_url}", "bold")
-    await _until(lambda status: bool(status) and _all_pass(status), stage, seen, say, "all to pass")
-    say("Every check passes.", "green")
+class _Play:
+    """The acts, each of which waits for what has to come of it."""
 
-    await stage.announce(GOOD)
-    await _until(_certified, stage, seen, say, f"version {GOOD} to be known as good")
-    say(f"Version {GOOD} has been healthy long enough: it is the last known good.", "green")
+    def __init__(self, stage: Stage, telling: Telling, patience: float) -> None:
+        self._stage = stage
+        self._telling = telling
+        self._patience = patience
 
-    await stage.release(BAD)
-    await stage.announce(BAD)
-    say(f"Version {BAD} is deployed. It works at first.", "bold")
+    async def perform(self) -> None:
+        """Play from the first look at the shop to its recovery; raises DemoFailed."""
+        await self._open()
+        await self._certify()
+        await self._deploy_the_bad_version()
+        await self._roll_back()
+        await self._recover()
 
-    await _until(_fails, stage, seen, say, "the first failure")
-    await _until(_incident_open, stage, seen, say, "the threshold to be crossed")
-    await _until(lambda _: _posted(seen), stage, seen, say, "the alert to reach Slack")
-    await _until(_rollback_in("verifying", "recovered"), stage, seen, say, "the hook to run")
-    if stage.live_version() != GOOD:
-        raise DemoFailed(f"the hook ran, but version {stage.live_version()} is live")
-    await _until(_rollback_in("recovered"), stage, seen, say, "the recovery to be verified")
-    await _until(_incident_resolved, stage, seen, say, "the incident to be resolved")
-    await _until(lambda _: _answered(seen), stage, seen, say, "Slack to hear of the end")
-    if (ran := stage.rollbacks_that_ran()) != 1:
-        raise DemoFailed(f"expected one rollback, found {ran} in the shop's own record")
+    async def _open(self) -> None:
+        say = self._telling.say
+        self._stage.build()
+        await self._stage.open_shop()
+        say("shop", f"version {GOOD} is live")
+        await self._stage.start_monitor()
+        say("monitor", f"watches it as a daemon; its page is {self._stage.monitor_url}/")
+        await self._until(_all_pass, "every check to pass")
+        say("monitor", "every check passes", "green")
 
+    async def _certify(self) -> None:
+        await self._stage.announce(GOOD)
+        self._telling.say("deploy", f"version {GOOD} is announced to the monitor")
+        await self._until(_certified, f"version {GOOD} to be known as good")
+        self._telling.say(
+            "monitor", f"version {GOOD} stays healthy: it is the last known good", "green"
+        )
 
-async def _until(
-    happened: Callable[[dict[str, Any]], bool],
-    stage: Stage,
-    seen: _Seen,
-    say: Callable[..., None],
-    what: str,
-) -> None:
-    """Look at the monitor until something has happened, and tell what else does meanwhile."""
-    deadline = monotonic() + _PATIENCE
-    while monotonic() < deadline:
-        if stage.monitor is not None and stage.monitor.returncode is not None:
-            raise DemoFailed(f"the monitor ended with {stage.monitor.returncode}")
+    async def _deploy_the_bad_version(self) -> None:
+        await self._stage.release(BAD)
+        self._telling.say("shop", f"version {BAD} is live; it works at first", "bold")
+        await self._stage.announce(BAD)
+        self._telling.say("deploy", f"version {BAD} is announced to the monitor")
+        await self._until(_fails, "the first failure")
+        await self._until(_incident_open, "the threshold to be crossed")
+        await self._until(lambda _: self._alerted(), "the alert to reach Slack")
 
-        status = await asyncio.to_thread(_look, stage.monitor_url)
-        _tell(status, seen, say)
-        if happened(status):
-            return
-        await asyncio.sleep(_LOOK_EVERY)
+    async def _roll_back(self) -> None:
+        await self._until(_rollback_in("verifying", "recovered"), "the hook to run")
+        if self._stage.live_version() != GOOD:
+            raise DemoFailed(f"the hook ran, but version {self._stage.live_version()} is live")
+        self._telling.say("shop", f"version {GOOD} is live again", "bold")
 
-    raise DemoFailed(f"waited {_PATIENCE:.0f} s for {what}")
+    async def _recover(self) -> None:
+        await self._until(_rollback_in("recovered"), "the recovery to be verified")
+        await self._until(_incident_resolved, "the incident to be resolved")
+        await self._until(lambda _: self._told_of_the_end(), "Slack to hear of the end")
+        if (ran := self._stage.rollbacks_that_ran()) != 1:
+            raise DemoFailed(f"expected one rollback, found {ran} in the shop's own record")
+
+    async def _until(self, happened: Callable[[dict[str, Any]], bool], what: str) -> None:
+        """Look at the monitor until something has happened, and tell what else does meanwhile."""
+        deadline = monotonic() + self._patience
+        while monotonic() < deadline:
+            if (code := self._stage.monitor_ended()) is not None:
+                raise DemoFailed(f"the monitor ended with {code}, waiting for {what}")
+
+            status = await asyncio.to_thread(_look, self._stage.monitor_url)
+            self._telling.follow(status)
+            if status and happened(status):
+                return
+            if ended := next(filter(_ended_badly, status.get("rollbacks", ())), None):
+                why = ended["blocked"] or ended["detail"] or ended["reason"]
+                raise DemoFailed(f"the rollback is {ended['state']} ({why}), waiting for {what}")
+
+            await asyncio.sleep(_LOOK_EVERY)
+
+        raise DemoFailed(f"waited {self._patience:.0f} s for {what}")
+
+    def _alerted(self) -> bool:
+        return any(not message.thread and not message.update for message in self._telling.messages)
+
+    def _told_of_the_end(self) -> bool:
+        """Whether the thread says so, and the alert itself turned green with it."""
+        messages = self._telling.messages
+
+        return any("recovered" in one.text for one in messages if one.thread) and any(
+            "recovered" in one.text for one in messages if one.update
+        )
 
 
 def _look(url: str) -> dict[str, Any]:
@@ -128,34 +165,6 @@ def _look(url: str) -> dict[str, Any]:
     return found
 
 
-def _tell(status: dict[str, Any], seen: _Seen, say: Callable[..., None]) -> None:
-    for check in status.get("checks", ()):
-        count = check["consecutive_failures"]
-        if check["verdict"] == "fail" and check["state"] != "fail" and count:
-            mark = (check["check"], -count)
-            if mark not in seen.timeline:
-                seen.timeline.add(mark)
-                reason = check["reasons"][0]["message"] if check["reasons"] else ""
-                say(f"{check['check']} fails, {count} in a row: {reason}", "yellow")
-    for incident in status.get("incidents", ()):
-        for entry in incident["timeline"]:
-            mark = (incident["id"], entry["sequence"])
-            if mark not in seen.timeline:
-                seen.timeline.add(mark)
-                say(
-                    f"{entry['event']}: {entry['text']}",
-                    "red" if not incident["resolved_at"] else "",
-                )
-
-
-def _hear(message: Message, seen: _Seen, say: Callable[..., None]) -> None:
-    seen.messages.append(message)
-    where = "thread" if message.thread else "channel"
-    if not message.update:
-        first = message.text.splitlines()[0] if message.text else ""
-        say(f"Slack #on-call ({where}): {first}", "cyan")
-
-
 def _all_pass(status: dict[str, Any]) -> bool:
     return all(check["verdict"] in ("pass", "waiting") for check in status["checks"]) and any(
         check["verdict"] == "pass" for check in status["checks"]
@@ -163,59 +172,58 @@ def _all_pass(status: dict[str, Any]) -> bool:
 
 
 def _certified(status: dict[str, Any]) -> bool:
-    return any(
-        deploy["version"] == GOOD and deploy["certified_at"] for deploy in status.get("deploys", ())
-    )
+    return any(deploy["version"] == GOOD and deploy["certified_at"] for deploy in status["deploys"])
 
 
 def _fails(status: dict[str, Any]) -> bool:
-    return any(check["verdict"] == "fail" for check in status.get("checks", ()))
+    return any(check["verdict"] == "fail" for check in status["checks"])
 
 
 def _incident_open(status: dict[str, Any]) -> bool:
-    return bool(status.get("incidents"))
+    return bool(status["incidents"])
 
 
 def _incident_resolved(status: dict[str, Any]) -> bool:
-    incidents = status.get("incidents", ())
+    incidents = status["incidents"]
 
     return bool(incidents) and all(incident["resolved_at"] for incident in incidents)
 
 
 def _rollback_in(*states: str) -> Callable[[dict[str, Any]], bool]:
-    return lambda status: any(one["state"] in states for one in status.get("rollbacks", ()))
+    return lambda status: any(one["state"] in states for one in status["rollbacks"])
 
 
-def _posted(seen: _Seen) -> bool:
-    return any(not message.thread and not message.update for message in seen.messages)
-
-
-def _answered(seen: _Seen) -> bool:
-    return any(message.thread for message in seen.messages)
-
-
-def _summarise(stage: Stage, console: Console) -> None:
-    status = _look(stage.monitor_url)
-    console.print("\nThe timeline, as the post-mortem will have it:", style="bold")
-    for incident in status["incidents"]:
-        console.print(f"  {incident['id']}", highlight=False)
-        for entry in incident["timeline"]:
-            at = entry["at"][11:19]
-            console.print(f"  {at}  {entry['text']}", markup=False, highlight=False)
-    console.print(f"\nIn the browser: {stage.monitor_url}/ (with --keep it stays there)")
+def _ended_badly(rollback: dict[str, Any]) -> bool:
+    return rollback["state"] in _BAD_ENDS
 
 
 def _end_of(log: Path) -> str:
     if not log.is_file():
-        return "the monitor wrote no log"
+        return "The monitor wrote no log."
 
-    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+    lines = log.read_text(errors="replace").splitlines()[-20:]
+
+    return "\n".join(["The end of the monitor's log:", *lines])
+
+
+def _be_interruptible() -> None:
+    """Let the first signal end the play in order; a second one does not disturb the clearing."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def interrupt() -> None:
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, lambda: None)
+        task.cancel()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, interrupt)
 
 
 async def _until_interrupted() -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, stop.set)
-    with suppress(asyncio.CancelledError):
-        await stop.wait()
+    await stop.wait()

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     root, port = Path(sys.argv[1]), sys.argv[2]
-    stopping = False
+    stopping = Event()
     child: subprocess.Popen[bytes] | None = None
 
     def restart(_number: int, _frame: FrameType | None) -> None:
@@ -22,15 +23,16 @@ def main() -> None:
             child.terminate()
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
+        stopping.set()
         restart(number, frame)
 
     signal.signal(signal.SIGHUP, restart)
     signal.signal(signal.SIGTERM, stop)
-    while not stopping:
+    while not stopping.is_set():
         version = (root / "current").resolve()
         child = subprocess.Popen([sys.executable, str(version / "shop.py"), port])
+        if stopping.is_set():  # it was told while the child was being started
+            child.terminate()
         child.wait()
 
 
