@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _TIMEOUT: Final = 30.0
+_LONGEST_PATH: Final = 107
+"""Of a Unix socket, in bytes; a daemon refuses a longer one as well."""
+
 _LARGEST_ANSWER: Final = 64 * 1024 * 1024
 
 
@@ -39,6 +43,9 @@ def ask_socket(path: Path, method: str, resource: str, body: object = None) -> A
 
     Raises NobodyThere where no monitor listens, RemoteError for everything else.
     """
+    if len(os.fsencode(path)) > _LONGEST_PATH:
+        raise NobodyThere(f"{path}: no monitor can listen there, the path is too long")
+
     connection = _SocketConnection(path)
     try:
         return _ask(connection, str(path), method, resource, body, {})

@@ -27,7 +27,10 @@ NOTE: Final = 'echo "$MONITOR_STEP_KEY $MONITOR_ATTEMPT" >> effects/$MONITOR_SER
 
 @dataclass
 class Stall:
-    """How one shop answers; broken, it stays so until its hook has left a mark."""
+    """How one shop answers; broken, it stays so until its hook has left a mark.
+
+    With `good_answers` it is deployed anew after so many, and that is bad.
+    """
 
     broken: bool = False
     curable: bool = True
@@ -35,6 +38,7 @@ class Stall:
     cured_version: str = "1.0"
     text: str = ""
     slow_once_cured: float = 0.0
+    good_answers: int | None = None
     asked: int = 0
 
 
@@ -62,6 +66,8 @@ class Street:
         name = request.match_info["name"]
         stall = self.stalls[name]
         stall.asked += 1
+        if stall.good_answers is not None and stall.asked > stall.good_answers:
+            stall.broken, stall.version = True, "2.0"
         cured = bool(stall.curable and self.effects(name))
         if cured:
             await asyncio.sleep(stall.slow_once_cured)
