@@ -17,6 +17,7 @@ _LONGEST_PATH: Final = 107
 """Of a Unix socket, in bytes; a daemon refuses a longer one as well."""
 
 _LARGEST_ANSWER: Final = 64 * 1024 * 1024
+_EXPECTED_URL: Final = "expected a URL such as https://monitor.example"
 
 
 class RemoteError(Exception):
@@ -59,17 +60,22 @@ def ask_socket(path: Path, method: str, resource: str, body: object = None) -> A
 
 def ask_server(url: str, token: str | None, method: str, resource: str, body: object = None) -> Any:
     """Ask a monitor by its URL; gives its JSON, raises RemoteError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise RemoteError(f"expected a URL such as https://monitor.example, found {url!r}")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise RemoteError(f"{_EXPECTED_URL}, found {url!r}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise RemoteError(f"{_EXPECTED_URL}, found {url!r}")
 
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, parts.port, timeout=_TIMEOUT)
+    connection = kind(host, port, timeout=_TIMEOUT)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        return _ask(connection, url, method, parts.path.rstrip("/") + resource, body, headers)
+        return _ask(connection, where, method, parts.path.rstrip("/") + resource, body, headers)
     except OSError as error:
-        raise RemoteError(f"{url}: {error.strerror or error}") from error
+        raise RemoteError(f"{where}: {error.strerror or error}") from error
     finally:
         connection.close()
 

@@ -1,0 +1,103 @@
+"""The status on a terminal: what fails first, then incidents and rollbacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.cli.overview import write_status
+from monitor.cli.page import Look
+
+
+def check(name: str, verdict: str = "pass", state: str = "pass", **parts: Any) -> dict[str, Any]:
+    return {
+        "check": name,
+        "verdict": verdict,
+        "state": state,
+        "consecutive_failures": 0,
+        "reasons": [],
+        **parts,
+    }
+
+
+def status(**parts: Any) -> dict[str, Any]:
+    return {
+        "at": "2026-07-01T12:05:00+00:00",
+        "checks": [],
+        "incidents": [],
+        "rollbacks": [],
+        "undelivered": 0,
+        **parts,
+    }
+
+
+def incident(**parts: Any) -> dict[str, Any]:
+    return {
+        "id": "shop-outage-1",
+        "service": "shop",
+        "class": "outage",
+        "severity": "critical",
+        "phase": "investigating",
+        "since": "2026-07-01T12:00:00+00:00",
+        "resolved_at": None,
+        "timeline": [{"at": "2026-07-01T12:00:30+00:00", "text": "shop [api] answers 500"}],
+        **parts,
+    }
+
+
+def written(**parts: Any) -> list[str]:
+    return write_status(status(**parts), Look()).splitlines()
+
+
+def test_what_fails_comes_first_and_what_waits_says_for_what() -> None:
+    failing = [{"message": "status is 500, expected 2xx"}]
+    found = written(
+        checks=[
+            check("a.health"),
+            check("b.latency.max", "waiting", "unknown", waiting={"samples": 7, "needed": 20}),
+            check("c.health", "unknown", "pass", note="stood still"),
+            check("d.health", "fail", "pass", reasons=failing, consecutive_failures=2),
+            check("e.health", "pass", "fail"),
+        ]
+    )
+
+    assert found == [
+        "✘ FAIL     e.health",
+        "✘ FAIL     d.health  status is 500, expected 2xx; 2 in a row, below its threshold",
+        "? unknown  c.health  stood still",
+        "✔ pass     a.health",
+        "… waiting  b.latency.max  7 of 20 samples",
+        "",
+        "5 checks, no open incident",
+    ]
+
+
+def test_an_open_incident_is_told_with_its_timeline() -> None:
+    found = written(incidents=[incident(), incident(resolved_at="2026-07-01T12:01:00+00:00")])
+
+    assert found == [
+        "",
+        "shop: outage, critical, investigating, for 5 min (shop-outage-1)",
+        "  12:00:30  shop [api] answers 500",
+        "",
+        "0 checks, 1 open incident",
+    ]
+
+
+def test_a_rollback_says_where_it_stands_and_why() -> None:
+    running = {"service": "shop", "ended_at": None, "blocked": None, "detail": ""}
+    found = written(
+        rollbacks=[
+            {**running, "state": "verifying", "reason": "api.health fails"},
+            {**running, "state": "blocked", "blocked": "COOLDOWN", "reason": "api.health fails"},
+            {**running, "state": "recovered", "reason": "x", "ended_at": "2026-07-01T12:00:00"},
+        ]
+    )
+
+    assert "rollback of shop: verifying, api.health fails" in found
+    assert "rollback of shop: blocked, COOLDOWN" in found
+    assert not any("recovered" in line for line in found)
+
+
+def test_what_nobody_heard_yet_is_counted() -> None:
+    assert written(undelivered=1)[-1].endswith("1 notice not delivered yet")
+    assert written(undelivered=2)[-1].endswith("2 notices not delivered yet")
