@@ -9,7 +9,6 @@ from monitor.core.model.check_state import Change, CheckEvent, CheckState
 from monitor.core.model.endpoint import InARow, KOfN, LatencyRule
 from monitor.core.model.verdict import Outcome
 from monitor.core.thresholds import crossed
-from monitor.core.windows import RESET
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -40,7 +39,7 @@ def advance(
 
     match verdict.outcome:
         case Outcome.WAITING:
-            return (_reset(state) if verdict.note == RESET else state), ()
+            return (_reset(state) if verdict.restarts else state), ()
         case Outcome.UNKNOWN:
             return _lose_sight(_remember(state, verdict), verdict, every)
         case Outcome.FAIL:

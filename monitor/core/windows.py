@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import LatencyRule
     from monitor.core.model.observation import Observation
 
-RESET: Final = "reset"
-"""The note of a waiting verdict that restarts the counts (`on_insufficient: reset`)."""
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -180,17 +177,23 @@ def _insufficient(rule: LatencyRule, window: Window, start: datetime, end: datet
     of the monitor is not the target's fault.
     """
     found = len(window.samples)
-    waiting = Verdict(outcome=Outcome.WAITING, at=end, since=start)
+    waiting = Verdict(
+        outcome=Outcome.WAITING,
+        at=end,
+        since=start,
+        note=f"{found} of {rule.min_samples} samples",
+    )
     match rule.on_insufficient:
         case OnInsufficient.HOLD:
-            return replace(waiting, note=f"{found} of {rule.min_samples} samples")
+            return waiting
         case OnInsufficient.RESET:
-            return replace(waiting, note=RESET)
+            return replace(waiting, restarts=True)
         case OnInsufficient.FAIL:
             if window.partial or not window.asked:
-                return replace(waiting, note=f"{found} of {rule.min_samples} samples")
+                return waiting
 
-            return replace(waiting, outcome=Outcome.FAIL, reasons=(_too_few(rule, found),))
+            reasons = (_too_few(rule, found),)
+            return replace(waiting, outcome=Outcome.FAIL, note="", reasons=reasons)
         case _:
             assert_never(rule.on_insufficient)
 

@@ -14,7 +14,6 @@ from monitor.core.model.endpoint import Check, FailureThreshold, HealthRule, InA
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome, Reason, Verdict
 from monitor.core.tracker import adopt, advance, settled
-from monitor.core.windows import RESET
 from monitor.store.codec import decode, encode
 from tests.support.judging import NOON, latency_rule, make_check
 
@@ -52,7 +51,7 @@ def verdict(letter: str, number: int = 0) -> Verdict:
         outcome=OUTCOMES[letter],
         at=tick(number),
         reasons=reasons,
-        note=RESET if letter == "r" else "",
+        restarts=letter == "r",
     )
 
 

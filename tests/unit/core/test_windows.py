@@ -15,7 +15,6 @@ from monitor.core.model.observation import Code, Fault
 from monitor.core.model.verdict import Outcome, Verdict
 from monitor.core.tracker import advance
 from monitor.core.windows import (
-    RESET,
     Window,
     advance_window,
     latency_sample,
@@ -214,15 +213,15 @@ def test_a_hair_above_the_limit_is_not_shown_as_the_limit() -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_insufficient", "outcome", "note"),
+    ("on_insufficient", "outcome", "note", "restarts"),
     [
-        (OnInsufficient.HOLD, Outcome.WAITING, "1 of 3 samples"),
-        (OnInsufficient.RESET, Outcome.WAITING, RESET),
-        (OnInsufficient.FAIL, Outcome.FAIL, ""),
+        (OnInsufficient.HOLD, Outcome.WAITING, "1 of 3 samples", False),
+        (OnInsufficient.RESET, Outcome.WAITING, "1 of 3 samples", True),
+        (OnInsufficient.FAIL, Outcome.FAIL, "", False),
     ],
 )
 def test_a_window_that_is_short_of_samples_does_what_was_configured(
-    on_insufficient: OnInsufficient, outcome: Outcome, note: str
+    on_insufficient: OnInsufficient, outcome: Outcome, note: str, restarts: bool
 ) -> None:
     rule = latency_rule(min_samples=3, on_insufficient=on_insufficient)
     samples: list[Sample] = [(at(0), None), (at(5), SLOW), (at(6), None), (at(10), None)]
@@ -230,6 +229,7 @@ def test_a_window_that_is_short_of_samples_does_what_was_configured(
     _, verdicts = feed(rule, samples)
 
     assert (verdicts[-1].outcome, verdicts[-1].note) == (outcome, note)
+    assert verdicts[-1].restarts is restarts
 
 
 def test_too_few_answers_fail_with_words_of_their_own() -> None:
