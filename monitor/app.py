@@ -6,7 +6,6 @@ import asyncio
 import resource
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import chain
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,18 +23,15 @@ from monitor.pipeline import Pipeline
 from monitor.scheduler import Calendar, Scheduler
 from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
-from monitor.witness import Witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    from monitor.config import Compiled, Plugin
+    from monitor.config import Compiled, WebSettings
     from monitor.core.model.changes import Changes
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.situation import Situation
-    from monitor.hooks.hook import Hook
-    from monitor.notifiers.notifier import Notifier
     from monitor.operations import DeployMarker
 
 _log = structlog.get_logger()
@@ -95,6 +91,8 @@ class Monitor:
         self._load = load
         self._store = store
         self._reloading = asyncio.Lock()
+        self._closing = False
+        self._first_round = frozenset(endpoint.name for endpoint in self.watched)
         self.crashed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._calendar: Calendar | None = None
@@ -110,21 +108,16 @@ class Monitor:
         self.scheduler = Scheduler(
             probe=self._probe, settled=self.engine.settled, meter=self.metrics
         )
-        self._notifiers = {
-            name: self._make_notifier(name, plugin) for name, plugin in compiled.notifiers.items()
-        }
+        self._plugins = plugins.make_plugins(compiled, clock=clock, mask=self.redactor.mask)
         self.dispatch = Dispatch(
-            notifiers=self._notifiers,
+            notifiers=self._plugins.notifiers,
             situation=situation,
             record=self._record_delivery,
             clock=clock,
             on_receipt=self.metrics.delivered,
         )
-        self._hooks = {
-            service: self._make_hooks(service, steps) for service, steps in compiled.hooks.items()
-        }
         self.actuator = Actuator(
-            hooks=self._hooks,
+            hooks=self._plugins.hooks,
             directory=compiled.directory,
             situation=situation,
             record=self._record_rollback,
@@ -134,11 +127,8 @@ class Monitor:
         )
         self.pipeline = Pipeline(
             engine=self.engine,
-            probes={
-                endpoint.name: plugins.make_probe(compiled, endpoint)
-                for endpoint in compiled.endpoints
-            },
-            witnesses=Witnesses(compiled.witnesses),
+            probes=self._plugins.probes,
+            witnesses=self._plugins.witnesses,
             journal=self.journal,
             clock=clock,
             stalled_since=self.scheduler.stalled_since,
@@ -209,21 +199,27 @@ class Monitor:
         self._calendar.every(PRUNE_EVERY, self._prune)
         self._calendar.start()
 
-    async def close(self, grace: timedelta = DRAIN) -> None:
-        """Drain: running probes finish or are cancelled, a hook is waited for, all is written."""
-        await self.scheduler.stop(grace)
-        if self._calendar is not None:
-            self._calendar.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.actuator.stop(grace)
-        await self.dispatch.stop()
-        await self._close_plugins()
-        try:
-            await self.journal.close()
-        finally:
-            await self._store.close()
+    async def close(self, grace: timedelta = DRAIN, hurry: asyncio.Event | None = None) -> None:
+        """Drain: running probes finish or are cancelled, a hook is waited for, all is written.
+
+        `hurry` cuts the waiting short, at whatever moment it is set.
+        """
+        self._closing = True
+        hurry = hurry or asyncio.Event()
+        async with self._reloading:
+            await _drain(self.scheduler.stop, grace, hurry)
+            if self._calendar is not None:
+                self._calendar.stop()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await _drain(self.actuator.stop, grace, hurry)
+            await self.dispatch.stop()
+            await plugins.close_all(self._plugins)
+            try:
+                await self.journal.close()
+            finally:
+                await self._store.close()
 
     @property
     def watched(self) -> tuple[Endpoint, ...]:
@@ -232,8 +228,15 @@ class Monitor:
 
     @property
     def ready(self) -> bool:
-        """Whether the first round is done."""
-        return all(endpoint.name in self.engine.latest for endpoint in self.watched)
+        """Whether the first round is done: what a reload adds later does not take it back."""
+        latest, known = self.engine.latest, self.engine.endpoints
+
+        return all(name in latest or name not in known for name in self._first_round)
+
+    @property
+    def web(self) -> WebSettings:
+        """Who may use the HTTP interface now; its address is that of the start."""
+        return self.compiled.web
 
     @property
     def sees(self) -> bool:
@@ -276,55 +279,56 @@ class Monitor:
     async def reload(self) -> tuple[str, ...]:
         """Take over the changed configuration, all or nothing; give what was wrong with it."""
         async with self._reloading:
+            if self._closing:
+                return ("the monitor is stopping",)
+
             try:
                 fresh = await asyncio.to_thread(self._load)
+                made = plugins.remake_plugins(
+                    fresh,
+                    before=self.compiled,
+                    known=self._plugins,
+                    clock=self.now,
+                    mask=self.redactor.mask,
+                )
             except ConfigError as error:
-                self.metrics.reloaded(successful=False, now=self.now())
-                problems = tuple(str(problem) for problem in error.problems)
-                _log.error("reload_refused", problems=problems)
-                return problems
+                return self._refuse(tuple(str(problem) for problem in error.problems))
+            except (OSError, ValueError) as error:
+                return self._refuse((f"what is configured cannot be set up: {error}",))
 
-            await self._take_over(fresh)
+            await self._take_over(fresh, made)
             self.metrics.reloaded(successful=True, now=self.now())
             _log.info("reloaded", endpoints=len(fresh.endpoints))
 
         return ()
 
-    async def _take_over(self, fresh: Compiled) -> None:
-        old, self.compiled = self.compiled, fresh
-        for key in ("store", "web"):
-            if getattr(old, key) != getattr(fresh, key):
-                _log.warning("change_needs_a_restart", key=key)
-        self.redactor.learn(fresh.secrets)
+    def _refuse(self, problems: tuple[str, ...]) -> tuple[str, ...]:
+        self.metrics.reloaded(successful=False, now=self.now())
+        _log.error("reload_refused", problems=problems)
 
-        asked = {endpoint.name: endpoint for endpoint in fresh.endpoints}
-        probes, old_probes = plugins.keep_same(
-            {name: (fresh.probes[name], one.timeout) for name, one in asked.items()},
-            {name: (old.probes[name], one.timeout) for name, one in self.engine.endpoints.items()},
-            self.pipeline.probes,
-            lambda name, _spec: plugins.make_probe(fresh, asked[name]),
-        )
-        self.pipeline.probes = probes
+        return problems
+
+    async def _take_over(self, fresh: Compiled, made: plugins.Plugins) -> None:
+        """Replace everything in one go, then close what is no longer needed."""
+        old, self.compiled = self.compiled, fresh
+        old_plugins, self._plugins = self._plugins, made
+        self.redactor.learn(fresh.secrets)
+        for key, before, after in (
+            ("store", old.store, fresh.store),
+            ("web.listen", (old.web.host, old.web.port), (fresh.web.host, fresh.web.port)),
+        ):
+            if before != after:
+                _log.warning("change_needs_a_restart", key=key)
+
+        self.pipeline.probes = made.probes
+        self.pipeline.witnesses = made.witnesses
         self.pipeline.record(self.engine.adopt(fresh.endpoints, fresh.directory, self.now()))
         self.scheduler.watch(self.watched)
+        await self.actuator.replace(made.hooks, fresh.directory)
+        await self.dispatch.replace(made.notifiers)
 
-        self._notifiers, old_notifiers = plugins.keep_same(
-            fresh.notifiers, old.notifiers, self._notifiers, self._make_notifier
-        )
-        await self.dispatch.replace(self._notifiers)
-        self._hooks, old_hooks = plugins.keep_same(
-            fresh.hooks, old.hooks, self._hooks, self._make_hooks
-        )
-        await self.actuator.replace(self._hooks, fresh.directory)
-        if old.witnesses != fresh.witnesses:
-            witnesses, self.pipeline.witnesses = self.pipeline.witnesses, Witnesses(fresh.witnesses)
-            await witnesses.close()
-        for probe in old_probes:
-            await probe.close()
-        for notifier in old_notifiers:
-            await notifier.close()
-        for hook in chain.from_iterable(old_hooks):
-            await hook.close()
+        kept = {id(plugin) for plugin in made}
+        await plugins.close_all(one for one in old_plugins if id(one) not in kept)
 
     async def _probe(self, endpoint: Endpoint, scheduled: bool) -> None:
         await self.pipeline.run(endpoint, scheduled)
@@ -399,21 +403,6 @@ class Monitor:
         if deleted:
             _log.info("pruned", rows=deleted)
 
-    def _make_notifier(self, _name: str, plugin: Plugin) -> Notifier:
-        return plugins.make_notifier(plugin, clock=self.now, mask=self.redactor.mask)
-
-    def _make_hooks(self, _service: str, steps: tuple[Plugin, ...]) -> tuple[Hook, ...]:
-        return tuple(plugins.make_hook(step, mask=self.redactor.mask) for step in steps)
-
-    async def _close_plugins(self) -> None:
-        closing: list[Coroutine[Any, Any, None]] = [self.pipeline.witnesses.close()]
-        closing += [probe.close() for probe in self.pipeline.probes.values()]
-        closing += [notifier.close() for notifier in self._notifiers.values()]
-        closing += [hook.close() for steps in self._hooks.values() for hook in steps]
-        for outcome in await asyncio.gather(*closing, return_exceptions=True):
-            if isinstance(outcome, Exception):
-                _log.warning("close_failed", error=str(outcome))
-
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something in the background that ends with the monitor; log it if it breaks."""
         task = asyncio.create_task(work, name=name)
@@ -425,6 +414,25 @@ class Monitor:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("task_crashed", task=task.get_name(), exc_info=error)
             self.crashed.set()
+
+
+async def _drain(
+    stop: Callable[[timedelta], Coroutine[Any, Any, None]], grace: timedelta, hurry: asyncio.Event
+) -> None:
+    """Stop a part of the monitor: within the grace, or at once when there is a hurry."""
+    patient = asyncio.create_task(stop(grace))
+    hurried = asyncio.create_task(hurry.wait())
+    try:
+        await asyncio.wait((patient, hurried), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        hurried.cancel()
+        if not patient.done():
+            patient.cancel()
+    if hurry.is_set():
+        await asyncio.gather(patient, return_exceptions=True)
+        await stop(timedelta())
+    else:
+        patient.result()
 
 
 def _tell_nobody(compiled: Compiled) -> Compiled:

@@ -6,8 +6,9 @@ import asyncio
 import os
 import signal
 import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
@@ -38,31 +39,26 @@ async def run_daemon(
     False means that a part of the monitor itself broke: whoever started it should start it anew.
     Raises ConfigError, StoreError or ListenError before anything is watched.
     """
-    monitor = await Monitor.open(load, options)
-    server = WebServer(monitor, monitor.compiled.web)
-    reloads = _Reloads(monitor)
-    stop = asyncio.Event()
     notify = _Notify(environ)
-    loop = asyncio.get_running_loop()
-    try:
+    async with AsyncExitStack() as stack:
+        signals = stack.enter_context(_Signals())
+        monitor = await Monitor.open(load, options)
+        stack.push_async_callback(monitor.close, hurry=signals.hurry)
         on_built(monitor)
+        server = WebServer(monitor)
+        stack.push_async_callback(server.close)
         await server.listen()
-        await server.open_control(control_path(monitor.compiled.store, environ))
-        for number in _STOPPING:
-            loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, reloads.ask)
+        if options.state:  # beside a store lives the socket of its owner, of nobody else
+            await server.open_control(control_path(monitor.compiled.store, environ))
         await monitor.start()
+        reloads = _Reloads(monitor, signals.reload)
+        stack.push_async_callback(reloads.close)
+
         notify.tell("READY=1")
         _log.info("started", endpoints=len(monitor.watched), store=str(monitor.compiled.store))
-        await _first(stop.wait(), monitor.crashed.wait())
+        await _first(signals.stop.wait(), monitor.crashed.wait())
         notify.tell("STOPPING=1")
         _log.info("stopping")
-    finally:
-        for number in (*_STOPPING, signal.SIGHUP):
-            loop.remove_signal_handler(number)
-        await reloads.close()
-        await server.close()
-        await monitor.close()
 
     _log.info("stopped")
 
@@ -76,27 +72,60 @@ def control_path(store: Path, environ: Mapping[str, str]) -> Path:
     return Path(runtime) / CONTROL if runtime else store.with_name(CONTROL)
 
 
+class _Signals:
+    """What was asked for from outside: to stop, to hurry with it, to read the configuration again.
+
+    They are heard from before the start until after the end, so that none of them ends the
+    process half-way. The second signal to stop is to hurry.
+    """
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.hurry = asyncio.Event()
+        self.reload = asyncio.Event()
+
+    def __enter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        for number in _STOPPING:
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        for number in (*_STOPPING, signal.SIGHUP):
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        (self.hurry if self.stop.is_set() else self.stop).set()
+
+
 class _Reloads:
-    """Reloads on SIGHUP, one at a time; signals that come meanwhile lead to one more."""
+    """Reloads when asked, one at a time; what is asked for meanwhile leads to one more."""
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, monitor: Monitor, asked: asyncio.Event) -> None:
         self._monitor = monitor
-        self._asked = False
-        self._task: asyncio.Task[None] | None = None
-
-    def ask(self) -> None:
-        self._asked = True
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._run(), name="reload")
+        self._asked = asked
+        self._closing = False
+        self._task = asyncio.create_task(self._run(), name="reload")
 
     async def close(self) -> None:
-        if self._task is not None:
-            await self._task
+        """Let the reload under way end, and begin no other."""
+        self._closing = True
+        self._asked.set()
+        await self._task
 
     async def _run(self) -> None:
-        while self._asked:
-            self._asked = False
-            await self._monitor.reload()
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            if self._closing:
+                return
+
+            try:
+                await self._monitor.reload()
+            except Exception:  # noqa: BLE001 - a bug of ours leaves what was configured before
+                _log.exception("reload_broke")
 
 
 class _Notify:

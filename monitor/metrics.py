@@ -14,9 +14,10 @@ from monitor import __version__
 from monitor.core.model.observation import Code, Phase
 from monitor.core.model.rollback import Blocked, RollbackState
 from monitor.core.model.verdict import Outcome
+from monitor.core.outbox import Why
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime, timedelta
 
     from monitor.core.engine import Engine
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.model.notice import Delivery, Receipt
     from monitor.core.model.observation import Observation
+    from monitor.core.model.verdict import Verdict
     from monitor.core.sight import Latest
 
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -35,7 +37,7 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 _LAGS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 _HELP: Final = {
-    "probe_success": "Whether the health check of the last scheduled probe passed.",
+    "probe_success": "Whether the health check passed.",
     "probe_duration_seconds": "How long the probe took.",
     "probe_timeout_seconds": "How long the probe was allowed to take.",
     "probe_dns_lookup_time_seconds": "Time taken to resolve the name.",
@@ -92,6 +94,23 @@ def probe_samples(latest: Latest) -> Iterator[Sample]:
     yield Sample("probe_failed_due_to_regex", float(_content_failed(latest)))
 
 
+def why_no_series(latest: Latest | None, now: datetime) -> str | None:
+    """Say why there is nothing to tell of an endpoint: no result, an old one, or no judgement.
+
+    No value is better than one that blames a target for the monitor's own fault.
+    """
+    if latest is None:
+        return "has no result yet"
+    if not latest.fresh(now):
+        return "has no result that is younger than two intervals"
+
+    health, fault = _health(latest), latest.observation.fault
+    if (health is not None and health.outcome is Outcome.UNKNOWN) or (fault and fault.own):
+        return "could not be judged: the fault may be the monitor's own"
+
+    return None
+
+
 def render_probe(latest: Latest) -> str:
     """Write one endpoint's series without its own labels, as blackbox_exporter's `/probe` does."""
     return _render((sample, sample.labels) for sample in probe_samples(latest))
@@ -130,7 +149,7 @@ class Metrics:
         )
         self._blind = self._gauge("blind", "Whether the witnesses failed.")
         self._deployed = self._gauge(
-            "last_deploy_timestamp_seconds", "When the newest deploy was first known.", "service"
+            "last_deploy_timestamp_seconds", "When the newest deploy was first seen.", "service"
         )
         self._store_works = self._gauge("store_works", "Whether the last commit succeeded.")
         self._reloaded = self._gauge(
@@ -186,12 +205,11 @@ class Metrics:
             self._unsent.labels(delivery.notifier, reason).inc()
 
     def reloaded(self, *, successful: bool, now: datetime) -> None:
-        """Record whether the configuration could be loaded; all its series exist from then on."""
+        """Record whether the configuration could be loaded; exactly its series exist from then."""
         self._reloaded.set(float(successful))
         if successful:
             self._reloaded_at.set(now.timestamp())
-            for notifier in self._engine.directory.notifiers:
-                self._sent.labels(notifier)
+            self._follow_directory()
 
     def render(
         self, *, now: datetime, sees: bool, store_works: bool, as_openmetrics: bool
@@ -199,32 +217,64 @@ class Metrics:
         """Write the whole page: what is counted, then the series of each endpoint."""
         self._read_situation(now, sees=sees, store_works=store_works)
         own = (
-            openmetrics.generate_latest(self.registry)
+            openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]  # theirs is not annotated
             if as_openmetrics
             else generate_latest(self.registry)
         )
-        endpoints = _render(self._endpoint_samples()) + "".join(self._check_lines())
+        endpoints = _render(self._endpoint_samples(now)) + "".join(self._check_lines())
 
         return endpoints.encode() + own
+
+    def _follow_directory(self) -> None:
+        """Begin what may be counted at 0, and drop what was counted of those that are gone."""
+        directory = self._engine.directory
+        for notifier in directory.notifiers:
+            self._sent.labels(notifier)
+            for why in Why:
+                self._unsent.labels(notifier, why.value)
+        for service in directory.services.values():
+            if service.rollback is None:
+                continue
+            for state in RollbackState:
+                if state.ended:
+                    self._rollbacks.labels(service.name, state.value)
+            for blocked in Blocked:
+                self._blocked.labels(service.name, blocked.value)
+        for counter in (self._sent, self._unsent):
+            _keep(counter, directory.notifiers)
+        for counter in (self._rollbacks, self._blocked):
+            _keep(counter, self._services())
+
+    def _services(self) -> set[str]:
+        checks = self._engine.checks.values()
+
+        return {check.service for check in checks} | set(self._engine.directory.services)
 
     def _read_situation(self, now: datetime, *, sees: bool, store_works: bool) -> None:
         situation = self._engine.situation
         self._blind.set(float(not sees))
         self._store_works.set(float(store_works))
         self._open.clear()
+        for check in self._engine.checks.values():
+            self._open.labels(check.service, check.severity.value)
         for incident in situation.open_incidents():
             self._open.labels(incident.service, incident.severity.value).inc()
         self._deployed.clear()
-        for service in {check.service for check in self._engine.checks.values()}:
-            if deploy := situation.current_deploy(service):
+        for service in self._services():
+            deploy = situation.current_deploy(service)
+            if deploy is not None and not deploy.baseline:
                 self._deployed.labels(service).set(deploy.at.timestamp())
         queued = [
-            delivery.queued_at for delivery in situation.deliveries.values() if delivery.pending
+            pending[0].queued_at
+            for notifier in self._engine.directory.notifiers
+            if (pending := situation.pending_deliveries(notifier))
         ]
-        self._waiting.set((now - min(queued)).total_seconds() if queued else 0.0)
+        self._waiting.set(max((now - min(queued)).total_seconds(), 0.0) if queued else 0.0)
 
-    def _endpoint_samples(self) -> Iterator[tuple[Sample, str]]:
+    def _endpoint_samples(self, now: datetime) -> Iterator[tuple[Sample, str]]:
         for latest in self._engine.latest.values():
+            if why_no_series(latest, now) is not None:
+                continue
             labels = _labels(latest.endpoint)
             for sample in probe_samples(latest):
                 yield sample, f"{labels},{sample.labels}" if sample.labels else labels
@@ -280,17 +330,27 @@ def _escape(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _succeeded(latest: Latest) -> bool:
-    verdict = latest.verdicts.get(f"{latest.endpoint.name}.health")
-    if verdict is None:
-        return latest.observation.fault is None
+def _keep(counter: Counter, names: Collection[str]) -> None:
+    """Drop the series whose first label is none of these."""
+    known = {
+        tuple(sample.labels.values()) for family in counter.collect() for sample in family.samples
+    }
+    for values in known:
+        if values[0] not in names:
+            counter.remove(*values)
 
-    return verdict.outcome is Outcome.PASS
+
+def _health(latest: Latest) -> Verdict | None:
+    return latest.verdicts.get(f"{latest.endpoint.name}.health")
+
+
+def _succeeded(latest: Latest) -> bool:
+    health = _health(latest)
+
+    return latest.observation.fault is None if health is None else health.outcome is Outcome.PASS
 
 
 def _content_failed(latest: Latest) -> bool:
-    verdict = latest.verdicts.get(f"{latest.endpoint.name}.health")
+    health = _health(latest)
 
-    return verdict is not None and any(
-        reason.code is Code.EXPECTATION for reason in verdict.reasons
-    )
+    return health is not None and any(reason.code is Code.EXPECTATION for reason in health.reasons)

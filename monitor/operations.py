@@ -46,7 +46,8 @@ def read_marker(raw: Mapping[str, Any]) -> DeployMarker:
     """
     for key in raw:
         if key not in _KEYS:
-            raise OperationError(f"{key}: unknown key, expected one of {', '.join(_KEYS)}")
+            shown = key[:80] if key.isprintable() else repr(key)[:80]
+            raise OperationError(f"{shown}: unknown key, expected one of {', '.join(_KEYS)}")
     if not raw.get("service") or not raw.get("version"):
         raise OperationError("expected a service and a version")
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeVar
+import asyncio
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
+
+import structlog
 
 from monitor import __version__, hooks, notifiers, probes
 from monitor.hooks.hook import HookContext
 from monitor.notifiers.notifier import NotifierContext
 from monitor.probes.probe import ProbeContext
+from monitor.witness import Witnesses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import datetime, timedelta
 
     from monitor.config import Compiled, Plugin
     from monitor.core.model.endpoint import Endpoint
@@ -21,8 +27,99 @@ if TYPE_CHECKING:
 
 USER_AGENT: Final = f"production-monitor/{__version__}"
 
+_log = structlog.get_logger()
+
 Made = TypeVar("Made")
 Spec = TypeVar("Spec")
+
+
+class Closable(Protocol):
+    """What may hold connections."""
+
+    async def close(self) -> None:
+        """Let go of them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugins:
+    """All plug-ins of one configuration: probes by endpoint, notifiers by name, hooks by service.
+
+    The hooks of a service are one for each step of its rollback.
+    """
+
+    probes: Mapping[str, Probe]
+    notifiers: Mapping[str, Notifier]
+    hooks: Mapping[str, tuple[Hook, ...]]
+    witnesses: Witnesses
+
+    def __iter__(self) -> Iterator[Closable]:
+        yield from self.probes.values()
+        yield from self.notifiers.values()
+        yield from chain.from_iterable(self.hooks.values())
+        yield self.witnesses
+
+
+def make_plugins(
+    compiled: Compiled, *, clock: Callable[[], datetime], mask: Callable[[str], str]
+) -> Plugins:
+    """Make all plug-ins of a configuration."""
+    return Plugins(
+        probes={one.name: make_probe(compiled, one) for one in compiled.endpoints},
+        notifiers={
+            name: make_notifier(plugin, clock=clock, mask=mask)
+            for name, plugin in compiled.notifiers.items()
+        },
+        hooks={
+            service: tuple(make_hook(step, mask=mask) for step in steps)
+            for service, steps in compiled.hooks.items()
+        },
+        witnesses=Witnesses(compiled.witnesses),
+    )
+
+
+def remake_plugins(
+    compiled: Compiled,
+    *,
+    before: Compiled,
+    known: Plugins,
+    clock: Callable[[], datetime],
+    mask: Callable[[str], str],
+) -> Plugins:
+    """Make the plug-ins that a changed configuration needs, and keep those that did not change."""
+    asked = {endpoint.name: endpoint for endpoint in compiled.endpoints}
+
+    return Plugins(
+        probes=keep_same(
+            _probe_specs(compiled),
+            _probe_specs(before),
+            known.probes,
+            lambda name, _spec: make_probe(compiled, asked[name]),
+        ),
+        notifiers=keep_same(
+            compiled.notifiers,
+            before.notifiers,
+            known.notifiers,
+            lambda _name, plugin: make_notifier(plugin, clock=clock, mask=mask),
+        ),
+        hooks=keep_same(
+            compiled.hooks,
+            before.hooks,
+            known.hooks,
+            lambda _service, steps: tuple(make_hook(step, mask=mask) for step in steps),
+        ),
+        witnesses=known.witnesses
+        if compiled.witnesses == before.witnesses
+        else Witnesses(compiled.witnesses),
+    )
+
+
+async def close_all(plugins: Iterable[Closable]) -> None:
+    """Close plug-ins, all of them, whatever comes of one."""
+    closing = [plugin.close() for plugin in plugins]
+    for outcome in await asyncio.gather(*closing, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            _log.warning("close_failed", error=str(outcome))
 
 
 def make_probe(compiled: Compiled, endpoint: Endpoint) -> Probe:
@@ -57,14 +154,16 @@ def keep_same(
     known: Mapping[str, Spec],
     made: Mapping[str, Made],
     make: Callable[[str, Spec], Made],
-) -> tuple[dict[str, Made], list[Made]]:
-    """Make what is new or changed and keep the rest; give all of them, and what is retired."""
-    fresh = {
+) -> dict[str, Made]:
+    """Make what is new or changed, and keep the rest."""
+    return {
         name: made[name]
         if name in made and name in known and known[name] == spec
         else make(name, spec)
         for name, spec in wanted.items()
     }
-    retired = [old for name, old in made.items() if fresh.get(name) is not old]
 
-    return fresh, retired
+
+def _probe_specs(compiled: Compiled) -> dict[str, tuple[Plugin, timedelta]]:
+    """Give what each probe is made from."""
+    return {one.name: (compiled.probes[one.name], one.timeout) for one in compiled.endpoints}

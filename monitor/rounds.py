@@ -6,9 +6,10 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.model.rollback import RollbackState
+from monitor.core.model.verdict import Outcome
 from monitor.core.report import CheckReport, overall, report_checks
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from monitor.app import Monitor
     from monitor.core.model.endpoint import Endpoint
-    from monitor.core.model.verdict import Outcome
 
 OUTBOX_GRACE: Final = timedelta(seconds=10)
 """How long notices get to be delivered before a run ends; the rest waits in the store."""
@@ -29,7 +29,8 @@ _RUNNING: Final = (RollbackState.EXECUTING, RollbackState.VERIFYING)
 class Rounds:
     """What a one-shot run does: `cycles` rounds, starts `every` apart.
 
-    `until` ends it at the first round with this verdict.
+    A round that could not start in time starts late; the places that it missed stay empty.
+    `until` ends the run at the first round with this verdict.
     """
 
     endpoints: Sequence[Endpoint]
@@ -40,7 +41,10 @@ class Rounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """How a run ended. `verdict` is that of the last round; `cycles` counts finished rounds."""
+    """How a run ended. `cycles` counts finished rounds.
+
+    `verdict` and `reports` are those of the last of them; without one the verdict is unknown.
+    """
 
     verdict: Outcome
     reports: tuple[CheckReport, ...]
@@ -63,13 +67,12 @@ async def run_rounds(
     `on_probe` hears of each finished probe: the number of its round, from 1, and its endpoint.
     """
     started_at = monitor.now()
-    begin = asyncio.get_running_loop().time()
+    due = asyncio.get_running_loop().time()
     done = 0
     reports: tuple[CheckReport, ...] = ()
     reached = False
-    while done < rounds.cycles and not stop.is_set() and not reached:
-        if done and await _stopped(stop, begin + done * rounds.every.total_seconds()):
-            break
+    while done < rounds.cycles and not reached and not await _stopped(stop, due):
+        due = _next_due(due, rounds.every)
         await _round(monitor, rounds.endpoints, done + 1, on_probe, stop)
         if stop.is_set():
             break
@@ -77,12 +80,12 @@ async def run_rounds(
         reports = report_checks(monitor.engine, rounds.endpoints, monitor.now())
         reached = overall(reports) is rounds.until
 
-    if monitor.options.hooks and not stop.is_set():
+    if monitor.options.hooks:
         await _finish_rollbacks(monitor, stop)
-    undelivered = await monitor.dispatch.drain(OUTBOX_GRACE) if monitor.options.notify else 0
+    undelivered = await _drain(monitor, stop) if monitor.options.notify else 0
 
     return Finished(
-        verdict=overall(reports),
+        verdict=overall(reports) if done else Outcome.UNKNOWN,
         reports=reports,
         started_at=started_at,
         finished_at=monitor.now(),
@@ -106,14 +109,9 @@ async def _round(
         await monitor.pipeline.run(endpoint, True)
         on_probe(number, endpoint)
 
-    probing = asyncio.ensure_future(asyncio.gather(*(probe(endpoint) for endpoint in endpoints)))
-    interrupted = asyncio.create_task(stop.wait())
-    await asyncio.wait((probing, interrupted), return_when=asyncio.FIRST_COMPLETED)
-    interrupted.cancel()
-    if not probing.done():
-        probing.cancel()
-    with suppress(asyncio.CancelledError):
-        await probing
+    probing = asyncio.gather(*(probe(endpoint) for endpoint in endpoints))
+    if await _unless(stop, probing):
+        probing.result()
 
 
 async def _finish_rollbacks(monitor: Monitor, stop: asyncio.Event) -> None:
@@ -142,6 +140,35 @@ async def _finish_rollbacks(monitor: Monitor, stop: asyncio.Event) -> None:
         await _round(monitor, verifying, 0, lambda _round, _endpoint: None, stop)
         pause = min(endpoint.retry_every for endpoint in verifying).total_seconds()
         await _stopped(stop, started + pause)
+
+
+async def _drain(monitor: Monitor, stop: asyncio.Event) -> int:
+    """Give the outbox its time, unless somebody waits for the end; count what is left of it."""
+    draining = asyncio.ensure_future(monitor.dispatch.drain(OUTBOX_GRACE))
+    if await _unless(stop, draining):
+        return draining.result()
+
+    return await monitor.dispatch.drain(timedelta())
+
+
+def _next_due(due: float, every: timedelta) -> float:
+    """Give the next place in time: of those that are past already, none is made up for."""
+    late = asyncio.get_running_loop().time() - due
+
+    return due + (max(late, 0) // every.total_seconds() + 1) * every.total_seconds()
+
+
+async def _unless(stop: asyncio.Event, work: asyncio.Future[Any]) -> bool:
+    """Wait for work to be done; cancel it where the run is stopped first, or nobody waits."""
+    interrupted = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait((work, interrupted), return_when=asyncio.FIRST_COMPLETED)
+        return work.done()
+    finally:
+        interrupted.cancel()
+        if not work.done():
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
 
 
 async def _stopped(stop: asyncio.Event, until: float) -> bool:

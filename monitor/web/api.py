@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from monitor.metrics import OPENMETRICS, TEXT
 from monitor.operations import OperationError, read_marker
+from monitor.store.errors import StoreError
 from monitor.web.backend import BACKEND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_PATIENCE: Final = timedelta(seconds=10)
+"""How long a client may take to send a body."""
 
 
 async def healthy(_request: web.Request) -> web.Response:
@@ -59,6 +65,10 @@ async def announce(request: web.Request) -> web.Response:
         deploy = await request.app[BACKEND].announce(read_marker(raw))
     except OperationError as error:
         raise web.HTTPUnprocessableEntity(text=str(error)) from error
+    except StoreError as error:
+        raise web.HTTPServiceUnavailable(
+            text=f"the deploy is known, but not written down yet: {error}"
+        ) from error
 
     return web.json_response(deploy)
 
@@ -70,7 +80,12 @@ async def _read_object(request: web.Request) -> Mapping[str, Any]:
         )
 
     try:
-        found = json.loads(await request.read())
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            body = await request.read()
+    except TimeoutError as error:
+        raise web.HTTPRequestTimeout(text="the body did not come in time") from error
+    try:
+        found = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise web.HTTPBadRequest(text="expected a JSON object, found no valid JSON") from error
     if not isinstance(found, dict):

@@ -9,6 +9,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from monitor.config import WebSettings
     from monitor.core.engine import Engine
     from monitor.operations import DeployMarker
 
@@ -24,6 +25,11 @@ class Backend(Protocol):
     @property
     def ready(self) -> bool:
         """Whether the configuration is loaded and the first round is done."""
+        ...
+
+    @property
+    def web(self) -> WebSettings:
+        """Who may use the HTTP interface now, and for what."""
         ...
 
     def now(self) -> datetime:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import web
 from yarl import URL
 
-from monitor.core.model.verdict import Outcome
-from monitor.metrics import TEXT, render_probe
+from monitor.metrics import TEXT, render_probe, why_no_series
 from monitor.web.backend import BACKEND
 
 if TYPE_CHECKING:
@@ -42,16 +41,9 @@ async def probe(request: web.Request) -> web.Response:
         )
 
     latest = backend.engine.latest.get(endpoint.name)
-    if latest is None:
-        raise web.HTTPServiceUnavailable(text=f"{endpoint.name} has no result yet")
-    if not latest.fresh(backend.now()):
-        raise web.HTTPServiceUnavailable(
-            text=f"the last result of {endpoint.name} is older than two intervals"
-        )
-    if any(verdict.outcome is Outcome.UNKNOWN for verdict in latest.verdicts.values()):
-        raise web.HTTPServiceUnavailable(
-            text=f"the monitor could not judge {endpoint.name}: the fault may be its own"
-        )
+    why = why_no_series(latest, backend.now())
+    if latest is None or why is not None:
+        raise web.HTTPServiceUnavailable(text=f"{endpoint.name} {why}")
 
     return web.Response(body=render_probe(latest).encode(), headers={"Content-Type": TEXT})
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from monitor.config import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from aiohttp.typedefs import Middleware
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 _LONGEST_TOKEN: Final = 512
+_READING: Final = ("GET", "HEAD")
 _HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; "
@@ -52,24 +53,33 @@ class Need:
 
 
 def guard(
-    settings: WebSettings, needs: Callable[[web.Request], Need], public_url: Callable[[], str]
+    host: str,
+    settings: Callable[[], WebSettings],
+    needs: Callable[[web.Request], Need],
+    public_url: Callable[[], str],
 ) -> Middleware:
-    """Let through who may; answer 401 or 403 with the reason otherwise."""
-    loopback = is_loopback(settings.host)
-    digests = tuple((token, _digest(token.secret.reveal().encode())) for token in settings.tokens)
+    """Let through who may; answer 401 or 403 with the reason otherwise.
+
+    `host` is the address that is listened on; tokens are those of `settings` at each request.
+    """
+    loopback = is_loopback(host)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if loopback and not _local_host(request.host, settings.host, public_url()):
-            raise web.HTTPForbidden(text=f"expected a local Host, found {request.host!r}")
-        if (origin := request.headers.get("Origin")) and not _same_site(origin, request.host):
+        named = request.headers.get("Host")
+        known = (host, _parts(public_url())[0])
+        if loopback and named is not None and not _local_host(named, known):
+            raise web.HTTPForbidden(text=f"expected a local Host, found {named!r}")
+
+        origin = request.headers.get("Origin")
+        if origin is not None and not _same_site(origin, (named, public_url())):
             raise web.HTTPForbidden(text="requests from other sites are refused")
 
         need = needs(request)
-        if not need.changes and (loopback or need.area in settings.open):
+        if not need.changes and (loopback or need.area in settings().open):
             return await handler(request)
 
-        _authorise(request, need, digests)
+        _authorise(request, need, settings().tokens)
 
         return await handler(request)
 
@@ -78,18 +88,21 @@ def guard(
 
 @web.middleware
 async def in_plain_words(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error as one JSON object, log our own faults, and add the security headers."""
+    """Answer every error with a sentence, log our own faults, and add the security headers.
+
+    Programs get theirs as JSON, from `/api/` and where something is to be changed; to whoever
+    reads pages and series it is plain text, as blackbox_exporter's is.
+    """
+    response: web.StreamResponse
     try:
         response = await handler(request)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        response = web.json_response(
-            {"error": error.text or error.reason}, status=error.status, headers=_kept(error)
-        )
+        response = _refusal(request, error.status, _words(request, error), _kept(error))
     except Exception:  # noqa: BLE001 - a bug of ours must not end the connection without a word
         _log.exception("request_broke", path=request.path)
-        response = web.json_response({"error": "the monitor failed inside"}, status=500)
+        response = _refusal(request, 500, "the monitor failed inside", {})
 
     if not response.prepared:
         for name, value in _HEADERS.items():
@@ -108,13 +121,35 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _authorise(request: web.Request, need: Need, digests: tuple[tuple[Token, bytes], ...]) -> None:
-    if not digests:
+def _refusal(
+    request: web.Request, status: int, text: str, headers: Mapping[str, str]
+) -> web.Response:
+    if request.path.startswith("/api/") or request.method not in _READING:
+        return web.json_response({"error": text}, status=status, headers=headers)
+
+    return web.Response(text=f"{text}\n", status=status, headers=headers)
+
+
+def _words(request: web.Request, error: web.HTTPException) -> str:
+    """Say more than the name of the status where nobody has said anything."""
+    text = error.text or error.reason
+    if text != f"{error.status}: {error.reason}":
+        return text
+    if isinstance(error, web.HTTPNotFound):
+        return f"there is nothing at {request.path!r:.200}"
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return f"expected {' or '.join(sorted(error.allowed_methods))}, found {error.method:.20}"
+
+    return text
+
+
+def _authorise(request: web.Request, need: Need, tokens: Sequence[Token]) -> None:
+    if not tokens:
         raise web.HTTPForbidden(
             text="changes over HTTP need a token, and none is configured (web.tokens)"
         )
 
-    token = _find(request, digests)
+    token = _find(request, tokens)
     if token is None:
         raise web.HTTPUnauthorized(
             text="expected a valid token in the header Authorization: Bearer …",
@@ -126,7 +161,7 @@ def _authorise(request: web.Request, need: Need, digests: tuple[tuple[Token, byt
         )
 
 
-def _find(request: web.Request, digests: tuple[tuple[Token, bytes], ...]) -> Token | None:
+def _find(request: web.Request, tokens: Sequence[Token]) -> Token | None:
     """Compare with every token in constant time, so that the time tells nothing."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not given or len(given) > _LONGEST_TOKEN:
@@ -134,8 +169,8 @@ def _find(request: web.Request, digests: tuple[tuple[Token, bytes], ...]) -> Tok
 
     found = None
     digest = _digest(given.strip().encode("utf-8", "surrogateescape"))
-    for token, known in digests:
-        if hmac.compare_digest(digest, known):
+    for token in tokens:
+        if hmac.compare_digest(digest, _digest(token.secret.reveal().encode())):
             found = token
 
     return found
@@ -151,15 +186,25 @@ def _kept(error: web.HTTPException) -> dict[str, str]:
     }
 
 
-def _local_host(host: str, listening: str, public_url: str) -> bool:
+def _local_host(named: str, known: tuple[str, ...]) -> bool:
     """Refuse names that were made to point here: a browser would carry their pages' requests."""
+    name = _parts(f"//{named}")[0]
+
+    return is_loopback(name) or (name != "" and name in known)
+
+
+def _same_site(origin: str, ours: tuple[str | None, str]) -> bool:
+    """Whether a page of ours asks: by the name that was asked for, or the one that we have."""
+    host, public_url = ours
+    place = _parts(origin)[1]
+
+    return place != "" and place in ((host or "").lower(), _parts(public_url)[1])
+
+
+def _parts(url: str) -> tuple[str, str]:
+    """Give the host name and the place, `host:port`, of a URL; of what is none, nothing."""
     try:
-        name = urlsplit(f"//{host}").hostname or ""
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.netloc.lower()
     except ValueError:
-        return False
-
-    return is_loopback(name) or name in (listening, urlsplit(public_url).hostname)
-
-
-def _same_site(origin: str, host: str) -> bool:
-    return urlsplit(origin).netloc.lower() == host.lower()
+        return "", ""

@@ -98,7 +98,7 @@ def _template() -> Template:
 
 @cache
 def _read(name: str) -> str:
-    return (_HERE / "static" / name).read_text()
+    return (_HERE / "static" / name).read_text(encoding="utf-8")
 
 
 def _clock(iso: str) -> str:

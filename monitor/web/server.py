@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import stat
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from aiohttp import web
@@ -13,22 +14,19 @@ from aiohttp import web
 from monitor.config import Scope
 from monitor.web import api, blackbox, pages
 from monitor.web.backend import BACKEND, Backend
+from monitor.web.connections import Connections
 from monitor.web.guard import Need, guard, in_plain_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from aiohttp.typedefs import Middleware
-
-    from monitor.config import WebSettings
-
-    Handler = Callable[[web.Request], object]
 
 _log = structlog.get_logger()
 
 _LARGEST_BODY: Final = 64 * 1024
 _SHUTDOWN_SECONDS: Final = 2.0
+_LONGEST_SOCKET_PATH: Final = 107  # bytes, sockaddr_un of Linux
 
 _ROUTES: Final = (
     ("GET", "/", pages.index, Need(scope=Scope.READ, area="public")),
@@ -38,6 +36,7 @@ _ROUTES: Final = (
     ("GET", "/-/healthy", api.healthy, Need(scope=Scope.READ, area="health")),
     ("GET", "/-/ready", api.ready, Need(scope=Scope.READ, area="health")),
     ("POST", "/-/reload", api.reload, Need(scope=Scope.OPERATE)),
+    ("PUT", "/-/reload", api.reload, Need(scope=Scope.OPERATE)),
     ("GET", "/api/v1/status", api.status, Need(scope=Scope.READ)),
     ("POST", "/api/v1/deploys", api.announce, Need(scope=Scope.DEPLOY)),
 )
@@ -53,20 +52,31 @@ class WebServer:
     The socket asks for no token: whoever may open the file may do everything.
     """
 
-    def __init__(self, backend: Backend, settings: WebSettings) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._settings = settings
         self._runners: list[web.AppRunner] = []
-        self._socket: Path | None = None
+        self._socket: tuple[Path, int] | None = None
         self.port = 0
 
     async def listen(self) -> None:
         """Open the port of the configuration; raises ListenError."""
-        host, port = self._settings.host, self._settings.port
-        runner = await self._run(_make_app(self._backend, self._settings))
+        host, port = self._backend.web.host, self._backend.web.port
+        connections = Connections()
+        app = _make_app(
+            self._backend,
+            connections.mark_busy,
+            in_plain_words,
+            guard(
+                host,
+                lambda: self._backend.web,
+                _need,
+                lambda: self._backend.engine.directory.public_url,
+            ),
+        )
+        runner = _Runner(app, connections)
+        await self._set_up(runner)
         try:
-            site = web.TCPSite(runner, host, port, shutdown_timeout=_SHUTDOWN_SECONDS)
-            await site.start()
+            await web.TCPSite(runner, host, port).start()
         except OSError as error:
             raise ListenError(
                 f"web.listen: cannot listen on {host}:{port}: {_say(error)}"
@@ -78,41 +88,68 @@ class WebServer:
     async def open_control(self, path: Path) -> None:
         """Open the control socket, for this user and root alone; raises ListenError.
 
-        A socket that is there already was left behind: its owner would hold the store.
+        A socket that is there already was left behind, unless somebody answers on it.
         """
-        runner = await self._run(_make_app(self._backend, None))
+        length = len(os.fsencode(path))
+        if length > _LONGEST_SOCKET_PATH:
+            raise ListenError(
+                f"{path}: expected a path of at most {_LONGEST_SOCKET_PATH} bytes for the control "
+                f"socket, found {length}: set RUNTIME_DIRECTORY to a folder with a shorter one"
+            )
+
+        runner = web.AppRunner(_make_app(self._backend, in_plain_words), **_RUNNER)
+        await self._set_up(runner)
         try:
-            _remove_old_socket(path)
+            await _make_room(path)
             before = os.umask(0o177)
             try:
-                await web.UnixSite(runner, str(path), shutdown_timeout=_SHUTDOWN_SECONDS).start()
+                await web.UnixSite(runner, str(path)).start()
             finally:
                 os.umask(before)
+            self._socket = (path, _inode(path))
         except OSError as error:
             raise ListenError(f"{path}: cannot open the control socket: {_say(error)}") from error
 
-        self._socket = path
-
     async def close(self) -> None:
-        """Answer nobody any more."""
+        """Answer nobody any more, and remove the control socket if it is still ours."""
         for runner in self._runners:
             await runner.cleanup()
-        if self._socket is not None:
-            self._socket.unlink(missing_ok=True)
+        if self._socket is None:
+            return
 
-    async def _run(self, app: web.Application) -> web.AppRunner:
-        runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        path, inode = self._socket
+        with suppress(OSError):
+            if _inode(path) == inode:
+                _remove(path)
+
+    async def _set_up(self, runner: web.AppRunner) -> None:
         self._runners.append(runner)
         await runner.setup()
 
-        return runner
+
+_RUNNER: Final[dict[str, Any]] = {
+    "access_log": None,
+    "handle_signals": False,
+    "shutdown_timeout": _SHUTDOWN_SECONDS,
+}
 
 
-def _make_app(backend: Backend, settings: WebSettings | None) -> web.Application:
-    """Build the application; without settings it is the control socket's, and open to all."""
-    middlewares: list[Middleware] = [in_plain_words]
-    if settings is not None:
-        middlewares.append(guard(settings, _need, lambda: backend.engine.directory.public_url))
+class _Runner(web.AppRunner):
+    """Serves an application over connections that are watched."""
+
+    def __init__(self, app: web.Application, connections: Connections) -> None:
+        super().__init__(app, **_RUNNER)
+        self._connections = connections
+
+    @property
+    def server(self) -> Any:
+        """Give what makes the protocol of each connection."""
+        make = super().server
+
+        return make and (lambda: self._connections.watch(make()))
+
+
+def _make_app(backend: Backend, *middlewares: Middleware) -> web.Application:
     app = web.Application(middlewares=middlewares, client_max_size=_LARGEST_BODY)
     app[BACKEND] = backend
     for method, path, handler, _ in _ROUTES:
@@ -124,11 +161,31 @@ def _make_app(backend: Backend, settings: WebSettings | None) -> web.Application
     return app
 
 
-def _remove_old_socket(path: Path) -> None:
-    with suppress(FileNotFoundError):
-        if not stat.S_ISSOCK(path.lstat().st_mode):
+async def _make_room(path: Path) -> None:
+    """Remove a socket that was left behind; raises ListenError where it is none, or in use."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):  # noqa: ASYNC240 - one look at a local file
             raise ListenError(f"{path}: expected no file or an old socket there")
-        path.unlink()
+        async with asyncio.timeout(1):
+            _, writer = await asyncio.open_unix_connection(path)
+    except FileNotFoundError:
+        return
+    except ConnectionRefusedError:
+        _remove(path)
+        return
+    except TimeoutError as error:
+        raise ListenError(f"{path}: somebody holds this control socket, but is stuck") from error
+
+    writer.close()
+    raise ListenError(f"{path}: another monitor answers on this control socket")
+
+
+def _inode(path: Path) -> int:
+    return path.lstat().st_ino
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 _NEEDS: Final = {(method, path): need for method, path, _, need in _ROUTES}

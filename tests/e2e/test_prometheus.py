@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -136,7 +135,7 @@ async def test_a_result_that_is_too_old_is_none(shop: Shop, tmp_path: Path) -> N
         code, body = await running.get("/probe?target=late")
 
     assert code == 503
-    assert "no result" in json.loads(body)["error"]
+    assert "no result" in body
 
 
 async def test_openmetrics_is_given_to_whom_asks_for_it(shop: Shop, tmp_path: Path) -> None:
