@@ -101,13 +101,13 @@ class Situation:
             default=None,
         )
 
-    def last_known_good(self, service: str) -> Deploy | None:
-        """Give the newest certified deploy of a service."""
+    def last_known_good(self, service: str, *, other_than: str | None = None) -> Deploy | None:
+        """Give the newest certified deploy of a service, of another version if one is named."""
         return max(
             (
                 deploy
                 for deploy in self._deploys.get(service, {}).values()
-                if deploy.certified_at is not None
+                if deploy.certified_at is not None and deploy.version != other_than
             ),
             key=lambda deploy: deploy.certified_at or deploy.at,
             default=None,

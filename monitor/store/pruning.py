@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import delete, select, tuple_, union
 
-from monitor.core.model.deploy import Deploy, DeployState
+from monitor.core.model.changes import Changes
+from monitor.core.model.deploy import Deploy
 from monitor.core.model.notice import DeliveryState
 from monitor.core.model.rollback import Rollback, RollbackState
+from monitor.core.situation import Situation
 from monitor.store import tables
 from monitor.store.codec import decode, to_microseconds
 
@@ -121,7 +123,7 @@ def _prune_service(connection: Connection, service: str, limit: int) -> int:
             .order_by(tables.rollbacks.c.tripped_at.desc(), tables.rollbacks.c.id)
         )
     ]
-    kept = _needed_deploys(deploys, limit)
+    kept = _needed_deploys(service, deploys, limit)
     old_rollbacks = _old_rollbacks(rollbacks, kept, limit)
     kept |= {rollback.deploy_id for rollback in rollbacks if rollback.id not in old_rollbacks}
     old_deploys = [deploy.id for deploy in deploys if deploy.id not in kept]
@@ -133,19 +135,16 @@ def _prune_service(connection: Connection, service: str, limit: int) -> int:
     return len(old_rollbacks) + len(old_deploys)
 
 
-def _needed_deploys(deploys: list[Deploy], limit: int) -> set[str]:
+def _needed_deploys(service: str, deploys: list[Deploy], limit: int) -> set[str]:
     """Give what is young, current or the last known good; `deploys` is newest first."""
-    certified = [deploy for deploy in deploys if deploy.certified_at is not None]
-    good = max(certified, key=lambda deploy: deploy.certified_at or deploy.at, default=None)
-    current = next((d for d in deploys if d.state is not DeployState.FAILED), None)
+    situation = Situation()
+    situation.apply(Changes(deploys=tuple(deploys)))
+    decide_now = (situation.current_deploy(service), situation.last_known_good(service))
 
     return {
         deploy.id
         for number, deploy in enumerate(deploys)
-        if number < _KEPT_DEPLOYS
-        or to_microseconds(deploy.at) >= limit
-        or deploy is good
-        or deploy is current
+        if number < _KEPT_DEPLOYS or to_microseconds(deploy.at) >= limit or deploy in decide_now
     }
 
 

@@ -11,7 +11,6 @@ from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import IncidentClass
 from monitor.core.model.rollback import Blocked, Mode, Rollback, RollbackState
 from monitor.core.rollback import effects
-from monitor.core.rollback.deploys import find_last_known_good
 from monitor.core.rollback.guards import Trip, ask, mode_of
 
 if TYPE_CHECKING:
@@ -187,7 +186,7 @@ def _find_incident(
 
 
 def _version_to_restore(service: str, deploy: Deploy | None, situation: Situation) -> str | None:
-    good = find_last_known_good(service, situation, other_than=deploy.version if deploy else None)
+    good = situation.last_known_good(service, other_than=deploy.version if deploy else None)
 
     return good.version if good else None
 

@@ -154,21 +154,6 @@ def certify(service: Service, *, situation: Situation, now: datetime) -> Changes
     return Changes(deploys=(good,))
 
 
-def find_last_known_good(
-    service: str, situation: Situation, *, other_than: str | None
-) -> Deploy | None:
-    """Give the newest certified deploy of another version."""
-    return max(
-        (
-            one
-            for one in situation.deploys.values()
-            if one.service == service and one.certified_at and one.version != other_than
-        ),
-        key=lambda one: one.certified_at or one.at,
-        default=None,
-    )
-
-
 def _begin(service: Service, deploy: Deploy, situation: Situation) -> Changes:
     """Take up a new deploy: how healthy the service was before it is judged now, once."""
     health = _health_before(service, deploy, situation)

@@ -8,7 +8,6 @@ import pytest
 from monitor.core.model.deploy import Deploy, DeployKind, DeployState
 from monitor.core.model.rollback import Blocked, RollbackState
 from monitor.core.model.verdict import Outcome
-from monitor.core.rollback.deploys import find_last_known_good
 from tests.support.rolling import (
     CHECK,
     NOON,
@@ -357,8 +356,8 @@ def test_a_deploy_healthy_for_long_enough_is_the_last_known_good() -> None:
         world.certify()
 
     assert live(world).state is DeployState.CERTIFIED
-    assert find_last_known_good("shop", world.situation, other_than="v2") == live(world)
-    assert find_last_known_good("shop", world.situation, other_than="v1") is None
+    assert world.situation.last_known_good("shop", other_than="v2") == live(world)
+    assert world.situation.last_known_good("shop", other_than="v1") is None
 
 
 @pytest.mark.parametrize(
