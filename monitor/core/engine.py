@@ -10,7 +10,7 @@ from monitor.core.model.changes import Changes, Result
 from monitor.core.model.endpoint import LatencyRule
 from monitor.core.model.rollback import RollbackState
 from monitor.core.rollback import Circumstances, decide, deploys, verify
-from monitor.core.sight import Latest, Sight
+from monitor.core.sight import Sight
 from monitor.core.thresholds import verdicts_to_open
 from monitor.core.version import read_version
 from monitor.core.windows import latency_sample
@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from monitor.core.model.rollback import Blocked, Rollback
     from monitor.core.model.service import Directory, Service
     from monitor.core.model.verdict import Verdict
+    from monitor.core.sight import Latest
     from monitor.core.situation import Situation
-
-__all__ = ["Conditions", "Engine", "Latest"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

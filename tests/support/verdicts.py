@@ -7,10 +7,10 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from monitor.core.engine import Latest
 from monitor.core.expectations import compile_expectation
 from monitor.core.judge import judge
 from monitor.core.model.endpoint import Check, Endpoint, HealthRule, InARow, Severity, Signal
+from monitor.core.sight import Latest
 from monitor.metrics import render_probe
 
 if TYPE_CHECKING:

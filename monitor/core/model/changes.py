@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Final
 
@@ -83,10 +83,6 @@ class Changes:
         merged["incidents"] = tuple({one.id: one for one in merged["incidents"]}.values())
 
         return Changes(**merged)
-
-    def without_results(self) -> Changes:
-        """Leave out the history, which decides nothing."""
-        return replace(self, results=())
 
     @property
     def urgent(self) -> bool:

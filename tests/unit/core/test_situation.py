@@ -253,7 +253,6 @@ def test_only_decisions_are_urgent() -> None:
     assert not counted.urgent
     assert Changes(forgotten=("a",)).urgent
     assert not NOTHING
-    assert counted.without_results() == replace(counted, results=())
 
 
 def test_of_an_incident_that_turned_twice_only_the_newest_is_kept() -> None:
