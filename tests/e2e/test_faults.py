@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from tests.support.receiver import Receiver
     from tests.support.shop import Shop
 
-POINTS: Final = int(os.environ.get("KILL_POINTS", "12"))
+POINTS: Final = int(os.environ.get("KILL_POINTS", "16"))
 """At how many moments the program is killed."""
 
 CALLS: Final = ("fdatasync", "pwrite64", "write")
@@ -130,12 +130,14 @@ async def test_killed_at_any_commit_it_loses_no_alert_and_rolls_back_at_most_onc
 
 
 def pick(moments: list[tuple[str, int]], count: int) -> list[tuple[str, int]]:
-    """Give so many moments, evenly spread; those around commits are the first to be taken."""
+    """Give so many moments: the last commits, as the first only make the store; or all, evenly."""
     commits = [moment for moment in moments if moment[0] == CALLS[0]]
-    known = commits if count <= len(commits) else moments
-    count = min(count, len(known))
+    if count <= len(commits):
+        return commits[-count:]
 
-    return [known[index * (len(known) - 1) // max(count - 1, 1)] for index in range(count)]
+    count = min(count, len(moments))
+
+    return [moments[index * len(moments) // count] for index in range(count)]
 
 
 class Story:
