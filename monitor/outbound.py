@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
-from monitor.core.outbox import Why
+from monitor.core.outbox import LONGEST_WISH, Why
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 ANSWER_LIMIT: Final = 16 * 1024
 """How many bytes of an answer are read."""
-
-LONGEST_WAIT: Final = timedelta(hours=1)
-"""The longest time that a receiver may make us wait."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,300}(\.[0-9]{1,300})?")
 _UNWRITABLE: Final = re.compile(r"[\x00-\x20\x7f]")
@@ -95,7 +92,7 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
     """
     text = (value or "").strip()
     if _SECONDS.fullmatch(text):
-        return timedelta(seconds=min(float(text), LONGEST_WAIT.total_seconds()))
+        return timedelta(seconds=min(float(text), LONGEST_WISH.total_seconds()))
 
     try:
         until = parsedate_to_datetime(text)
@@ -105,7 +102,7 @@ def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
     if until.tzinfo is None:
         until = until.replace(tzinfo=UTC)
 
-    return min(max(until - now, timedelta()), LONGEST_WAIT)
+    return min(max(until - now, timedelta()), LONGEST_WISH)
 
 
 def is_usable(url: str) -> bool:

@@ -29,7 +29,6 @@ LONGEST_WAIT: Final = timedelta(minutes=5)
 LONGEST_WISH: Final = timedelta(hours=1)
 """However long a receiver asks us to wait, it is told something after an hour."""
 
-_ASKED_TO_WAIT: Final = "asked to wait: "
 _TOLD_TOGETHER: Final = "told together with "
 _BEGINNINGS: Final = frozenset({NoticeEvent.OPENED, NoticeEvent.BLIND})
 
@@ -94,11 +93,7 @@ def plan_errands(pending: Sequence[Delivery]) -> list[Errand]:
 def hold_until(pending: Iterable[Delivery]) -> datetime | None:
     """Give until when a receiver asked us to wait, which is about all that it is to be told."""
     return max(
-        (
-            row.not_before
-            for row in pending
-            if row.not_before is not None and row.last_error.startswith(_ASKED_TO_WAIT)
-        ),
+        (row.not_before for row in pending if row.not_before is not None and row.asked_to_wait),
         default=None,
     )
 
@@ -220,11 +215,9 @@ def _told_with(errand: Errand, told: Delivery) -> tuple[Delivery, ...]:
 
 
 def _queue_again(row: Delivery, receipt: TryAgain, now: datetime, jitter: float) -> Delivery:
-    wait, error = back_off(row.attempts, jitter=jitter), receipt.error
-    if receipt.after_seconds is not None:
-        longest = LONGEST_WISH.total_seconds()
-        wish = timedelta(seconds=min(max(receipt.after_seconds, 0.0), longest))
-        wait, error = max(wait, wish), f"{_ASKED_TO_WAIT}{error}"
+    wait = back_off(row.attempts, jitter=jitter)
+    if receipt.after is not None:
+        wait = max(wait, min(receipt.after, LONGEST_WISH))
     if receipt.reason == Why.STOPPED:
         wait = timedelta()
 
@@ -232,6 +225,7 @@ def _queue_again(row: Delivery, receipt: TryAgain, now: datetime, jitter: float)
         row,
         state=DeliveryState.QUEUED,
         not_before=now + wait,
-        last_error=error,
+        asked_to_wait=receipt.after is not None,
+        last_error=receipt.error,
         maybe_sent=row.maybe_sent or receipt.reason not in _NOT_SENT,
     )

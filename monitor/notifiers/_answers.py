@@ -27,17 +27,16 @@ _SHORTEST_SECRET: Final = 6
 
 def judge(answer: Answer, said: str, now: datetime) -> Receipt:
     """Say what an answer that is not the wanted one means; `said` tells of it without secrets."""
-    wish = parse_retry_after(answer.headers.get("retry-after"), now)
-    after = wish.total_seconds() if wish is not None else None
+    after = parse_retry_after(answer.headers.get("retry-after"), now)
     if answer.status in _MAY_PASS:
         why = Why.RATE_LIMITED if answer.status == 429 else Why.SERVER_ERROR
-        return TryAgain(reason=why, error=said, after_seconds=after)
+        return TryAgain(reason=why, error=said, after=after)
     if 400 <= answer.status < 500:
         return Refused(reason=Why.REFUSED, error=said)
     if 300 <= answer.status < 400:
         return Refused(reason=Why.REDIRECTED, error=f"{said}: redirects are not followed")
     if answer.status >= 500:
-        return TryAgain(reason=Why.SERVER_ERROR, error=said, after_seconds=after)
+        return TryAgain(reason=Why.SERVER_ERROR, error=said, after=after)
 
     return TryAgain(reason=Why.BAD_ANSWER, error=said)
 

@@ -71,10 +71,9 @@ def read_error(error: str, answer: Answer, now: datetime) -> SlackRefusal:
     """Say what an error code in the body of an answer means."""
     shown = f"Slack says {error if _CODE.fullmatch(error) else 'no'}"
     if error in _TOO_FAST or error in _MAY_PASS:
-        wish = parse_retry_after(answer.headers.get("retry-after"), now)
+        after = parse_retry_after(answer.headers.get("retry-after"), now)
         why = Why.RATE_LIMITED if error in _TOO_FAST else Why.SERVER_ERROR
-        after = wish.total_seconds() if wish is not None else None
-        return SlackRefusal(error, TryAgain(reason=why, error=shown, after_seconds=after))
+        return SlackRefusal(error, TryAgain(reason=why, error=shown, after=after))
 
     return SlackRefusal(error, Refused(reason=Why.REFUSED, error=shown))
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SOON = timedelta(seconds=5)
 AGAIN = TryAgain(reason="timeout", error="too late")
-UNTIL_LATER = TryAgain(reason="rate_limited", error="slow down", after_seconds=600)
+UNTIL_LATER = TryAgain(reason="rate_limited", error="slow down", after=timedelta(minutes=10))
 
 
 class World:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from monitor.core.model.endpoint import Severity
     from monitor.core.model.incident import IncidentClass, IncidentPhase, Member
@@ -89,12 +89,17 @@ class DeliveryState(StrEnum):
     DEAD = "dead"
 
 
+PENDING: Final = (DeliveryState.QUEUED, DeliveryState.INFLIGHT)
+"""The states of what still has to be delivered."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """One outbox row: one notice for one notifier, delivered at least once and in order.
 
     `key` is the idempotency key, the same on each attempt. `not_before` is a lower bound that
-    survives restarts. `reference` is what the receiver called the message (Slack's `ts`).
+    survives restarts; `asked_to_wait` says that it is the receiver's own wish, which is about all
+    that it is to be told. `reference` is what the receiver called the message (Slack's `ts`).
     `maybe_sent` marks a row whose attempt may have reached the receiver before a crash.
     """
 
@@ -106,6 +111,7 @@ class Delivery:
     state: DeliveryState = DeliveryState.QUEUED
     attempts: int = 0
     not_before: datetime | None = None
+    asked_to_wait: bool = False
     delivered_at: datetime | None = None
     last_error: str = ""
     reference: str | None = None
@@ -114,7 +120,7 @@ class Delivery:
     @property
     def pending(self) -> bool:
         """Whether it still has to be delivered."""
-        return self.state in (DeliveryState.QUEUED, DeliveryState.INFLIGHT)
+        return self.state in PENDING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +136,7 @@ class TryAgain:
 
     reason: str
     error: str
-    after_seconds: float | None = None
+    after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

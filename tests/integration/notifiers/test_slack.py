@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -205,13 +206,13 @@ async def test_a_message_that_is_malformed_even_as_one_line_is_refused(slack: Fa
     [
         (
             {"status": 429, "retry_after": "30"},
-            TryAgain(reason="rate_limited", error="answered 429 x", after_seconds=30.0),
+            TryAgain(reason="rate_limited", error="answered 429 x", after=timedelta(seconds=30.0)),
         ),
         ({"status": 429}, TryAgain(reason="rate_limited", error="answered 429 x")),
         ({"status": 500}, TryAgain(reason="server_error", error="answered 500 x")),
         (
             {"status": 503, "retry_after": "1.5"},
-            TryAgain(reason="server_error", error="answered 503 x", after_seconds=1.5),
+            TryAgain(reason="server_error", error="answered 503 x", after=timedelta(seconds=1.5)),
         ),
         (
             {"status": 200},
@@ -251,7 +252,7 @@ async def test_each_trouble_of_a_webhook_is_told_apart(
         ("fatal_error", TryAgain(reason="server_error", error="Slack says fatal_error")),
         (
             "ratelimited",
-            TryAgain(reason="rate_limited", error="answered 429", after_seconds=64.57),
+            TryAgain(reason="rate_limited", error="answered 429", after=timedelta(seconds=64.57)),
         ),
     ],
 )
@@ -269,7 +270,7 @@ async def test_a_rate_limit_that_comes_with_200_is_one_as_well(slack: FakeSlack)
     receipt = await bot(slack).deliver(OPENED, None)
 
     assert receipt == TryAgain(
-        reason="rate_limited", error="Slack says ratelimited", after_seconds=7.0
+        reason="rate_limited", error="Slack says ratelimited", after=timedelta(seconds=7.0)
     )
 
 

@@ -116,7 +116,7 @@ async def test_its_wish_to_wait_is_heard_in_every_form(
         receipt = await deliver(receiver.url())
 
     assert isinstance(receipt, TryAgain)
-    assert receipt.after_seconds == seconds
+    assert receipt.after == (None if seconds is None else timedelta(seconds=seconds))
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

@@ -173,13 +173,20 @@ def test_the_back_off_is_never_longer_than_five_minutes(attempts: int, jitter: f
 
 
 @pytest.mark.parametrize(
-    ("wish", "seconds"), [(30.0, 30), (0.0, 1), (-3.0, 1), (86_400.0, 3_600), (1e300, 3_600)]
+    ("wish", "seconds"),
+    [
+        (timedelta(seconds=30), 30),
+        (timedelta(), 1),
+        (timedelta(seconds=-3), 1),
+        (timedelta(days=1), 3_600),
+        (timedelta.max, 3_600),
+    ],
 )
 def test_what_a_receiver_wishes_is_the_least_it_gets_within_an_hour(
-    wish: float, seconds: int
+    wish: timedelta, seconds: int
 ) -> None:
     errand = outbox.begin(outbox.plan_errands([make_delivery()])[0])
-    receipt = TryAgain(reason="rate_limited", error="slow down", after_seconds=wish)
+    receipt = TryAgain(reason="rate_limited", error="slow down", after=wish)
 
     [row] = outbox.settle(errand, receipt, NOON, jitter=1.0)
 
