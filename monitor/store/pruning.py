@@ -9,25 +9,24 @@ from sqlalchemy import delete, select, tuple_, union
 
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import Deploy
-from monitor.core.model.notice import DeliveryState
+from monitor.core.model.notice import PENDING
 from monitor.core.model.rollback import Rollback, RollbackState
 from monitor.core.situation import Situation
 from monitor.store import tables
 from monitor.store.codec import decode, to_microseconds
+from monitor.store.writing import delete_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from sqlalchemy import Column, Connection
+    from sqlalchemy import Connection
 
 CHUNK: Final = 5_000
 """How many result rows one transaction deletes, so that a commit never waits long for pruning."""
 
 _SHORTEST: Final = timedelta(days=1)
 _KEPT_DEPLOYS: Final = 20
-_VARIABLES: Final = 500  # values in one statement
-_PENDING: Final = (DeliveryState.QUEUED.value, DeliveryState.INFLIGHT.value)
 
 
 def numbers_of_endpoints(connection: Connection) -> Sequence[int]:
@@ -62,7 +61,7 @@ def prune_incidents(connection: Connection, before: datetime, chunk: int = 200) 
     An incident stays while a notice of it is pending.
     """
     incidents, deliveries = tables.incidents.c, tables.deliveries.c
-    pending = select(deliveries.incident).where(deliveries.state.in_(_PENDING))
+    pending = select(deliveries.incident).where(deliveries.state.in_(PENDING))
     old = connection.scalars(
         select(incidents.id)
         .where(incidents.resolved_at < to_microseconds(before), incidents.id.not_in(pending))
@@ -86,7 +85,7 @@ def prune_deliveries(connection: Connection, before: datetime) -> int:
     return connection.execute(
         delete(tables.deliveries).where(
             deliveries.queued_at < to_microseconds(before),
-            deliveries.state.not_in(_PENDING),
+            deliveries.state.not_in(PENDING),
             deliveries.incident.not_in(select(tables.incidents.c.id)),
         )
     ).rowcount
@@ -128,9 +127,9 @@ def _prune_service(connection: Connection, service: str, limit: int) -> int:
     kept |= {rollback.deploy_id for rollback in rollbacks if rollback.id not in old_rollbacks}
     old_deploys = [deploy.id for deploy in deploys if deploy.id not in kept]
 
-    _delete(connection, tables.steps.c.rollback, old_rollbacks)
-    _delete(connection, tables.rollbacks.c.id, old_rollbacks)
-    _delete(connection, tables.deploys.c.id, old_deploys)
+    delete_all(connection, tables.steps.c.rollback, old_rollbacks)
+    delete_all(connection, tables.rollbacks.c.id, old_rollbacks)
+    delete_all(connection, tables.deploys.c.id, old_deploys)
 
     return len(old_rollbacks) + len(old_deploys)
 
@@ -162,9 +161,3 @@ def _old_rollbacks(rollbacks: list[Rollback], deploys: set[str], limit: int) -> 
         and rollback is not newest
         and rollback is not latching
     ]
-
-
-def _delete(connection: Connection, column: Column[str], values: list[str]) -> None:
-    for start in range(0, len(values), _VARIABLES):
-        part = values[start : start + _VARIABLES]
-        connection.execute(delete(column.table).where(column.in_(part)))

@@ -14,7 +14,7 @@ from monitor.core.model.changes import Changes, Result
 from monitor.core.model.check_state import CheckState
 from monitor.core.model.deploy import Deploy
 from monitor.core.model.incident import Incident, TimelineEntry
-from monitor.core.model.notice import Delivery, DeliveryState
+from monitor.core.model.notice import PENDING, Delivery
 from monitor.core.model.observation import Code
 from monitor.core.model.rollback import Rollback, Step
 from monitor.core.situation import Situation
@@ -35,7 +35,6 @@ RECENT_INCIDENTS: Final = 200
 RECENT_DELIVERIES: Final = 1_000
 """How many finished deliveries are loaded into memory at start."""
 
-_PENDING: Final = (DeliveryState.QUEUED.value, DeliveryState.INFLIGHT.value)
 _OUTCOMES: Final = {letter: outcome for outcome, letter in LETTERS.items()}
 
 Record = TypeVar("Record")
@@ -198,9 +197,7 @@ def _read_deliveries(connection: Connection) -> tuple[Delivery, ...]:
     """Read what is pending, what open incidents were told already, and the newest of the rest."""
     table = tables.deliveries.c
     unresolved = select(tables.incidents.c.id).where(tables.incidents.c.resolved_at.is_(None))
-    needed = select(table.body).where(
-        or_(table.state.in_(_PENDING), table.incident.in_(unresolved))
-    )
+    needed = select(table.body).where(or_(table.state.in_(PENDING), table.incident.in_(unresolved)))
     recent = select(table.body).order_by(table.queued_at.desc()).limit(RECENT_DELIVERIES)
     found = {
         delivery.id: delivery

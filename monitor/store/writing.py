@@ -15,10 +15,10 @@ from monitor.store import tables
 from monitor.store.codec import encode, to_microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Connection, Insert, Table
+    from sqlalchemy import Column, Connection, Insert, Table
 
     from monitor.core.model.changes import Changes, Result
     from monitor.core.model.incident import Incident
@@ -40,9 +40,7 @@ def write(connection: Connection, changes: Changes, numbers: dict[str, int]) -> 
 
     After a transaction that was rolled back, `numbers` must be forgotten.
     """
-    for start in range(0, len(changes.forgotten), _VARIABLES):
-        part = changes.forgotten[start : start + _VARIABLES]
-        connection.execute(delete(tables.check_states).where(tables.check_states.c.check.in_(part)))
+    delete_all(connection, tables.check_states.c.check, changes.forgotten)
 
     for table, rows in (
         (tables.check_states, [_row(s, check=s.check) for s in changes.states]),
@@ -70,6 +68,13 @@ def write(connection: Connection, changes: Changes, numbers: dict[str, int]) -> 
 
     if changes.results:
         _write_results(connection, changes.results, numbers)
+
+
+def delete_all(connection: Connection, column: Column[str], values: Sequence[str]) -> None:
+    """Delete the rows whose column has one of these values."""
+    for start in range(0, len(values), _VARIABLES):
+        part = values[start : start + _VARIABLES]
+        connection.execute(delete(column.table).where(column.in_(part)))
 
 
 def checks_name(result: Result) -> str:
