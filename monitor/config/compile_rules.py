@@ -27,9 +27,7 @@ def read_expectations(
         try:
             expectation = compile_expectation(item, str(findings.document.position(place)))
         except ExpectationError as error:
-            # a name that is not known is the key itself, anything else what it leads to
-            unknown = error.message.startswith("unknown")
-            findings.complain((*place, *error.path), error.message, key=unknown)
+            findings.complain((*place, *error.path), error.message, key=error.at_key)
             continue
 
         if only_headers and expectation.source is not Source.HEADER:

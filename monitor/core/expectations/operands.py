@@ -75,7 +75,7 @@ def unknown(path: Path, what: str, name: object, known: Iterable[str]) -> Expect
     close = get_close_matches(str(name).lower().replace("-", "_"), names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(names)}"
 
-    return ExpectationError((*path, str(name)), f"unknown {what} {show(name)}, {hint}")
+    return ExpectationError((*path, str(name)), f"unknown {what} {show(name)}, {hint}", at_key=True)
 
 
 def read_text(raw: object, path: Path) -> str:

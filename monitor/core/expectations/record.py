@@ -132,9 +132,13 @@ class Expectation:
 
 
 class ExpectationError(Exception):
-    """A raw expectation that cannot be compiled: where below it, and what was wanted."""
+    """A raw expectation that cannot be compiled: where below it, and what was wanted.
 
-    def __init__(self, path: tuple[str | int, ...], message: str) -> None:
+    `at_key` says that the name itself is wrong, rather than what it leads to.
+    """
+
+    def __init__(self, path: tuple[str | int, ...], message: str, *, at_key: bool = False) -> None:
         super().__init__(message)
         self.path = path
         self.message = printable(message)
+        self.at_key = at_key
