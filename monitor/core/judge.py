@@ -14,7 +14,7 @@ from monitor.core.model.verdict import Outcome, Reason, Verdict
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from monitor.core.expectations import Expectation
     from monitor.core.headers import Policy
@@ -79,32 +79,18 @@ def _judge_health(expectations: tuple[Expectation, ...], evidence: Evidence) -> 
     if observation.fault is not None:
         return (_of_fault(observation.fault, "an answer"),)
 
-    asked = False
-    wrong: list[Reason] = []
-    for expectation in expectations:
-        if expectation.source is Source.STATUS:
-            asked = True
-            reason = check_expectation(expectation, evidence)
-            if reason is not None:
-                wrong.append(reason)
-    if wrong:
-        return tuple(wrong)
-
-    if not asked and not _is_success(observation.status):
+    about_status = [one for one in expectations if one.source is Source.STATUS]
+    others = [one for one in expectations if one.source is not Source.STATUS]
+    if not about_status and not _is_success(observation.status):
         return (_not_success(observation.status),)
 
-    return _check_others(expectations, evidence)
+    return _check_all(about_status, evidence) or _check_all(others, evidence)
 
 
-def _check_others(expectations: tuple[Expectation, ...], evidence: Evidence) -> tuple[Reason, ...]:
-    wrong: list[Reason] = []
-    for expectation in expectations:
-        if expectation.source is not Source.STATUS:
-            reason = check_expectation(expectation, evidence)
-            if reason is not None:
-                wrong.append(reason)
+def _check_all(expectations: Iterable[Expectation], evidence: Evidence) -> tuple[Reason, ...]:
+    reasons = (check_expectation(expectation, evidence) for expectation in expectations)
 
-    return tuple(wrong)
+    return tuple(reason for reason in reasons if reason is not None)
 
 
 def _is_success(status: int | None) -> bool:
@@ -144,10 +130,7 @@ def _judge_headers(
         if result.evaluated and not result.passed
     ]
     if answered:
-        for expectation in expectations:
-            reason = check_expectation(expectation, evidence)
-            if reason is not None:
-                wrong.append(reason)
+        wrong += _check_all(expectations, evidence)
 
     return tuple(wrong)
 

@@ -121,7 +121,7 @@ def _explain(
         case Existence(expected=True):
             return _reason(expectation, f"{subject} is absent", "to exist", "absent")
         case Existence():
-            found = _shown_values(nodes, mask)
+            found = show_values(nodes, mask)
             return _reason(expectation, f"{subject} is {found}", "to be absent", found)
         case Count(condition=condition):
             return _explain_count(expectation, condition, nodes)
@@ -229,7 +229,8 @@ def _location(node: object) -> str:
     return quote(node.location)[1:-1] if node.location else "that place"
 
 
-def _shown_values(nodes: Sequence[object], mask: Mask) -> str:
+def show_values(nodes: Sequence[object], mask: Callable[[str], str]) -> str:
+    """Write the first values of what was found, secrets masked."""
     return show_list(masked(value_of(node), mask) for node in nodes[:_MOST_SHOWN])
 
 

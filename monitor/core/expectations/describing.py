@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core.expectations.checking import check, find_nodes, masked, value_of, wanted_with_kind
+from monitor.core.expectations.checking import check, find_nodes, show_values, wanted_with_kind
 from monitor.core.expectations.json_body import NotJsonError, PathError
 from monitor.core.expectations.record import Count, Each, Existence, Quantified
-from monitor.core.expectations.shown import show_list
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from monitor.core.expectations.evidence import Evidence
     from monitor.core.expectations.record import Expectation, Requirement
     from monitor.core.model.verdict import Reason
-
-_MOST_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,4 +68,4 @@ def _say_found(expectation: Expectation, evidence: Evidence) -> str:
     if not nodes:
         return "absent"
 
-    return show_list(masked(value_of(node), evidence.mask) for node in nodes[:_MOST_SHOWN])
+    return show_values(nodes, evidence.mask)
