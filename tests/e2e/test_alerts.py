@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import signal
@@ -120,9 +121,16 @@ async def test_each_receiver_gets_all_in_order_whatever_it_answers_at_first(
     assert len(lying.requests) == 4
 
 
-@pytest.mark.parametrize("reached", [True, False], ids=["it hangs", "it is down"])
-async def test_a_daemon_killed_before_the_receiver_answered_tells_again_with_the_same_key(
-    street: Street, tmp_path: Path, reached: bool
+@pytest.mark.parametrize(
+    ("reached", "how"),
+    [
+        pytest.param(True, signal.SIGKILL, id="it hangs, and we are killed"),
+        pytest.param(True, signal.SIGTERM, id="it hangs, and we are told to stop"),
+        pytest.param(False, signal.SIGKILL, id="it is down, and we are killed"),
+    ],
+)
+async def test_a_daemon_that_ends_before_the_receiver_answered_tells_again_with_the_same_key(
+    street: Street, tmp_path: Path, reached: bool, how: signal.Signals
 ) -> None:
     async with serve_receiver(hangs()) as hanging, serve_receiver() as later:
         first = hanging.url() if reached else f"http://127.0.0.1:{unused_port()}/hook"
@@ -133,7 +141,7 @@ async def test_a_daemon_killed_before_the_receiver_answered_tells_again_with_the
             await running.until(lambda status: status["incidents"] and status["undelivered"])
             if reached:
                 await hanging.wait_for(1)
-            await running.stop(signal.SIGKILL)
+            code = await running.stop(how)
 
         configure(tmp_path, street, {"events": {"webhook": {"url": later.url()}}})
         async with daemon(tmp_path) as running:
@@ -141,10 +149,30 @@ async def test_a_daemon_killed_before_the_receiver_answered_tells_again_with_the
             street["shop"].broken = False
             await later.wait_for(2)
 
+    assert code == (0 if how is signal.SIGTERM else -how)
     assert told(later) == ["opened", "resolved"]
     if reached:
         assert keys(hanging.received, "opened") == keys(later.received, "opened")
         assert later.received[0].json["may_repeat"] is True
+
+
+async def test_a_run_does_not_wait_for_a_receiver_that_asks_for_an_hour_nor_forgets_it(
+    street: Street, tmp_path: Path
+) -> None:
+    street["shop"].broken = True
+    once = ("--cycles", "3", "--every", "20ms")
+    async with serve_receiver(answers(429, retry_after="3600")) as receiver:
+        configure(tmp_path, street, {"events": {"webhook": {"url": receiver.url()}}})
+        async with asyncio.timeout(8):
+            first = await run(*once, cwd=tmp_path, environ=ANYWHERE)
+        asked = len(receiver.received)
+        async with asyncio.timeout(8):
+            second = await run(*once, cwd=tmp_path, environ=ANYWHERE)
+
+    assert (asked, len(receiver.received)) == (1, 1), "the wait is kept over a restart"
+    for ended in (first, second):
+        assert ended.code == 1
+        assert "1 notices could not be delivered; they are kept for the next run" in ended.err
 
 
 async def test_a_receiver_that_was_down_all_the_time_gets_one_message_about_it_all(

@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import signal
+import sqlite3
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -378,6 +379,37 @@ async def test_the_kill_switch_is_a_file_that_holds_back_until_it_is_gone(
 
         switch.unlink()
         await running.until(lambda status: stands(status, "shop") == "recovered")
+
+    assert held == []
+    assert len(street.effects("shop")) == 1
+
+
+async def test_without_a_journal_nothing_is_rolled_back_but_people_are_told(
+    street: Street, tmp_path: Path
+) -> None:
+    """Another process holds the database; once it lets go, what was held back goes ahead."""
+    hook = write_hook(tmp_path, "shop", NOTE)
+    async with serve_receiver() as receiver:
+        write_config(
+            tmp_path,
+            street,
+            {"shop": automatic({"command": hook})},
+            notifiers={"events": {"webhook": {"url": receiver.url()}}},
+        )
+        async with watching(tmp_path) as running:
+            await deploy(tmp_path, "shop", "2.0")
+            other = sqlite3.connect(
+                tmp_path / ".production-monitor/monitor.db", isolation_level=None
+            )
+            other.execute("BEGIN IMMEDIATE")
+            street["shop"].broken = True
+            await until(lambda: ("opened", "") in events(receiver))
+            seen = street["shop"].asked
+            await until(lambda: street["shop"].asked > seen + 5)
+            held = street.effects("shop")
+            other.execute("ROLLBACK")
+            other.close()
+            await running.until(lambda status: stands(status, "shop") == "recovered")
 
     assert held == []
     assert len(street.effects("shop")) == 1
