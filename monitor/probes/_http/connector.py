@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import aiohappyeyeballs
 import aiohttp
+from aiohttp import http_exceptions
+from aiohttp.client_proto import ResponseHandler
 
 from monitor.core.model.observation import Code, Fault, Phase
 from monitor.probes._net.faults import Faulted, explain_connect, explain_lookup, explain_tls
@@ -18,8 +20,6 @@ from monitor.probes._net.tls import client_context, handshakes, presented_certif
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Sequence
-
-    from aiohttp.client_proto import ResponseHandler
 
     from monitor.core.model.observation import Certificate
     from monitor.probes._http.request import Request
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _STAGGER: Final = 0.25
 _TLS_SHUTDOWN_SECONDS: Final = 1.0
 _LONGER_THAN_ANY_PROBE: Final = 3600.0
+_MOST_INTERIM: Final = 100
+_SWITCHING_PROTOCOLS: Final = 101
 
 
 class Call:
@@ -87,6 +89,29 @@ class Call:
             self.transport.abort()
 
 
+class _Answer(ResponseHandler):
+    """Hears one answer; one that is only ever announced ends the connection.
+
+    aiohttp takes interim answers (1xx) as fast as they come, and nothing else would run meanwhile.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._interim = 0
+
+    def feed_data(self, data: tuple[Any, Any], size: int = 0) -> None:
+        """Take one head that was read; Any: it is handed on as aiohttp made it."""
+        code = data[0].code
+        if 100 <= code < 200 and code != _SWITCHING_PROTOCOLS:
+            self._interim += 1
+        if self._interim <= _MOST_INTERIM:
+            super().feed_data(data, size)
+        elif self.transport is not None and not self.transport.is_closing():
+            self.transport.abort()
+            message = f"more than {_MOST_INTERIM} interim answers (1xx)"
+            self.set_exception(http_exceptions.BadHttpMessage(message))
+
+
 current_call: ContextVar[Call] = ContextVar("current_call")
 """The call that the running task is making: how a request tells the connector below it."""
 
@@ -111,12 +136,15 @@ class Connector(aiohttp.BaseConnector):
         if call.request.url.scheme == "https":
             protocol = await self._start_tls(call, sock)
         else:
-            call.transport, protocol = await self._loop.create_connection(self._factory, sock=sock)
+            call.transport, protocol = await self._loop.create_connection(self._answer, sock=sock)
 
         call.protocol = protocol
         call.watch.enter(Phase.PROCESSING)
 
         return protocol
+
+    def _answer(self) -> ResponseHandler:
+        return _Answer(self._loop)
 
     async def _resolve(self, call: Call) -> Sequence[Address]:
         call.watch.enter(Phase.RESOLVE)
@@ -162,7 +190,7 @@ class Connector(aiohttp.BaseConnector):
         token = handshakes.set(made)
         try:
             call.transport, protocol = await self._loop.create_connection(
-                self._factory,
+                self._answer,
                 sock=sock,
                 ssl=context,
                 server_hostname=name.rstrip("."),

@@ -34,14 +34,15 @@ async def test_a_connector_makes_connections_in_the_method_that_we_replace() -> 
     assert parameters(theirs) == parameters(ours) == ["self", "req", "traces", "timeout"]
 
 
-async def test_a_connector_has_the_loop_and_the_factory_that_we_use() -> None:
+async def test_a_connector_has_the_loop_and_hears_answers_as_we_do() -> None:
     connector = Connector(Resolver())
     try:
-        protocol = connector._factory()
+        protocol = connector._answer()
 
         assert connector._loop is asyncio.get_running_loop()
         assert isinstance(protocol, ResponseHandler)
         assert protocol.exception() is None
+        assert parameters(ResponseHandler.feed_data) == parameters(type(protocol).feed_data)
     finally:
         await connector.close()
 

@@ -108,6 +108,33 @@ async def test_a7_an_endless_body_is_cut_at_the_limit() -> None:
     assert judge_health(seen).outcome == "pass"
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Hints\r\n\r\n"])
+async def test_a9_a_flood_of_interim_answers_keeps_nobody_waiting(head: bytes) -> None:
+    async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(head * 1000)
+            await writer.drain()
+
+    async with serve_script(flood) as server:
+        seen = await observe(server.url(), timeout=3)
+
+    assert seen.fault is not None
+    assert seen.fault.code is Code.BAD_RESPONSE
+    assert "more than 100 interim answers" in seen.fault.message
+    assert seen.duration.total_seconds() < 2
+
+
+async def test_a_few_interim_answers_are_as_good_as_none() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n"
+
+    async with serve_script(answers(hints * 100 + OK + b"Content-Length: 2\r\n\r\nhi")) as server:
+        seen = await observe(server.url())
+
+    assert seen.fault is None
+    assert seen.status == 200
+    assert seen.body == b"hi"
+
+
 async def test_a12_huge_and_odd_cookies_leave_nothing_behind() -> None:
     odd = b"".join(b"Set-Cookie: c%d=%s; Path=/\r\n" % (n, b"v" * 3000) for n in range(50))
     bad = b"Set-Cookie: =;;;\x01\r\nSet-Cookie: \r\n".replace(b"\x01", b"")
