@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, model_validator
 
 from monitor.core.model.rollback import Effect, EffectOutcome
-from monitor.fields import Duration, Kind, Options, SecretText
+from monitor.fields import Kind, Options, SecretText
+from monitor.hooks._fields import Timeout
 from monitor.hooks.hook import OUTPUT_LIMIT, bound, describe, variables
 from monitor.options import format_duration, parse_duration
 
@@ -52,13 +53,6 @@ def _read_argument(argument: str) -> str:
     return argument
 
 
-def _read_timeout(timeout: timedelta) -> timedelta:
-    if not timeout:
-        raise ValueError("expected a timeout above 0")
-
-    return timeout
-
-
 Argument = Annotated[str, AfterValidator(_read_argument)]
 
 
@@ -71,7 +65,7 @@ class CommandOptions(Options):
 
     run: Annotated[list[Argument], Field(min_length=1)]
     env: dict[Annotated[str, AfterValidator(_read_name)], SecretText] = Field(default_factory=dict)
-    timeout: Annotated[Duration, AfterValidator(_read_timeout)] = parse_duration("60s")
+    timeout: Timeout = parse_duration("60s")
     _base: Path = PrivateAttr(default_factory=Path)
 
     @model_validator(mode="before")

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Final
-
-from pydantic import AfterValidator
+from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.rollback import Effect, EffectOutcome
 from monitor.core.outbox import Why
-from monitor.fields import Duration, Kind
+from monitor.fields import Kind
+from monitor.hooks._fields import Timeout
 from monitor.hooks.hook import bound, describe
 from monitor.options import parse_duration
 from monitor.outbound import NoAnswer, post
 from monitor.webhooks import WebhookTarget, write_headers
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from monitor.core.model.rollback import EffectContext
     from monitor.hooks.hook import HookContext
 
@@ -28,20 +25,13 @@ _NOT_SENT: Final = frozenset({Why.UNREACHABLE, Why.TLS, Why.MISCONFIGURED})
 """Troubles in which the receiver cannot have taken the request: that much is certain."""
 
 
-def _read_timeout(timeout: timedelta) -> timedelta:
-    if not timeout:
-        raise ValueError("expected a timeout above 0")
-
-    return timeout
-
-
 class WebhookOptions(WebhookTarget):
     """A request to send: the body is the JSON that a command gets on standard input.
 
     `idempotent` promises that the receiver does nothing more when it gets one `webhook-id` twice.
     """
 
-    timeout: Annotated[Duration, AfterValidator(_read_timeout)] = parse_duration("30s")
+    timeout: Timeout = parse_duration("30s")
     idempotent: bool = False
 
 
