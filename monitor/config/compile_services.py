@@ -11,7 +11,7 @@ from monitor.config.settings_fields import name_problem
 from monitor.config.suggest import suggest
 from monitor.core.expectations.json_body import PathError, compile_path
 from monitor.core.expectations.shown import plain, quote
-from monitor.core.model.endpoint import InARow, LatencyRule, Signal
+from monitor.core.model.endpoint import LatencyRule, Signal
 from monitor.core.model.notice import Contact, Link
 from monitor.core.model.service import (
     Limits,
@@ -20,6 +20,7 @@ from monitor.core.model.service import (
     StepPlan,
     VersionSource,
 )
+from monitor.core.thresholds import verdicts_to_open
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
@@ -252,8 +253,7 @@ class _Compiler:
 
 def _opens_after(check: Check, endpoint: Endpoint) -> timedelta:
     """How long after its first failing sample a check opens at the earliest."""
-    threshold = check.failure_threshold
-    fails = threshold.count if isinstance(threshold, InARow) else threshold.k
+    fails = verdicts_to_open(check.failure_threshold)
     if isinstance(check.rule, LatencyRule):
         return fails * check.rule.window
 
