@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.config.compile_rules import read_expectations, read_policies
 from monitor.config.kinds import keys_of_kinds, own_data, read_flat, read_plugin
 from monitor.config.masking import mask, secrets_of
-from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings, threshold_of
+from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
 from monitor.config.settings_fields import name_problem
 from monitor.config.translate import found, keys_of
 from monitor.core.model.endpoint import (
@@ -337,7 +337,7 @@ class _Checks:
             signal=signal,
             rule=rule,
             severity=settings.severity or usual,
-            failure_threshold=threshold_of(settings, self.defaults),
+            failure_threshold=settings.failure_threshold or self.defaults.failure_threshold,
             success_threshold=settings.success_threshold or self.defaults.success_threshold,
             fingerprint=_digest(self.request, suffix, fingerprint),
         )

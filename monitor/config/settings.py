@@ -30,7 +30,6 @@ from monitor.config.settings_fields import (
     is_loopback,
 )
 from monitor.core.model.endpoint import (
-    FailureThreshold,
     InARow,
     OnInsufficient,
     Severity,
@@ -299,8 +298,3 @@ class ServiceSettings(Section):
     links: dict[Name, WebUrl] = Field(default_factory=dict)
     version: VersionSettings | None = None
     rollback: RollbackSettings | None = None
-
-
-def threshold_of(settings: CheckSettings, defaults: Defaults) -> FailureThreshold:
-    """Give how many fails open a check."""
-    return settings.failure_threshold or defaults.failure_threshold
