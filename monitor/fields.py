@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
@@ -26,7 +26,10 @@ class Options(BaseModel):
     )
 
 
-def _write_duration(value: timedelta) -> str:
+DURATION_PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"
+
+
+def write_duration(value: timedelta) -> str:
     """Write a duration as the configuration has it, for the defaults in the JSON Schema."""
     return format_duration(value).replace(" ", "")
 
@@ -34,11 +37,11 @@ def _write_duration(value: timedelta) -> str:
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
-    PlainSerializer(_write_duration, return_type=str, when_used="json"),
+    PlainSerializer(write_duration, return_type=str, when_used="json"),
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$",
+            "pattern": DURATION_PATTERN,
             "examples": ["30s", "1h30m"],
         }
     ),

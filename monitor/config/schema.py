@@ -22,7 +22,7 @@ from monitor.config.settings_fields import NAME_PATTERN
 from monitor.core.expectations import expectation_schema
 from monitor.core.headers import Policy
 from monitor.core.model.endpoint import InARow
-from monitor.options import format_duration
+from monitor.fields import write_duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ class _Generator(GenerateJsonSchema):
         """Write one default; None for what is no single value, which is then left out."""
         match dft:
             case timedelta():
-                return format_duration(dft).replace(" ", "")
+                return write_duration(dft)
             case InARow(count=count):
                 return count
             case StrEnum():

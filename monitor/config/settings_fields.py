@@ -23,6 +23,7 @@ from monitor.core.model.endpoint import (
     Severity,
 )
 from monitor.core.model.rollback import Mode
+from monitor.fields import DURATION_PATTERN
 from monitor.options import format_duration, parse_duration
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _K_OF_N: Final = re.compile(r"([0-9]{1,6}) +of +([0-9]{1,6})")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})")
 _UNSEEN: Final = re.compile(r"[\x00-\x20\x7f]")
 _MOST_COUNTED: Final = 1000
-_DURATION_PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"
 
 SHORTEST_INTERVAL: Final = timedelta(milliseconds=100)
 LONGEST_INTERVAL: Final = timedelta(days=1)
@@ -276,27 +276,27 @@ Count = Annotated[
 Interval = Annotated[
     timedelta,
     PlainValidator(_duration(SHORTEST_INTERVAL, LONGEST_INTERVAL)),
-    _text("30s", pattern=_DURATION_PATTERN),
+    _text("30s", pattern=DURATION_PATTERN),
 ]
 Span = Annotated[
     timedelta,
     PlainValidator(_duration(timedelta(milliseconds=1), timedelta(days=3650))),
-    _text("5m", pattern=_DURATION_PATTERN),
+    _text("5m", pattern=DURATION_PATTERN),
 ]
 Pause = Annotated[
     timedelta,
     PlainValidator(_duration(timedelta(0), timedelta(days=3650))),
-    _text("30m", pattern=_DURATION_PATTERN),
+    _text("30m", pattern=DURATION_PATTERN),
 ]
 Retention = Annotated[
     timedelta,
     PlainValidator(_duration(timedelta(hours=1), timedelta(days=3650))),
-    _text("90d", pattern=_DURATION_PATTERN),
+    _text("90d", pattern=DURATION_PATTERN),
 ]
 WindowLength = Annotated[
     timedelta,
     PlainValidator(_duration(timedelta(seconds=1), timedelta(days=1))),
-    _text("5m", pattern=_DURATION_PATTERN),
+    _text("5m", pattern=DURATION_PATTERN),
 ]
 SeverityName = Annotated[Severity, PlainValidator(_one_of(Severity)), _words(Severity)]
 ScopeName = Annotated[Scope, PlainValidator(_one_of(Scope)), _words(Scope)]
