@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
 from monitor.core.headers.csp import policies_of
-from monitor.core.headers.result import Policy, PolicyResult
+from monitor.core.headers.result import Policy, PolicyResult, judged
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
@@ -67,11 +67,4 @@ def _judge_ancestors(ancestors: list[tuple[str, ...]]) -> PolicyResult:
 
 
 def _result(result: str, said: str, found: str, *, passed: bool = False) -> PolicyResult:
-    return PolicyResult(
-        policy=Policy.CLICKJACKING,
-        result=result,
-        passed=passed,
-        message=said if passed else f"{said}, expected {_EXPECTED}",
-        expected=_EXPECTED,
-        found=found,
-    )
+    return judged(Policy.CLICKJACKING, result, said, expected=_EXPECTED, found=found, passed=passed)

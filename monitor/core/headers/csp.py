@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
 from monitor.core.headers.meta import policies_in_page
-from monitor.core.headers.result import Policy, PolicyResult
+from monitor.core.headers.result import Policy, PolicyResult, judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,11 +175,4 @@ def _insecure(directives: Directives, name: str) -> bool:
 
 
 def _result(result: str, said: str, found: str, *, passed: bool = False) -> PolicyResult:
-    return PolicyResult(
-        policy=Policy.CSP,
-        result=result,
-        passed=passed,
-        message=said if passed else f"{said}, expected {_EXPECTED}",
-        expected=_EXPECTED,
-        found=found,
-    )
+    return judged(Policy.CSP, result, said, expected=_EXPECTED, found=found, passed=passed)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
-from monitor.core.headers.result import Policy, PolicyResult
+from monitor.core.headers.result import Policy, PolicyResult, judged
 from monitor.core.model.observation import Code
 
 if TYPE_CHECKING:
@@ -38,39 +38,34 @@ def judge(observation: Observation) -> PolicyResult:
     """Judge by RFC 6797: sent once, over TLS, with a `max-age` of 180 days or more."""
     fault = observation.fault
     if fault is not None and is_broken_by(fault):
-        return _fail("hsts-invalid-cert", f"browsers honour no HSTS here: {fault.message}", "")
+        return _result("hsts-invalid-cert", f"browsers honour no HSTS here: {fault.message}", "")
 
     lines = observation.header(_HEADER)
     if not observation.over_tls:
-        return _fail(
+        return _result(
             "hsts-not-implemented-no-https",
             "the answer did not come over HTTPS, where alone browsers honour HSTS",
             show_list(lines),
         )
     if not lines:
-        return _fail("hsts-not-implemented", f"header {_HEADER} is absent", "absent")
+        return _result("hsts-not-implemented", f"header {_HEADER} is absent", "absent")
     if len(lines) > 1:
         said = f"header {_HEADER} is sent {len(lines)} times"
-        return _fail("hsts-header-invalid", said, show_list(lines))
+        return _result("hsts-header-invalid", said, show_list(lines))
 
     found = plain(lines[0])
     seconds = _max_age(lines[0])
     if seconds is None:
         said = f"header {_HEADER} is {found}, which browsers ignore"
-        return _fail("hsts-header-invalid", said, found)
+        return _result("hsts-header-invalid", said, found)
     if seconds < SHORTEST // timedelta(seconds=1):
-        return _fail(
+        return _result(
             "hsts-implemented-max-age-less-than-six-months", f"header {_HEADER} is {found}", found
         )
 
-    return PolicyResult(
-        policy=Policy.HSTS,
-        result="hsts-implemented-max-age-at-least-six-months",
-        passed=True,
-        message=f"header {_HEADER} is {found}",
-        expected=_EXPECTED,
-        found=found,
-    )
+    said, result = f"header {_HEADER} is {found}", "hsts-implemented-max-age-at-least-six-months"
+
+    return _result(result, said, found, passed=True)
 
 
 def is_broken_by(fault: Fault | None) -> bool:
@@ -100,12 +95,5 @@ def _max_age(line: str) -> int | None:
     return int(value[:_LONGEST_NUMBER])
 
 
-def _fail(result: str, said: str, found: str) -> PolicyResult:
-    return PolicyResult(
-        policy=Policy.HSTS,
-        result=result,
-        passed=False,
-        message=f"{said}, expected {_EXPECTED}",
-        expected=_EXPECTED,
-        found=found,
-    )
+def _result(result: str, said: str, found: str, *, passed: bool = False) -> PolicyResult:
+    return judged(Policy.HSTS, result, said, expected=_EXPECTED, found=found, passed=passed)

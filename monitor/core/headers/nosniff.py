@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
-from monitor.core.headers.result import Policy, PolicyResult
+from monitor.core.headers.result import Policy, PolicyResult, judged
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
@@ -31,11 +31,4 @@ def judge(observation: Observation) -> PolicyResult:
 
 
 def _result(result: str, said: str, found: str, *, passed: bool = False) -> PolicyResult:
-    return PolicyResult(
-        policy=Policy.NOSNIFF,
-        result=result,
-        passed=passed,
-        message=said if passed else f"{said}, expected nosniff",
-        expected="nosniff",
-        found=found,
-    )
+    return judged(Policy.NOSNIFF, result, said, expected="nosniff", found=found, passed=passed)

@@ -34,3 +34,17 @@ class PolicyResult:
     expected: str = ""
     found: str = ""
     evaluated: bool = True
+
+
+def judged(
+    policy: Policy, result: str, said: str, *, expected: str, found: str, passed: bool
+) -> PolicyResult:
+    """Write what a policy made of an answer; `said` begins the message, and is all of a pass."""
+    return PolicyResult(
+        policy=policy,
+        result=result,
+        passed=passed,
+        message=said if passed else f"{said}, expected {expected}",
+        expected=expected,
+        found=found,
+    )
