@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +13,7 @@ from yarl import URL
 
 from monitor.core.model.observation import Code, Fault
 from monitor.options import Secret
-from monitor.probes._http.urls import show_location
+from monitor.probes._http.urls import SECRET_NAME, show_location
 from monitor.probes._net.faults import Faulted
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _LONGEST_SHOWN: Final = 200
 _STAYS_HOME: Final = frozenset({"authorization", "cookie", "proxy-authorization", "host"})
-_LOOKS_SECRET: Final = re.compile(r"token|secret|passw|key|auth|credential|session", re.IGNORECASE)
 _OF_THE_BODY: Final = frozenset({"content-type", "content-encoding", "content-language"})
 
 
@@ -116,7 +114,7 @@ def with_cookies(request: Request, cookies: str) -> Request:
 
 
 def _stays_home(name: str) -> bool:
-    return name.lower() in _STAYS_HOME or _LOOKS_SECRET.search(name) is not None
+    return name.lower() in _STAYS_HOME or SECRET_NAME.search(name) is not None
 
 
 def _without_person(url: URL) -> URL:
