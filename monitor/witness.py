@@ -32,7 +32,7 @@ PATIENCE: Final = timedelta(seconds=2)
 SHARED: Final = timedelta(seconds=5)
 """How long one round of answers is believed: a storm of failures asks once."""
 
-_LOG: Final = structlog.get_logger()
+_log = structlog.get_logger()
 _STAGGER: Final = 0.25
 _LONGEST_LINE: Final = 1024
 
@@ -134,9 +134,9 @@ class Witnesses:
 
     def _log_turn(self, *, answered: bool) -> None:
         if self._answered and not answered:
-            _LOG.warning("no_witness_answers", asked=len(self._stands))
+            _log.warning("no_witness_answers", asked=len(self._stands))
         if answered and not self._answered:
-            _LOG.info("witnesses_answer_again")
+            _log.info("witnesses_answer_again")
         self._answered = answered
 
     async def _ask(self, stand: _Stand, testimony: _Testimony) -> None:
@@ -151,7 +151,7 @@ class Witnesses:
                 testimony.network = True
         # uvloop raises RuntimeError where a descriptor is no longer usable
         except (OSError, UnicodeError, RuntimeError, MemoryError) as error:
-            _LOG.debug("witness_silent", host=stand.host, port=stand.port, error=str(error))
+            _log.debug("witness_silent", host=stand.host, port=stand.port, error=str(error))
 
 
 async def _answers_http(stand: _Stand, sock: socket.socket) -> bool:

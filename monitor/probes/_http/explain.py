@@ -51,7 +51,8 @@ def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
     return Fault(code=Code.TIMEOUT, message=message)
 
 
-def too_many(most: int) -> Fault:
+def explain_redirects(most: int) -> Fault:
+    """Say that more redirects came than may be followed."""
     followed = "1 redirect was" if most == 1 else f"{most} redirects were"
 
     return Fault(

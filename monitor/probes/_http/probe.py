@@ -14,7 +14,7 @@ from yarl import URL
 from monitor.core.model.observation import Code, Fault, Hop, Phase
 from monitor.probes._http.body import Body
 from monitor.probes._http.connector import Call, Connector, current_call, is_inward
-from monitor.probes._http.explain import clean, explain, explain_timeout, too_many
+from monitor.probes._http.explain import clean, explain, explain_redirects, explain_timeout
 from monitor.probes._http.request import REDIRECTS, first_request, next_request, with_cookies
 from monitor.probes._http.sighting import Sighting, write_down
 from monitor.probes._http.urls import mask_query, show_location
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from monitor.probes._net.resolver import Resolver
     from monitor.probes.probe import ProbeContext
 
-_LOG: Final = structlog.get_logger()
+_log = structlog.get_logger()
 _NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
 _WRITTEN_BY_US: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
@@ -72,7 +72,7 @@ class HttpProbe:
         except (aiohttp.ClientError, http_exceptions.HttpProcessingError, OSError) as error:
             fault = explain(error, sighting)
         except Exception as error:  # noqa: BLE001 -- a fault of ours must not look like the target's
-            _LOG.exception("probe_failed_inside", target=self._options.target)
+            _log.exception("probe_failed_inside", target=self._options.target)
             fault = Fault(
                 code=Code.INTERNAL,
                 message=f"the probe failed inside the monitor: {type(error).__name__}",
@@ -107,7 +107,7 @@ class HttpProbe:
                 return
 
             if len(sighting.hops) > self._most_redirects:
-                raise Faulted(too_many(self._most_redirects))
+                raise Faulted(explain_redirects(self._most_redirects))
 
             request = next_request(request, response.status, location)
             if response.cookies:

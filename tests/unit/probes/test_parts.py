@@ -9,7 +9,7 @@ from yarl import URL
 
 from monitor.core.model.observation import Phase
 from monitor.probes._http.connector import is_inward
-from monitor.probes._http.explain import clean, too_many
+from monitor.probes._http.explain import clean, explain_redirects
 from monitor.probes._http.request import Request
 from monitor.probes._net.stopwatch import Stopwatch
 from monitor.probes._net.tls import read_certificates
@@ -47,7 +47,7 @@ def test_foreign_text_stays_on_one_line_without_controls_and_bounded() -> None:
     ],
 )
 def test_redirects_are_counted_in_words(most: int, words: str) -> None:
-    assert too_many(most).message.startswith(words)
+    assert explain_redirects(most).message.startswith(words)
 
 
 def test_a_peer_is_host_and_port() -> None:
