@@ -136,10 +136,7 @@ class SlackNotifier:
         read_webhook_answer(answer, in_words(answer, self._mask), self._context.clock())
 
     async def _tell_thread(self, delivery: Delivery, thread: str | None) -> Receipt:
-        """Bring the incident's message up to date, then write the news into its thread.
-
-        In this order, because the first can be repeated without harm when the second fails.
-        """
+        """Tell where the incident was told before; where that is not known, or gone, begin anew."""
         if thread is None or ":" not in thread:
             return await self._begin_thread(delivery)
 
