@@ -1,0 +1,72 @@
+"""Real monitors in this process: built from a file over a real store, as the daemon does it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monitor.app import Monitor, RunOptions, utc_now
+from monitor.config import load
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from monitor.config import Compiled
+
+PATIENCE = 15.0
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+
+class Clock:
+    """A wall clock that stands still until a test moves it."""
+
+    def __init__(self, now: datetime = NOON) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def later(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+def loader(folder: Path, **environ: str) -> Callable[[], Compiled]:
+    """Give what reads `folder/monitor.yml`, again and again."""
+    return lambda: load([Path("monitor.yml")], environ=environ, cwd=folder)
+
+
+def write(folder: Path, text: str) -> None:
+    """Change the configuration."""
+    (folder / "monitor.yml").write_text(text)
+
+
+async def build(
+    folder: Path, text: str, *, clock: Callable[[], datetime] = utc_now, **options: Any
+) -> Monitor:
+    """Open a monitor of this configuration; whoever asked closes it."""
+    write(folder, text)
+
+    return await Monitor.open(loader(folder), RunOptions(holder="a test", **options), clock)
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, text: str, *, clock: Callable[[], datetime] = utc_now, **options: Any
+) -> AsyncIterator[Monitor]:
+    """Run a monitor of this configuration."""
+    monitor = await build(folder, text, clock=clock, **options)
+    try:
+        await monitor.start()
+        yield monitor
+    finally:
+        await monitor.close(timedelta())
+
+
+async def until(happened: Callable[[], object]) -> None:
+    """Wait for a condition, not for a clock."""
+    async with asyncio.timeout(PATIENCE):
+        while not happened():
+            await asyncio.sleep(0.01)
