@@ -137,7 +137,8 @@ async def _open_store(
     from monitor.app import Monitor, RunOptions
 
     start_logs(default_level="warning")
-    options = RunOptions(holder="production-monitor status", oneshot=True)
+    command = click.get_current_context().info_name
+    options = RunOptions(holder=f"production-monitor {command}", oneshot=True)
     monitor = await Monitor.open(load, options)
     try:
         return await act(monitor)
