@@ -52,6 +52,7 @@ VARIABLES: Final = {
     "MONITOR_STEP_KEY",
     "MONITOR_TO_VERSION",
 }
+HOSTILE: Final = "2.0\n$(touch pwned)`touch pwned`;touch pwned\x00-rf \u202e" + "v" * 5_000
 ANYWHERE: Final = {"PORT": "1"}
 """For commands beside a daemon, which listen nowhere."""
 
@@ -73,6 +74,17 @@ async def watching(folder: Path, receiver: Receiver | None = None) -> AsyncItera
 async def deploy(folder: Path, service: str, version: str, *more: str) -> None:
     told = await run("deploy", service, "--version", version, *more, cwd=folder, environ=ANYWHERE)
     assert told.code == 0, told.err
+
+
+async def announce(running: Daemon, service: str, version: str = "2.0", **more: str) -> None:
+    """Do what `deploy` does, without a process of its own."""
+    marker = {"service": service, "version": version, **more}
+    socket = aiohttp.UnixConnector(str(running.folder / ".production-monitor/control.sock"))
+    async with (
+        aiohttp.ClientSession(connector=socket) as control,
+        control.post("http://monitor/api/v1/deploys", json=marker) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
 
 
 def automatic(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -320,30 +332,33 @@ async def test_guards_hold_back_and_say_why(street: Street, tmp_path: Path) -> N
     async with serve_receiver() as receiver:
         configure_many(tmp_path, street, rollbacks, receiver, services=services)
         async with watching(tmp_path) as running:
-            await deploy(tmp_path, "late", "2.0")
+            await announce(running, "late")
             for name in ("ill", "again"):
                 street[name].broken = True
-            await deploy(tmp_path, "again", "2.0")
+            await announce(running, "again")
             await running.until(
                 lambda status: stands(status, "again") == "recovered" and stands(status, "ill")
             )
             street["ill"].broken = False
             await until_passing(running)
             street["again"].curable = False
-            street["answered"].version = "2.0"
-            await deploy(tmp_path, "unfinished", "2.0", "--started")
+            street["answered"].version = HOSTILE
+            await announce(running, "unfinished", state="started")
             for name in ("observed", "ill", "marked"):
-                await deploy(tmp_path, name, "2.0")
-            await deploy(tmp_path, "again", "3.0")
+                await announce(running, name)
+            await announce(running, "again", "3.0")
             await running.until(
-                lambda status: {
-                    one["service"]: one["version"] for one in status["deploys"]
-                }.get("answered") == "2.0"
-            )  # fmt: skip
+                lambda status: any(
+                    one["service"] == "answered" and one["version"].startswith("2.0")
+                    for one in status["deploys"]
+                )
+            )
             for name in expected:
                 street[name].broken = True
-            status = await running.until(
-                lambda status: all(stands(status, name) for name in expected)
+            await running.until(
+                lambda status: all(
+                    stands(status, name) == how for name, (how, _) in expected.items()
+                )
             )
             seen = street["observed"].asked
             await until(lambda: street["observed"].asked > seen + 5)
@@ -353,6 +368,7 @@ async def test_guards_hold_back_and_say_why(street: Street, tmp_path: Path) -> N
     assert {
         name: (stands(status, name), len(street.effects(name))) for name in expected
     } == expected
+    assert not (tmp_path / "pwned").exists(), "a version is data, whatever is in it"
     assert len(find_rollbacks(status, "observed")) == 1
     (timeline,) = [one["timeline"] for one in status["incidents"] if one["service"] == "observed"]
     assert [entry["event"] for entry in timeline].count("rollback_blocked") == 1
@@ -370,7 +386,7 @@ async def test_the_kill_switch_is_a_file_that_holds_back_until_it_is_gone(
     switch = tmp_path / ".production-monitor/rollbacks-off"
     async with watching(tmp_path) as running:
         switch.touch()
-        await deploy(tmp_path, "shop", "2.0")
+        await announce(running, "shop")
         street["shop"].broken = True
         await running.until(lambda status: stands(status, "shop") == "KILL_SWITCH")
         seen = street["shop"].asked
@@ -397,7 +413,7 @@ async def test_without_a_journal_nothing_is_rolled_back_but_people_are_told(
             notifiers={"events": {"webhook": {"url": receiver.url()}}},
         )
         async with watching(tmp_path) as running:
-            await deploy(tmp_path, "shop", "2.0")
+            await announce(running, "shop")
             other = sqlite3.connect(
                 tmp_path / ".production-monitor/monitor.db", isolation_level=None
             )
@@ -435,7 +451,7 @@ async def test_a_daemon_that_is_killed_while_a_hook_runs_never_runs_it_again(
             notifiers={"events": {"webhook": {"url": receiver.url()}}},
         )
         async with watching(tmp_path) as running:
-            await deploy(tmp_path, "shop", "2.0")
+            await announce(running, "shop")
             street["shop"].broken = True
             await until(lambda: street.effects("shop"))
             await running.stop(signal.SIGKILL)
@@ -463,7 +479,7 @@ async def test_a_hook_is_waited_for_when_the_daemon_is_told_to_stop_or_left_jour
     hook = write_hook(tmp_path, "shop", NOTE, f"sleep {seconds} & echo $! > hook.pid; wait")
     write_config(tmp_path, street, {"shop": automatic({"command": hook})})
     async with watching(tmp_path) as running:
-        await deploy(tmp_path, "shop", "2.0")
+        await announce(running, "shop")
         street["shop"].broken = True
         await until((tmp_path / "hook.pid").exists)
         code = await running.stop()
@@ -532,13 +548,9 @@ async def break_all(
     running: Daemon, street: Street, expected: dict[str, tuple[str, int]]
 ) -> dict[str, Any]:
     """Deploy to all shops and break them; give the status once each rollback has ended."""
-    socket = aiohttp.UnixConnector(str(running.folder / ".production-monitor/control.sock"))
-    async with aiohttp.ClientSession(connector=socket) as control:
-        for name in expected:
-            marker = {"service": name, "version": "2.0"}
-            async with control.post("http://monitor/api/v1/deploys", json=marker) as answer:
-                assert answer.status == 200, await answer.text()
-            street[name].broken = True
+    for name in expected:
+        await announce(running, name)
+        street[name].broken = True
 
     return await running.until(
         lambda status: all(
