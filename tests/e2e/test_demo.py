@@ -28,7 +28,7 @@ MILESTONES = [
     "monitor every check passes",
     "it is the last known good",
     "shop    version 1.5.0 is live; it works at first",
-    "api.health fails once: status is 503, expected 200",
+    "api.health fails",
     "#on-call 🚨 shop answers 503, expected 200",
     "┃ • api.health (critical)",
     "rollback from 1.5.0 to 1.4.0 under way",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from monitor.core.wording import duration_text
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from monitor.tools.demo.receiver import Message
 
 _COLORS: Final = {"shop": "magenta", "deploy": "bold magenta", "monitor": "blue", "Slack": "cyan"}
+_BESIDE_DETAILS: Final = 20
+"""What stands before the details of a message: time, speaker and bar."""
 _EVENTS: Final = {
     "opened": "red",
     "joined": "red",
@@ -51,8 +54,10 @@ class Telling:
 
         self.say("Slack", f"#on-call {message.text}", "bold")
         bar = f"[{message.color or 'red'}]┃[/] "
-        for line in message.details:
-            self._row("", "", line, bar=bar)
+        room = max(self._console.width - _BESIDE_DETAILS, 20)
+        for detail in message.details:
+            for line in Text(detail).wrap(self._console, room):
+                self._row("", "", line.plain.rstrip(), bar=bar)
 
     def follow(self, status: dict[str, Any]) -> None:
         """Tell what is new in the status: failures below their threshold, then the timeline."""

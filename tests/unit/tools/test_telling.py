@@ -121,3 +121,14 @@ def test_each_failure_and_each_entry_is_told_once() -> None:
         "monitor api.health fails 2 times in a row: it fails",
         "monitor shop is down",
     ]
+
+
+def test_the_bar_of_a_message_stands_beside_each_of_its_lines() -> None:
+    written = io.StringIO()
+    telling = Telling(Console(file=written, width=50))
+
+    telling.hear(message(text="opened", details=("word " * 10,)))
+
+    lines = written.getvalue().splitlines()
+    assert len(lines) == 3
+    assert [line.index("┃") for line in lines[1:]] == [17, 17]
