@@ -93,7 +93,8 @@ class Engine:
 
     def tick(self, now: datetime) -> Changes:
         """Decide what time alone decides: certification, guards that fall away, verification."""
-        for service in self.directory.services.values():
+        for name in dict.fromkeys((*self.directory.services, *self.situation.rolled_back())):
+            service = self.directory.service(name)
             self._verify(service, now)
             self._decide(service, now)
 
@@ -258,21 +259,16 @@ class Engine:
 
     def _verify(self, service: Service, now: datetime) -> None:
         """See whether a rollback has helped: before its incident ends, so that the end can say."""
-        if service.rollback is None:
-            return
-
         for rollback in self.situation.rollbacks_of(service.name):
             if rollback.state is RollbackState.VERIFYING and self._conditions().hooks:
                 proof = verify.verify(rollback, service, situation=self.situation, now=now)
                 self._turn(proof, now)
 
     def _decide(self, service: Service, now: datetime) -> None:
-        """Certify or trip; a service without a policy has nothing to decide."""
-        if service.rollback is None:
-            return
-
+        """Certify or trip; without a policy only what has tripped before it was gone is ended."""
+        triggers = service.rollback.triggers if service.rollback else ()
         self._apply(deploys.certify(service, situation=self.situation, now=now))
-        if self._quiet(service, service.rollback.triggers):
+        if self._quiet(service, triggers):
             return
 
         conditions = self._conditions()
@@ -280,7 +276,7 @@ class Engine:
             decision = decide.decide(
                 service,
                 situation=self.situation,
-                circumstances=self._circumstances(service.rollback.triggers, conditions),
+                circumstances=self._circumstances(triggers, conditions),
                 now=now,
             )
             self._turn(decision, now)

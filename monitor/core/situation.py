@@ -119,6 +119,10 @@ class Situation:
 
         return sorted(known.values(), key=lambda rollback: rollback.tripped_at) if known else []
 
+    def rolled_back(self) -> tuple[str, ...]:
+        """Give the services that have rollbacks or blocked trips."""
+        return tuple(self._rollbacks)
+
     def steps_of(self, rollback: str) -> list[Step]:
         """Give the journal of a rollback in the order of its steps."""
         return sorted(

@@ -36,10 +36,10 @@ def decide(
     """
     policy = service.rollback
     known = situation.rollbacks_of(service.name)
-    if policy is None or any(one.running for one in known):
+    if any(one.running for one in known):
         return Changes()
 
-    if not trips(policy, situation):
+    if policy is None or not trips(policy, situation):
         return Changes(rollbacks=_over(known, now))
 
     triggers = open_triggers(policy, situation)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from monitor.core.engine import Conditions
 from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.model.incident import IncidentPhase
 from monitor.core.model.rollback import Effect, EffectOutcome, Mode, RollbackState
-from monitor.core.model.service import RollbackPolicy, Service, StepPlan, VersionSource
+from monitor.core.model.service import Directory, RollbackPolicy, Service, StepPlan, VersionSource
 from monitor.core.rollback import effects
 from tests.support.watching import (
     Story,
@@ -197,6 +198,35 @@ def test_a_guard_that_falls_away_lets_the_rollback_go_ahead_without_a_probe() ->
 
     assert only(story).state is RollbackState.EXECUTING
     assert story.events == ["opened", "rollback", "rollback"]
+
+
+@pytest.mark.parametrize("service", [Service(name="shop"), Service(name="other")])
+def test_a_rollback_is_verified_although_its_policy_or_its_service_is_gone(
+    service: Service,
+) -> None:
+    story = begin()
+    story.sees(500, 500, 500)
+    carry_out(story)
+    endpoint = make_endpoint(make_check(service=service.name), service=service.name)
+    story.engine.adopt((endpoint,), Directory(services={service.name: service}), story.now)
+
+    story.engine.tick(story.now + timedelta(minutes=6))
+
+    assert only(story).state is RollbackState.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("service", [Service(name="shop"), Service(name="other")])
+def test_a_blocked_trip_is_over_once_its_policy_or_its_service_is_gone(service: Service) -> None:
+    story = begin(Mode.OBSERVE)
+    story.sees(500, 500, 500)
+    lasting = only(story).ended_at
+    endpoint = make_endpoint(make_check(service=service.name), service=service.name)
+    story.engine.adopt((endpoint,), Directory(services={service.name: service}), story.now)
+
+    story.engine.tick(story.now)
+
+    assert lasting is None
+    assert only(story).ended_at == story.now
 
 
 def test_without_hooks_nothing_is_decided() -> None:
