@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +16,7 @@ from monitor.core.model.verdict import Outcome
 from monitor.core.outbox import Why
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
 
     from monitor.core.engine import Engine
@@ -113,7 +112,7 @@ def why_no_series(latest: Latest | None, now: datetime) -> str | None:
 
 def render_probe(latest: Latest) -> str:
     """Write one endpoint's series without its own labels, as blackbox_exporter's `/probe` does."""
-    return _render((sample, sample.labels) for sample in probe_samples(latest))
+    return _explain({family: [lines] for family, lines in _lines(latest, "").items()})
 
 
 class Metrics:
@@ -122,6 +121,7 @@ class Metrics:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.registry = CollectorRegistry()
+        self._written: dict[str, tuple[Latest, dict[str, str]]] = {}
         self._counted: set[tuple[str, RollbackState, Blocked | None]] = set()
         self._probes = self._counter("probes", "Probes that were made.")
         self._failures = self._counter(
@@ -221,7 +221,7 @@ class Metrics:
             if as_openmetrics
             else generate_latest(self.registry)
         )
-        endpoints = _render(self._endpoint_samples(now)) + "".join(self._check_lines())
+        endpoints = self._endpoint_lines(now) + "".join(self._check_lines())
 
         return endpoints.encode() + own
 
@@ -271,13 +271,21 @@ class Metrics:
         ]
         self._waiting.set(max((now - min(queued)).total_seconds(), 0.0) if queued else 0.0)
 
-    def _endpoint_samples(self, now: datetime) -> Iterator[tuple[Sample, str]]:
-        for latest in self._engine.latest.values():
+    def _endpoint_lines(self, now: datetime) -> str:
+        """Write the series of all endpoints; lines are made once for each probe."""
+        before, self._written = self._written, {}
+        families: dict[str, list[str]] = {}
+        for name, latest in self._engine.latest.items():
             if why_no_series(latest, now) is not None:
                 continue
-            labels = _labels(latest.endpoint)
-            for sample in probe_samples(latest):
-                yield sample, f"{labels},{sample.labels}" if sample.labels else labels
+            known, lines = before.get(name, (None, {}))
+            if known is not latest:
+                lines = _lines(latest, _labels(latest.endpoint))
+            self._written[name] = (latest, lines)
+            for family, written in lines.items():
+                families.setdefault(family, []).append(written)
+
+        return _explain(families)
 
     def _check_lines(self) -> Iterator[str]:
         states = self._engine.situation.states
@@ -304,13 +312,20 @@ class Metrics:
         )
 
 
-def _render(samples: Iterable[tuple[Sample, str]]) -> str:
-    """Write samples family by family, as the exposition format wants it."""
-    families: defaultdict[str, list[str]] = defaultdict(list)
-    for sample, labels in samples:
-        name = f"{sample.family}{{{labels}}}" if labels else sample.family
-        families[sample.family].append(f"{name} {sample.value!r}\n")
+def _lines(latest: Latest, labels: str) -> dict[str, str]:
+    """Write the samples of one endpoint, by family."""
+    families: dict[str, str] = {}
+    for sample in probe_samples(latest):
+        inside = ",".join(filter(None, (labels, sample.labels)))
+        name = f"{sample.family}{{{inside}}}" if inside else sample.family
+        line = f"{name} {sample.value!r}\n"
+        families[sample.family] = families.get(sample.family, "") + line
 
+    return families
+
+
+def _explain(families: Mapping[str, Iterable[str]]) -> str:
+    """Put families together, each explained once, as the exposition format wants it."""
     return "".join(
         f"# HELP {family} {text}\n# TYPE {family} gauge\n{''.join(families[family])}"
         for family, text in _HELP.items()

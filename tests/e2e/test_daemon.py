@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import fcntl
 import json
 import signal
 import stat
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from tests.support.program import daemon, run, until
+from tests.support.program import daemon, run, start, until
 from tests.support.servers import unused_port
 
 if TYPE_CHECKING:
@@ -159,6 +162,64 @@ async def test_it_stops_while_a_probe_hangs_and_blames_nobody(shop: Shop, tmp_pa
     shop.delay = 0
     ended = await run("status", "--output", "json", cwd=tmp_path, environ={"PORT": "1"})
     assert ended.json()["checks"][0]["consecutive_failures"] <= 1
+
+
+async def test_the_second_signal_to_stop_is_to_hurry(shop: Shop, tmp_path: Path) -> None:
+    configure(tmp_path, shop)
+    text = (tmp_path / "monitor.yml").read_text()
+    (tmp_path / "monitor.yml").write_text(
+        text.replace("every: 200ms", "every: 30s", 1).replace("timeout: 150ms", "timeout: 25s", 1)
+    )
+    async with daemon(tmp_path) as running:
+        shop.delay = 60
+        asked = shop.asked
+        text = (tmp_path / "monitor.yml").read_text()
+        (tmp_path / "monitor.yml").write_text(text.replace("every: 30s", "every: 29s", 1))
+        running.hang_up()  # another interval: the endpoint is asked at once
+        await until(lambda: shop.asked > asked)
+        running.process.send_signal(signal.SIGTERM)
+        await until(lambda: " stopping" in running.said())
+        running.hang_up()
+        began = monotonic()
+
+        assert await running.stop() == 0
+        assert monotonic() - began < 6, "the probe alone would have had ten seconds"
+        assert running.said().count(" reloaded ") == 1
+
+
+async def test_a_log_that_nobody_reads_stops_nothing(shop: Shop, tmp_path: Path) -> None:
+    """Its pipe fills up, then its reader goes away: probing, telling and stopping go on."""
+    configure(tmp_path, shop, threshold=1)
+    port = unused_port()
+    process = await start(
+        "run",
+        "--config",
+        "monitor.yml",
+        cwd=tmp_path,
+        environ={"PORT": str(port), "MONITOR_LOG_LEVEL": "debug"},
+    )
+    assert process.stderr is not None
+    pipe = process.stderr._transport.get_extra_info("pipe")  # type: ignore[attr-defined]  # no other way to it
+    process.stderr._transport.pause_reading()  # type: ignore[attr-defined]  # no other way to it
+    try:
+        await until(lambda: shop.asked > 2)
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+        for status in (503, 200) * 5:
+            shop.status = status
+            goal = shop.asked + 2
+            while shop.asked < goal:
+                await asyncio.sleep(0.02)
+        process.stderr._transport.close()  # type: ignore[attr-defined]  # no other way to it
+        asked = shop.asked
+        await until(lambda: shop.asked > asked + 2)
+        process.send_signal(signal.SIGTERM)
+
+        async with asyncio.timeout(15):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
 
 
 async def test_status_and_deploy_go_through_the_control_socket(shop: Shop, tmp_path: Path) -> None:

@@ -381,3 +381,22 @@ def test_without_a_health_check_an_answer_is_success(observation: Observation, g
     story.takes(observation)
 
     assert re.search(rf"^probe_success{{.*}} {good}.0$", write(metrics, now=at(1)), re.MULTILINE)
+
+
+def test_each_scrape_shows_the_newest_probe_and_the_newest_labels() -> None:
+    story = make_story()
+    metrics = watch(story)
+    story.sees(200)
+    pages = [write(metrics, now=story.now) for _ in range(2)]
+    story.sees(500)
+    failing = write(metrics, now=story.now)
+    story.engine.adopt(
+        [replace(make_endpoint(), target="http://moved.test/")], make_directory(), story.now
+    )
+    moved = write(metrics, now=story.now)
+
+    assert pages[0] == pages[1]
+    assert re.search(r"^probe_http_status_code{.*} 200.0$", pages[0], re.MULTILINE)
+    assert re.search(r"^probe_http_status_code{.*} 500.0$", failing, re.MULTILINE)
+    assert 'target="http://moved.test/"' in moved
+    assert 'target="http://api.test/"' not in moved
