@@ -19,6 +19,11 @@ BAD = "b00b1e5deadbeef00112233445566778899aabb0"
 NETLIFY_TOKEN = "netlify-canary-55aa"
 NETLIFY_SITE = "5d0c8f1e-site"
 RAILWAY_TOKEN = "railway-canary-77bb"
+RAILWAY_PLACE = {
+    "RAILWAY_PROJECT": "project-1",
+    "RAILWAY_ENVIRONMENT": "environment-1",
+    "RAILWAY_SERVICE": "service-1",
+}
 
 SECURE = {
     "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
