@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import stat
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST: Final = 16 * 1024 * 1024
+
+_AT_ONCE: Final = 64 * 1024
+_PATIENCE: Final = timedelta(seconds=5)
 
 _FORBIDDEN: Final = re.compile(
     "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
@@ -59,11 +64,44 @@ def read_any(path: Path, limit: int) -> bytes:
 
     Raises OSError, or Unreadable that says why the file is not wanted.
     """
-    if path.is_dir():
-        raise Unreadable("is a directory")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise Unreadable("is a directory")
+        if stat.S_ISFIFO(mode):
+            return _at_most(_read_pipe(descriptor, limit), limit)
 
-    with path.open("rb") as stream:
-        return _at_most(stream.read(limit + 1), limit)
+        os.set_blocking(descriptor, True)
+        with os.fdopen(descriptor, "rb", closefd=False) as stream:
+            return _at_most(stream.read(limit + 1), limit)
+    finally:
+        os.close(descriptor)
+
+
+def _read_pipe(descriptor: int, limit: int) -> bytes:
+    """Read until the writers are gone, however long that takes; but wait for a first one."""
+    content = bytearray()
+    ready = select.poll()
+    ready.register(descriptor, select.POLLIN)
+    while len(content) <= limit:
+        try:
+            part = os.read(descriptor, _AT_ONCE)
+        except BlockingIOError:  # somebody means to write more
+            ready.poll()
+            continue
+
+        content += part
+        if not part and content:
+            break
+        if not part:
+            found = ready.poll(_PATIENCE / timedelta(milliseconds=1))
+            if not found:
+                raise Unreadable("is a pipe into which nobody writes")
+            if not found[0][1] & select.POLLIN:
+                break  # who wrote nothing is gone already
+
+    return bytes(content)
 
 
 def why(error: OSError | ValueError) -> str:

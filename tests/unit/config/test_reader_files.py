@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -342,6 +345,44 @@ def test_a_pipe_may_be_the_configuration(tmp_path: Path) -> None:
     os.close(reading)
 
     assert document.data == {"a": 1}
+
+
+def test_a_pipe_is_read_until_its_writer_is_gone(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.yml")
+
+    def write_slowly() -> None:
+        with (tmp_path / "m.yml").open("w") as pipe:
+            for line in ("a: 1\n", "b: 2\n"):
+                pipe.write(line)
+                pipe.flush()
+                time.sleep(0.02)
+
+    with ThreadPoolExecutor() as others:
+        others.submit(write_slowly)
+        document = read_document([Path("m.yml")], environ={}, cwd=tmp_path)
+
+    assert document.data == {"a": 1, "b": 2}
+
+
+def test_a_pipe_whose_writer_said_nothing_is_empty(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.yml")
+
+    with ThreadPoolExecutor() as others:
+        others.submit((tmp_path / "m.yml").write_text, "")
+        document = read_document([Path("m.yml")], environ={}, cwd=tmp_path)
+
+    assert complaints(document) == ["m.yml:1:1: the file is empty"]
+
+
+def test_a_pipe_without_a_writer_keeps_nobody_waiting_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("monitor.config.files._PATIENCE", timedelta(milliseconds=50))
+    os.mkfifo(tmp_path / "m.yml")
+
+    document = read_document([Path("m.yml")], environ={}, cwd=tmp_path)
+
+    assert complaints(document) == ["m.yml:1:1: the file is a pipe into which nobody writes"]
 
 
 def test_names_are_relative_to_the_working_directory(
