@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -13,6 +17,7 @@ from monitor import __version__
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_CANNOT_WRITE: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _COMMANDS: Final = {
     "run": "monitor.cli.run",
     "check-config": "monitor.cli.config",
@@ -61,9 +66,38 @@ def cli() -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
+    _hold_standard_streams()
     try:
         cli.main(args=args, prog_name="production-monitor")
     except BrokenPipeError:
         # Whoever read our output has seen enough.
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in _CANNOT_WRITE or error.filename is not None:
+            raise
+        with suppress(OSError):
+            click.echo(
+                f"the output cannot be written: {os.strerror(error.errno).lower()}", err=True
+            )
+        sys.exit(2)
+
+
+def _hold_standard_streams() -> None:
+    """Let no file of ours become a standard stream, and no character be unwritable on one.
+
+    Where one was closed before the start (`>&-`), the next file that is opened would be taken for
+    it: libuv aborts over that, and a log line would go into the store.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, os.fdopen(descriptor, "w", encoding="utf-8", closefd=False))
+        elif isinstance(stream, TextIOWrapper):  # a test may have put something else there
+            stream.reconfigure(errors="backslashreplace")

@@ -50,8 +50,9 @@ def find_config(named: Sequence[Path]) -> tuple[Path, ...]:
     """
     if named:
         return tuple(named)
-    if given := os.environ.get("MONITOR_CONFIG"):
-        return tuple(Path(part) for part in given.split(os.pathsep) if part)
+    given = os.environ.get("MONITOR_CONFIG", "")
+    if paths := tuple(Path(part) for part in given.split(os.pathsep) if part):
+        return paths
 
     found = next((place for place in PLACES if place.is_file()), None)
     if found is None:
@@ -77,12 +78,12 @@ def start_logs(*, default_level: str, mask: Callable[[str], str] = str) -> None:
 
     `mask` hides secrets in each line; raises UsageError for a value that is not known.
     """
-    level = os.environ.get("MONITOR_LOG_LEVEL", default_level).lower()
+    level = (os.environ.get("MONITOR_LOG_LEVEL") or default_level).lower()
     if level not in LEVELS:
         wanted = ", ".join(LEVELS)
         raise click.UsageError(f"MONITOR_LOG_LEVEL: expected one of {wanted}, found {level!r}")
 
-    form = os.environ.get("MONITOR_LOG_FORMAT", "text").lower()
+    form = (os.environ.get("MONITOR_LOG_FORMAT") or "text").lower()
     if form not in ("text", "json"):
         raise click.UsageError(f"MONITOR_LOG_FORMAT: expected json or text, found {form!r}")
 

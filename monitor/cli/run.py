@@ -83,11 +83,11 @@ def run(
     with mistakes_end_it():
         from monitor.app import RunOptions
 
-        load = loader(configs)
+        compiled, load = _load_once(loader(configs))
         options = RunOptions(
             holder=f"production-monitor run{' --cycles' if cycles else ''}",
             oneshot=cycles is not None,
-            selected=select(load(), tags, names),
+            selected=select(compiled, tags, names),
             notify=not no_notify,
             hooks=not no_hooks,
             state=not no_state,
@@ -130,6 +130,14 @@ def exit_code(finished: Finished, until: Outcome | None) -> int:
         return FAIL if finished.reached else PASS
 
     return _CODES[finished.verdict]
+
+
+def _load_once(load: Callable[[], Compiled]) -> tuple[Compiled, Callable[[], Compiled]]:
+    """Load, and give the same again at the first call: a pipe can be read only once."""
+    compiled = load()
+    unused = [compiled]
+
+    return compiled, lambda: unused.pop() if unused else load()
 
 
 def _cycles_of_environment() -> int | None:
