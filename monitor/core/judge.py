@@ -9,7 +9,7 @@ from monitor.core.expectations import Evidence, Source
 from monitor.core.expectations import check as check_expectation
 from monitor.core.headers import has_headers, judge_policy
 from monitor.core.model.endpoint import CertificateRule, HeadersRule, HealthRule, LatencyRule
-from monitor.core.model.observation import Code
+from monitor.core.model.observation import CERTIFICATE_FAULTS, Code
 from monitor.core.model.verdict import Outcome, Reason, Verdict
 from monitor.options import format_duration
 
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 NO_ANSWER: Final = "no answer to judge"
 """The note of a waiting verdict: what the check looks at never arrived."""
 
-_CERTIFICATE_FAULTS: Final = frozenset(
-    {
-        Code.TLS_CERT_EXPIRED,
-        Code.TLS_CERT_NOT_YET_VALID,
-        Code.TLS_CERT_HOSTNAME,
-        Code.TLS_CERT_UNTRUSTED,
-    }
-)
 _NOT_TLS: Final = "no TLS"
 
 
@@ -140,7 +132,7 @@ def _judge_certificate(
 ) -> tuple[Reason, ...] | None:
     """Judge the presented chain, also one that failed verification; None without any TLS."""
     fault = observation.fault
-    if fault is not None and fault.code in _CERTIFICATE_FAULTS:
+    if fault is not None and fault.code in CERTIFICATE_FAULTS:
         return (_of_fault(fault, "a valid certificate", rule.at),)
 
     certificate = observation.certificate

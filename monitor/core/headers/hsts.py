@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
 from monitor.core.headers.result import Policy, PolicyResult, judged
-from monitor.core.model.observation import Code
+from monitor.core.model.observation import CERTIFICATE_FAULTS, Code
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Fault, Observation
@@ -23,15 +23,7 @@ _DIRECTIVE: Final = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 _LONGEST_NUMBER: Final = 18
-_TLS_FAULTS: Final = frozenset(
-    {
-        Code.TLS_HANDSHAKE,
-        Code.TLS_CERT_EXPIRED,
-        Code.TLS_CERT_NOT_YET_VALID,
-        Code.TLS_CERT_HOSTNAME,
-        Code.TLS_CERT_UNTRUSTED,
-    }
-)
+_TLS_FAULTS: Final = CERTIFICATE_FAULTS | {Code.TLS_HANDSHAKE}
 
 
 def judge(observation: Observation) -> PolicyResult:

@@ -44,6 +44,17 @@ WITHOUT_ANSWER: Final = frozenset(
 """Faults in which no target answered: only for these are the witnesses asked."""
 
 
+CERTIFICATE_FAULTS: Final = frozenset(
+    {
+        Code.TLS_CERT_EXPIRED,
+        Code.TLS_CERT_NOT_YET_VALID,
+        Code.TLS_CERT_HOSTNAME,
+        Code.TLS_CERT_UNTRUSTED,
+    }
+)
+"""Faults in which a certificate was presented, but not accepted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """Why there is no complete answer.
