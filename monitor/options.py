@@ -34,6 +34,9 @@ _BYTES: Final = {
     "GB": 1000**3,
     "GiB": 1024**3,
 }
+MASK: Final = "***"
+"""What stands in the place of a secret."""
+
 _LONGEST: Final = timedelta(days=3650)
 _LARGEST: Final = 1024**4
 _SHORTEST_SECRET: Final = 4
@@ -169,7 +172,7 @@ class Secret:
         return self._current if self._refresh is None else self._refresh
 
     def __repr__(self) -> str:
-        return "Secret(***)"
+        return f"Secret({MASK})"
 
     __str__ = __repr__
 
@@ -205,7 +208,7 @@ class Redactor:
         if values != self._values:
             self._follow(values)
 
-        return self._pattern.sub("***", text) if self._pattern else text
+        return self._pattern.sub(MASK, text) if self._pattern else text
 
     def _current(self) -> tuple[str, ...]:
         return tuple([secret.current for secret in self._live])

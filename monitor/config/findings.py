@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pydantic import ValidationError
 
 from monitor.config.document import Problem, shown
-from monitor.config.masking import MASK
 from monitor.config.translate import Complaint, kind_of, step_into, translate, unknown_key
 from monitor.core.expectations.shown import plain, quote
 from monitor.fields import Options
+from monitor.options import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

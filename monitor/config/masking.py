@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from monitor.options import Secret
+from monitor.options import MASK, Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from monitor.config.document import At, Document
-
-MASK: Final = "***"
 
 
 def secrets_of(options: object) -> tuple[Secret, ...]:

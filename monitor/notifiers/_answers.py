@@ -8,6 +8,7 @@ from yarl import URL
 
 from monitor.core.model.notice import Refused, TryAgain
 from monitor.core.outbox import Why
+from monitor.options import MASK
 from monitor.outbound import is_usable, parse_retry_after
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def make_mask(mask: Callable[[str], str], secrets: Iterable[Secret | None]) -> C
     def hide(text: str) -> str:
         values = {part for secret in own for part in _parts(secret.current)}
         for value in sorted(values, key=len, reverse=True):
-            text = text.replace(value, "***")
+            text = text.replace(value, MASK)
 
         return mask(text)
 

@@ -8,6 +8,8 @@ from typing import Final
 
 from yarl import URL
 
+from monitor.options import MASK
+
 SECRET_NAME: Final = re.compile(
     r"token|secret|passw|key|sig|auth|credential|session|code", re.IGNORECASE
 )
@@ -47,7 +49,7 @@ def mask_query(url: URL) -> URL:
         return url
 
     return url.with_query(
-        [(name, "***" if SECRET_NAME.search(name) else value) for name, value in url.query.items()]
+        [(name, MASK if SECRET_NAME.search(name) else value) for name, value in url.query.items()]
     )
 
 
