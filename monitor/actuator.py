@@ -12,6 +12,7 @@ import structlog
 from monitor.core.model.rollback import Blocked, Effect, EffectOutcome, RollbackState
 from monitor.core.rollback import effects
 from monitor.core.rollback.decide import trips
+from monitor.hooks.hook import bound
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -28,7 +29,6 @@ _log = structlog.get_logger()
 ASK_AGAIN: Final = timedelta(seconds=1)
 """How long a rollback that is held back half-way waits before its guards are asked again."""
 
-_LONGEST_OUTPUT: Final = 64 * 1024
 _LONGEST_DETAIL: Final = 500
 
 
@@ -181,7 +181,7 @@ class Actuator:
 
     def _is_over(self, rollback: Rollback, policy: RollbackPolicy) -> bool:
         """Whether the checks recovered before anything was done."""
-        begun = [step for step in self._situation.steps_of(rollback.id) if step.may_have_effect]
+        begun = effects.applied(rollback, self._situation)
 
         return not begun and not trips(policy, self._situation)
 
@@ -222,7 +222,7 @@ class Actuator:
         return Effect(
             outcome=effect.outcome,
             detail=self._mask(effect.detail)[:_LONGEST_DETAIL],
-            output=self._mask(effect.output)[-_LONGEST_OUTPUT:],
+            output=bound(self._mask(effect.output)),
         )
 
     async def _record(self, changes: Changes) -> bool:
