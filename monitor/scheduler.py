@@ -25,6 +25,9 @@ TICK: Final = timedelta(milliseconds=20)
 STALL: Final = timedelta(seconds=1)
 """An event loop that is later than this may have missed answers: verdicts are unknown."""
 
+_JUMP: Final = timedelta(seconds=1)
+"""By how much the wall clock may leave the monotonic one before it was set."""
+
 _LONGEST_SPREAD: Final = timedelta(milliseconds=20)
 """Between the first starts of two endpoints, so that a few endpoints all start at once."""
 
@@ -270,7 +273,7 @@ class Calendar:
     def mend_after_jump(self) -> bool:
         """Plan all jobs anew if the wall clock was set by more than a second; say whether so."""
         offset = self._wall() - self._monotonic()
-        jumped = abs(offset - self._offset) > 1
+        jumped = abs(offset - self._offset) > _JUMP.total_seconds()
         self._offset = offset
         if jumped:
             _log.warning("clock_jumped")
