@@ -224,7 +224,8 @@ class Story:
                 broken.append(f"the beginning of {incident} was not told: {events}")
         said = defaultdict(set)
         for one in self._told():
-            what = (one["incident"], one["event"], (one["rollback"] or {}).get("state"))
+            rollback = one["rollback"] or {}
+            what = (one["incident"], one["event"], rollback.get("state"), rollback.get("reason"))
             said[what].add(one["idempotency_key"])
         broken += [f"{what} has {len(keys)} keys" for what, keys in said.items() if len(keys) > 1]
         states = self._states()

@@ -236,7 +236,11 @@ async def test_each_hook_ends_as_it_should_whatever_it_does(street: Street, tmp_
 
     found = {name: (stands(status, name), len(street.effects(name))) for name in expected}
     steps = {name: find_rollbacks(status, name)[-1]["steps"][-1] for name in expected}
-    told = {one.json["service"]: one.json["text"] for one in receiver.received if is_end(one.json)}
+    told = {
+        one.json["service"]: one.json["text"]
+        for one in receiver.received
+        if one.json["rollback"] and one.json["rollback"]["state"] != "executing"
+    }
     assert found == expected
     assert "did not end within 1s" in steps["hangs"]["detail"]
     assert not is_alive(tmp_path / "hung.pid"), "the whole group was stopped"
@@ -558,11 +562,6 @@ async def break_all(
             for name in expected
         )
     )
-
-
-def is_end(notice: dict[str, Any]) -> bool:
-    """Whether a notice tells how a rollback ended."""
-    return bool(notice["event"] == "rollback" and notice["rollback"]["state"] != "executing")
 
 
 def is_alive(pid: Path) -> bool:
