@@ -31,7 +31,6 @@ class Latest:
     endpoint: Endpoint
     observation: Observation
     verdicts: Mapping[str, Verdict]
-    scheduled: bool
     body_length: int = 0
 
     def fresh(self, now: datetime) -> bool:
@@ -62,12 +61,11 @@ class Sight:
             if isinstance(check.rule, LatencyRule):
                 said = self._judge_window(check, check.rule, endpoint, observation, scheduled)
             else:
-                verdict = judge(check, observation, mask=self._mask)
-                said = (verdict if scheduled else replace(verdict, scheduled=False),)
+                said = (judge(check, observation, mask=self._mask),)
             verdicts[check.id] = tuple(self._masked(verdict) for verdict in said)
             if any(verdict.outcome in _JUDGED for verdict in said):
                 self._judged[check.id] = self._judged.get(check.id, 0) + 1
-        self._remember(endpoint, observation, verdicts, scheduled)
+        self._remember(endpoint, observation, verdicts)
 
         return verdicts
 
@@ -132,7 +130,6 @@ class Sight:
         endpoint: Endpoint,
         observation: Observation,
         verdicts: Mapping[str, tuple[Verdict, ...]],
-        scheduled: bool,
     ) -> None:
         before = self.latest.get(endpoint.name)
         newest = {id: said[-1] for id, said in verdicts.items() if said}
@@ -142,7 +139,6 @@ class Sight:
             endpoint=endpoint,
             observation=replace(observation, body=b"") if observation.body else observation,
             verdicts=newest,
-            scheduled=scheduled,
             body_length=len(observation.body),
         )
 

@@ -58,7 +58,6 @@ def metrics_of(observation: Observation, *expectations: object) -> dict[str, flo
             endpoint=endpoint,
             observation=replace(observation, body=b""),
             verdicts=MappingProxyType({check.id: judge(check, observation)}),
-            scheduled=True,
             body_length=len(observation.body),
         )
     )

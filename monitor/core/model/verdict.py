@@ -42,15 +42,14 @@ class Reason:
 class Verdict:
     """One judgement of one check at one time; `at` is the sample's or the window's end, UTC.
 
-    `since` is the first sample that the verdict rests on (the start of a window). `scheduled` is
-    False for retry samples. `restarts` says that the counts begin anew (a window that is short of
-    samples, with `on_insufficient: reset`).
+    `since` is the first sample that the verdict rests on (the start of a window).
+    `restarts` says that the counts begin anew (a window that is short of samples, with
+    `on_insufficient: reset`).
     """
 
     outcome: Outcome
     at: datetime
     reasons: tuple[Reason, ...] = ()
     since: datetime | None = None
-    scheduled: bool = True
     note: str = ""
     restarts: bool = False
