@@ -25,6 +25,7 @@ from monitor.core.model.endpoint import (
 from monitor.core.model.rollback import Mode
 from monitor.fields import DURATION_PATTERN
 from monitor.options import format_duration, parse_duration
+from monitor.outbound import is_usable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,6 @@ NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 _NAME: Final = re.compile(NAME_PATTERN)
 _K_OF_N: Final = re.compile(r"([0-9]{1,6}) +of +([0-9]{1,6})")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})")
-_UNSEEN: Final = re.compile(r"[\x00-\x20\x7f]")
 _MOST_COUNTED: Final = 1000
 
 SHORTEST_INTERVAL: Final = timedelta(milliseconds=100)
@@ -105,15 +105,9 @@ def _read_web_url(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"expected a URL such as https://shop.example/, found {found(value)}")
 
-    try:
-        parts = urlsplit(value)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname)
-        valid = valid and parts.port != 0 and not _UNSEEN.search(value)
-    except ValueError:
-        valid = False
-    if not valid:
+    if not is_usable(value):
         raise ValueError("expected a URL such as https://shop.example/")
-    if parts.username is not None or parts.password is not None:
+    if "@" in urlsplit(value).netloc:
         raise ValueError("expected a URL without user and password: people get to see it")
 
     return value
