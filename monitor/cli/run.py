@@ -188,8 +188,9 @@ def _check(
     )
     click.echo(write_run(result, Output(output or "text"), find_look()), nl=False)
     if finished.undelivered:
-        where = "they are kept for the next run" if options.state else "they are lost (--no-state)"
-        click.echo(f"{finished.undelivered} notices could not be delivered; {where}", err=True)
+        what = "1 notice" if finished.undelivered == 1 else f"{finished.undelivered} notices"
+        where = "kept for the next run" if options.state else "lost (--no-state)"
+        click.echo(f"{what} could not be delivered: {where}", err=True)
 
     return exit_code(finished, until)
 

@@ -172,7 +172,7 @@ async def test_a_run_does_not_wait_for_a_receiver_that_asks_for_an_hour_nor_forg
     assert (asked, len(receiver.received)) == (1, 1), "the wait is kept over a restart"
     for ended in (first, second):
         assert ended.code == 1
-        assert "1 notices could not be delivered; they are kept for the next run" in ended.err
+        assert "1 notice could not be delivered: kept for the next run" in ended.err
 
 
 async def test_a_receiver_that_was_down_all_the_time_gets_one_message_about_it_all(
