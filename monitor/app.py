@@ -6,13 +6,13 @@ import asyncio
 import resource
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from monitor import operations, plugins
 from monitor.actuator import Actuator
+from monitor.chores import Chores
 from monitor.config import ConfigError
 from monitor.core.engine import Conditions, Engine
 from monitor.core.model.endpoint import LatencyRule
@@ -20,7 +20,7 @@ from monitor.dispatch import Dispatch
 from monitor.metrics import Metrics
 from monitor.options import Redactor
 from monitor.pipeline import Pipeline
-from monitor.scheduler import Calendar, Scheduler
+from monitor.scheduler import Scheduler
 from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
 
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 
-TICK: Final = timedelta(seconds=1)
-PRUNE_EVERY: Final = timedelta(hours=1)
-MEND_EVERY: Final = timedelta(minutes=1)
 DRAIN: Final = timedelta(seconds=10)
 """How long running probes, notices and a hook get when the daemon is told to stop."""
 
@@ -95,7 +92,6 @@ class Monitor:
         self._first_round = frozenset(endpoint.name for endpoint in self.watched)
         self.crashed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._calendar: Calendar | None = None
         self.engine = Engine(
             endpoints=compiled.endpoints,
             directory=compiled.directory,
@@ -135,6 +131,14 @@ class Monitor:
             wake=self._wake,
             meter=self.metrics,
             slots=_probe_slots(),
+        )
+        self.chores = Chores(
+            engine=self.engine,
+            journal=self.journal,
+            store=store,
+            record=self.pipeline.record,
+            clock=clock,
+            retention=lambda: self.compiled.retention,
         )
 
     @classmethod
@@ -189,15 +193,14 @@ class Monitor:
         if self.options.hooks:
             await self.actuator.recover()
             self.actuator.start()
-        self._own(self._tick(), "tick")
+        self._own(self.chores.run(), "chores")
+        self._own(self.chores.prune(), "pruning")
         if self.options.oneshot:
             return
 
         self.scheduler.watch(self.watched)
         self._own(self.scheduler.run(), "scheduler")
-        self._calendar = Calendar(wall=lambda: self.now().timestamp(), monotonic=monotonic)
-        self._calendar.every(PRUNE_EVERY, self._prune)
-        self._calendar.start()
+        self.chores.plan()
 
     async def close(self, grace: timedelta = DRAIN, hurry: asyncio.Event | None = None) -> None:
         """Drain: running probes finish or are cancelled, a hook is waited for, all is written.
@@ -208,8 +211,7 @@ class Monitor:
         hurry = hurry or asyncio.Event()
         async with self._reloading:
             await _drain(self.scheduler.stop, grace, hurry)
-            if self._calendar is not None:
-                self._calendar.stop()
+            self.chores.stop()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -376,32 +378,6 @@ class Monitor:
             for check, rule in rules:
                 recent = [(at, took) for at, took in samples if at >= now - rule.window]
                 self.engine.restore_window(check, recent)
-
-    async def _tick(self) -> None:
-        """Decide once a second what time alone decides."""
-        mended = monotonic()
-        while True:
-            await asyncio.sleep(TICK.total_seconds())
-            now = self.now()
-            self.pipeline.record(self.engine.tick(now))
-            if (error := self.journal.error) is not None:
-                self.pipeline.record(self.engine.store_failed(str(error), now))
-            else:
-                self.pipeline.record(self.engine.store_works_again(now))
-            if self._calendar is not None and monotonic() - mended >= MEND_EVERY.total_seconds():
-                mended = monotonic()
-                self._calendar.mend_after_jump()
-
-    async def _prune(self) -> None:
-        now = self.now()
-        try:
-            deleted = await self._store.prune(now - self.compiled.retention, now)
-        except Exception as error:  # noqa: BLE001 - forgetting can wait for the next hour, whatever it was
-            _log.warning("pruning_failed", error=str(error))
-            return
-
-        if deleted:
-            _log.info("pruned", rows=deleted)
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something in the background that ends with the monitor; log it if it breaks."""

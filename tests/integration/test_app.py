@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import structlog
 
-from monitor import app, plugins
+from monitor import chores, plugins
 from monitor.app import Monitor, RunOptions, utc_now
 from monitor.core.model.rollback import RollbackState
 from monitor.core.model.verdict import Outcome
@@ -365,7 +365,7 @@ class TestEnding:
     async def test_a_part_that_crashes_is_noticed_and_logged(
         self, shop: Counterpart, tmp_path: Path, log: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(app, "TICK", timedelta(milliseconds=10))
+        monkeypatch.setattr(chores, "TICK", timedelta(milliseconds=10))
         async with running(tmp_path, watching(shop.url(), head=SLOW)) as monitor:
 
             def broken(_now: object) -> None:
@@ -375,14 +375,14 @@ class TestEnding:
             async with asyncio.timeout(5):
                 await monitor.crashed.wait()
 
-        assert ("task_crashed", "tick") in [(one["event"], one.get("task")) for one in log]
+        assert ("task_crashed", "chores") in [(one["event"], one.get("task")) for one in log]
 
 
 class TestLiving:
     async def test_a_store_that_fails_is_told_from_memory_and_that_it_works_again(
         self, shop: Counterpart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(app, "TICK", timedelta(milliseconds=20))
+        monkeypatch.setattr(chores, "TICK", timedelta(milliseconds=20))
         async with serve_receiver() as receiver:
             text = watching(
                 shop.url(), more=f"notifiers: {{ops: {{webhook: {{url: '{receiver.url()}'}}}}}}\n"
@@ -416,14 +416,14 @@ class TestLiving:
             await until(lambda: monitor.ready)
             await monitor.journal.flush()
             clock.later(days=3)
-            await monitor._prune()
+            await monitor.chores.prune()
             assert await monitor._store.results(None, NOON, 10) == []
 
             async def broken(*_args: object) -> int:
                 raise sqlite3.OperationalError("database is locked")
 
             monkeypatch.setattr(monitor._store, "prune", broken)
-            await monitor._prune()
+            await monitor.chores.prune()
 
         assert "pruned" in events(log)
         assert "pruning_failed" in events(log)
@@ -431,7 +431,7 @@ class TestLiving:
     async def test_a_rollback_goes_its_way_and_is_counted(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(app, "TICK", timedelta(milliseconds=20))
+        monkeypatch.setattr(chores, "TICK", timedelta(milliseconds=20))
         down = tmp_path / "down"
         hook = tmp_path / "hook"
         hook.write_text(f"#!/bin/sh\nrm -f {down}\n")

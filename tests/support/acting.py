@@ -85,7 +85,7 @@ class Disk:
             self._rows[kind.__name__, str(key)] = kind, encode(record)
 
     def load(self) -> Situation:
-        records = [decode(kind, text) for kind, text in self._rows.values()]
+        records: list[object] = [decode(kind, text) for kind, text in self._rows.values()]
         situation = Situation()
         situation.apply(
             Changes(
