@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -15,7 +15,14 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from monitor.options import Secret, format_duration, parse_duration, parse_ratio, parse_size
+from monitor.options import (
+    DURATION_PATTERN,
+    Secret,
+    format_duration,
+    parse_duration,
+    parse_ratio,
+    parse_size,
+)
 
 
 class Options(BaseModel):
@@ -24,9 +31,6 @@ class Options(BaseModel):
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
     )
-
-
-DURATION_PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"
 
 
 def write_duration(value: timedelta) -> str:

@@ -23,8 +23,7 @@ from monitor.core.model.endpoint import (
     Severity,
 )
 from monitor.core.model.rollback import Mode
-from monitor.fields import DURATION_PATTERN
-from monitor.options import format_duration, parse_duration
+from monitor.options import DURATION_PATTERN, format_duration, parse_duration
 from monitor.outbound import is_usable
 
 if TYPE_CHECKING:
