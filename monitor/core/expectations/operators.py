@@ -50,18 +50,21 @@ _TEXT: Final = (
     Operator.MATCHES,
     Operator.IS_EMPTY,
 )
-_NODES: Final = (Operator.EXISTS, Operator.COUNT, Operator.EVERY, Operator.ANY)
+ABOUT_NODES: Final = (Operator.EXISTS, Operator.COUNT, Operator.EVERY, Operator.ANY)
+"""Operators on what was found as a whole; they have no `not_` form."""
 
 ALLOWED: Final[Mapping[Source, tuple[Operator, ...]]] = {
     Source.STATUS: (Operator.EQUALS, Operator.IN, *_COMPARING),
-    Source.HEADER: (*_TEXT, *_NODES),
+    Source.HEADER: (*_TEXT, *ABOUT_NODES),
     Source.BODY: _TEXT,
-    Source.JSON: (*_TEXT, *_COMPARING, Operator.TYPE, *_NODES),
+    Source.JSON: (*_TEXT, *_COMPARING, Operator.TYPE, *ABOUT_NODES),
     Source.RESPONSE_TIME: _COMPARING,
 }
 """The operators that can hold for what a source gives; others are refused at load."""
 
-_COUNTING: Final = (Operator.EQUALS, Operator.IN, *_COMPARING)
+COUNTING: Final = (Operator.EQUALS, Operator.IN, *_COMPARING)
+"""The operators that can hold for a number of values."""
+
 _EVERY_KIND: Final = frozenset(Kind)
 _STRING: Final = frozenset({Kind.STRING})
 _SIZED: Final = frozenset({Kind.STRING, Kind.ARRAY, Kind.OBJECT})
@@ -88,7 +91,7 @@ def read_operator(name: object, source: Source, path: Path) -> tuple[Operator, b
     """
     bare = str(name).removeprefix(NOT)
     negated = bare != name
-    if bare not in set(Operator) or (negated and bare in _NODES):
+    if bare not in set(Operator) or (negated and bare in ABOUT_NODES):
         raise _unknown_operator(name, bare, source, path)
 
     found = Operator(bare)
@@ -130,10 +133,10 @@ def compile_count(raw: object, path: Path) -> tuple[Condition, ...]:
     conditions = []
     for key, operand in raw.items():
         name, negated = read_operator(key, Source.JSON, path)
-        if name not in _COUNTING:
+        if name not in COUNTING:
             raise ExpectationError(
                 (*path, str(key)),
-                f"{key} does not apply to a count, expected one of {', '.join(_COUNTING)}",
+                f"{key} does not apply to a count, expected one of {', '.join(COUNTING)}",
             )
         below = (*path, str(key))
         condition = compile_condition(name, negated, operand, Source.JSON, below)
@@ -158,7 +161,9 @@ def _unknown_operator(name: object, bare: str, source: Source, path: Path) -> Ex
     if bare == name:
         return unknown(path, "operator", name, known)
 
-    return unknown(path, "operator", name, [f"{NOT}{each}" for each in known if each not in _NODES])
+    return unknown(
+        path, "operator", name, [f"{NOT}{each}" for each in known if each not in ABOUT_NODES]
+    )
 
 
 def _positive(name: Operator, raw: object, source: Source, path: Path) -> Condition:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from monitor.core.expectations.operators import ALLOWED, NOT
+from monitor.core.expectations.operators import ABOUT_NODES, ALLOWED, COUNTING, NOT
 from monitor.core.expectations.record import Kind, Operator, Source
+from monitor.options import DURATION_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 _TEXT: Final = {"type": "string"}
 _NUMBER: Final = {"type": "number"}
 _FLAG: Final = {"type": "boolean"}
-_DURATION: Final = {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w))+$"}
+_DURATION: Final = {"type": "string", "pattern": DURATION_PATTERN}
 _CODE: Final = {"type": "integer", "minimum": 100, "maximum": 599}
 _STATUS: Final = {"anyOf": [_CODE, {"type": "string", "pattern": "^[1-5]xx$"}]}
 _ANYTHING: Final[Mapping[str, Any]] = {}
@@ -30,16 +31,6 @@ _ORDERED: Final[Mapping[Source, Mapping[str, Any]]] = {
     Source.JSON: _NUMBER,
     Source.RESPONSE_TIME: _DURATION,
 }
-_COUNTING: Final = (
-    Operator.EQUALS,
-    Operator.IN,
-    Operator.LT,
-    Operator.LTE,
-    Operator.GT,
-    Operator.GTE,
-    Operator.BETWEEN,
-)
-_NO_OPPOSITE: Final = (Operator.EXISTS, Operator.COUNT, Operator.EVERY, Operator.ANY)
 
 
 def expectation_schema() -> dict[str, Any]:
@@ -65,7 +56,7 @@ def _operators(source: Source, allowed: tuple[Operator, ...]) -> dict[str, Any]:
     for name in allowed:
         shape = _operand(name, source)
         shapes[name.value] = shape
-        if name not in _NO_OPPOSITE:
+        if name not in ABOUT_NODES:
             shapes[f"{NOT}{name}"] = shape
 
     return shapes
@@ -89,9 +80,9 @@ def _operand(name: Operator, source: Source) -> Mapping[str, Any]:
             return {"enum": [kind.value for kind in Kind if kind is not Kind.DURATION]}
         case Operator.COUNT:
             number = {"type": "integer", "minimum": 0}
-            return {"anyOf": [number, _object(_operators(Source.JSON, _COUNTING))]}
+            return {"anyOf": [number, _object(_operators(Source.JSON, COUNTING))]}
         case Operator.EVERY | Operator.ANY:
-            inner = tuple(each for each in ALLOWED[source] if each not in _NO_OPPOSITE)
+            inner = tuple(each for each in ALLOWED[source] if each not in ABOUT_NODES)
             return _object(_operators(source, inner))
         case Operator.STARTS_WITH | Operator.ENDS_WITH | Operator.MATCHES:
             return _TEXT
