@@ -84,6 +84,10 @@ async def _read_object(request: web.Request) -> Mapping[str, Any]:
             body = await request.read()
     except TimeoutError as error:
         raise web.HTTPRequestTimeout(text="the body did not come in time") from error
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise web.HTTPBadRequest(
+            text="the body broke off, or is not what its headers say"
+        ) from error
     try:
         found = json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
-from aiohttp import web
+from aiohttp import http_exceptions, web
 
 from monitor.config import Scope
 from monitor.web import api, blackbox, pages
@@ -127,8 +128,27 @@ class WebServer:
         await runner.setup()
 
 
+class _Complaints(logging.LoggerAdapter[logging.Logger]):
+    """Hears what went wrong in aiohttp's server.
+
+    What a client did wrong is told to the client: in the log, anybody could fill the disk with it.
+    """
+
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **options: Any) -> None:
+        """Log an error, or at the lowest level what is none of ours."""
+        of_client = isinstance(exc_info, _FAULTS_OF_CLIENTS)
+        level = logging.DEBUG if of_client else logging.ERROR
+        self.log(level, msg, *args, exc_info=exc_info, **options)
+
+
+_FAULTS_OF_CLIENTS: Final = (
+    http_exceptions.HttpProcessingError,
+    web.RequestPayloadError,
+    ConnectionError,
+)
 _RUNNER: Final[dict[str, Any]] = {
     "access_log": None,
+    "logger": _Complaints(logging.getLogger("aiohttp.server")),
     "handle_signals": False,
     "shutdown_timeout": _SHUTDOWN_SECONDS,
 }

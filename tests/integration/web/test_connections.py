@@ -221,10 +221,19 @@ async def test_many_requests_in_a_row_on_one_connection_are_answered_in_order(
 
 
 @pytest.mark.parametrize(
-    "sent", [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"NONSENSE\r\n\r\n", b"\r\n" * 9000]
+    "sent",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"NONSENSE\r\n\r\n",
+        b"\r\n" * 9000,
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /\x01\x1b[31m HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX: " + b"x" * 20_000 + b"\r\n\r\n",
+    ],
 )
-async def test_what_is_no_http_is_refused_and_harms_nobody(
-    serve: Any, dial: Any, sent: bytes
+async def test_what_is_no_http_is_refused_and_neither_harms_nor_fills_the_log(
+    serve: Any, dial: Any, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with serve() as served:
         client = await dial(served.server.port)
@@ -233,3 +242,4 @@ async def test_what_is_no_http_is_refused_and_harms_nobody(
         await client.ended()
 
         assert (await (await dial(served.server.port)).ask()).startswith(b"HTTP/1.1 200")
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == []

@@ -299,6 +299,9 @@ class TestChanges:
                 id="a bomb",
             ),
             pytest.param(
+                b"no gzip", {"Content-Encoding": "gzip"}, 400, "not what its headers say", id="lies"
+            ),
+            pytest.param(
                 b"{}", {"Content-Type": "text/plain"}, 415, "found text/plain", id="another type"
             ),
         ],
