@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -50,6 +50,15 @@ class _Commands(click.Group):
             args = ["run", *args]
 
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; an interruption at any moment ends with its own code."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            from monitor.cli.common import INTERRUPTED
+
+            sys.exit(INTERRUPTED)
 
 
 @click.group(
