@@ -231,8 +231,9 @@ class Story:
         states = self._states()
         if any(state in ("executing", "verifying") for state in states):
             broken.append(f"a rollback is still under way: {states}")
-        told = {(one["rollback"] or {}).get("state") for one in self._told()}
-        broken += [f"nobody was told that it is {state}" for state in states if state not in told]
+        told = [(one["event"], (one["rollback"] or {}).get("state")) for one in self._told()]
+        silent = set(states) - {state for _, state in told}
+        broken += [f"nobody was told that it is {state}, only {told}" for state in silent]
 
         return broken
 
