@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import socket
 from contextlib import AsyncExitStack
 from pathlib import Path
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
 
 from monitor.app import Monitor
+from monitor.systemd import Systemd, Watchdog
 from monitor.web.server import WebServer
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ async def run_daemon(
     False means that a part of the monitor itself broke: whoever started it should start it anew.
     Raises ConfigError, StoreError or ListenError before anything is watched.
     """
-    notify = _Notify(environ)
     async with AsyncExitStack() as stack:
+        systemd = stack.enter_context(Systemd(environ))
         signals = stack.enter_context(_Signals())
         monitor = await Monitor.open(load, options)
         stack.push_async_callback(monitor.close, hurry=signals.hurry)
@@ -50,14 +50,16 @@ async def run_daemon(
         await server.listen()
         if options.state:  # beside a store lives the socket of its owner, of nobody else
             await server.open_control(control_path(monitor.compiled.store, environ))
+        watchdog = Watchdog(systemd, lambda: monitor.journal.progresses)
+        monitor.scheduler.on_tick = watchdog.tick
         await monitor.start()
-        reloads = _Reloads(monitor, signals.reload)
+        reloads = _Reloads(monitor, signals.reload, systemd)
         stack.push_async_callback(reloads.close)
 
-        notify.tell("READY=1")
+        systemd.ready(f"endpoints watched: {len(monitor.watched)}")
         _log.info("started", endpoints=len(monitor.watched), store=str(monitor.compiled.store))
         await _first(signals.stop.wait(), monitor.crashed.wait())
-        notify.tell("STOPPING=1")
+        systemd.stopping()
         _log.info("stopping")
 
     _log.info("stopped")
@@ -103,9 +105,10 @@ class _Signals:
 class _Reloads:
     """Reloads when asked, one at a time; what is asked for meanwhile leads to one more."""
 
-    def __init__(self, monitor: Monitor, asked: asyncio.Event) -> None:
+    def __init__(self, monitor: Monitor, asked: asyncio.Event, systemd: Systemd) -> None:
         self._monitor = monitor
         self._asked = asked
+        self._systemd = systemd
         self._closing = False
         self._task = asyncio.create_task(self._run(), name="reload")
 
@@ -122,28 +125,21 @@ class _Reloads:
             if self._closing:
                 return
 
-            try:
-                await self._monitor.reload()
-            except Exception:  # noqa: BLE001 - a bug of ours leaves what was configured before
-                _log.exception("reload_broke")
+            self._systemd.reloading(monotonic_ns())
+            self._systemd.ready(await self._reload())
 
-
-class _Notify:
-    """Tells systemd how it stands, where systemd asked for it (sd_notify(3))."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._address = environ.get("NOTIFY_SOCKET", "")
-
-    def tell(self, state: str) -> None:
-        if not self._address:
-            return
-
-        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+    async def _reload(self) -> str:
+        """Reload, and say in one line how that went."""
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as to:
-                to.sendto(os.fsencode(state), address)
-        except OSError as error:
-            _log.warning("notify_failed", error=str(error))
+            problems = await self._monitor.reload()
+        except Exception:  # noqa: BLE001 - a bug of ours leaves what was configured before
+            _log.exception("reload_broke")
+            return "the last reload broke off, see the log"
+
+        if problems:
+            return f"the last reload was refused: {problems[0]}"
+
+        return f"endpoints watched: {len(self._monitor.watched)}"
 
 
 async def _first(*waits: Coroutine[None, None, object]) -> None:

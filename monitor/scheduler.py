@@ -89,6 +89,7 @@ class Scheduler:
         self._stopping = False
         self._wake = math.inf
         self.last_tick = 0.0
+        self.on_tick: Callable[[float, timedelta], None] = lambda _now, _late: None
         self.stalled_until = -math.inf
 
     def watch(self, endpoints: Iterable[Endpoint]) -> None:
@@ -120,8 +121,10 @@ class Scheduler:
         try:
             while not self._stopping:
                 now = loop.time()
+                late = timedelta(seconds=max(0.0, now - self._wake))  # no tick is late at first
                 self._start_due(now)
                 self.last_tick = now
+                self.on_tick(now, late)
                 await self._sleep(now)
         finally:
             self._wake = math.inf  # nobody oversleeps who no longer means to wake

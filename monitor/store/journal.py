@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger()
 BATCH: Final = timedelta(seconds=1)
+STUCK: Final = timedelta(seconds=15)
+"""A commit that takes longer than this makes no progress: even a locked store gives up sooner."""
+
 _MOST_RESULTS: Final = 50_000
 
 
@@ -48,6 +51,7 @@ class Journal:
         self._added = 0
         self._attempted = 0
         self._durable = 0
+        self._begun = 0.0
         self.error: Exception | None = None
 
     def later(self, changes: Changes) -> None:
@@ -91,6 +95,14 @@ class Journal:
         """How many bundles are not durable yet."""
         return self._added - self._durable
 
+    @property
+    def progresses(self) -> bool:
+        """Whether commits end, be it with an error, and none has been hanging for long."""
+        if self._attempt is None or self._attempt.done():
+            return True
+
+        return asyncio.get_running_loop().time() - self._begun < STUCK.total_seconds()
+
     def _queue(self, changes: Changes) -> None:
         if not changes:
             return
@@ -116,6 +128,7 @@ class Journal:
         batch = Changes.merge(self._waiting)
         self._waiting.clear()
         self._attempted = self._added
+        self._begun = asyncio.get_running_loop().time()
         self._attempt = asyncio.create_task(
             self._commit_batch(batch, self._attempted), name="journal commit"
         )

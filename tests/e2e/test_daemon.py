@@ -302,7 +302,7 @@ async def test_without_tokens_changes_over_http_are_refused(shop: Shop, tmp_path
     assert "none is configured" in body
 
 
-async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(
+async def test_systemd_is_told_of_the_start_each_reload_and_the_end(
     shop: Shop, tmp_path: Path
 ) -> None:
     import socket
@@ -311,12 +311,26 @@ async def test_systemd_is_told_when_it_is_ready_and_when_it_stops(
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
         notify.settimeout(20)
-        async with daemon(tmp_path, environ={"NOTIFY_SOCKET": str(tmp_path / "notify")}) as running:
-            ready = notify.recv(100)
-            await running.stop()
-            stopping = notify.recv(100)
 
-    assert (ready, stopping) == (b"READY=1", b"STOPPING=1")
+        def heard() -> bytes:
+            return next(said for said in iter(lambda: notify.recv(1000), b"") if b"DOG" not in said)
+
+        environ = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "30000000"}
+        async with daemon(tmp_path, environ=environ) as running:
+            start = {notify.recv(1000), notify.recv(1000)}
+            running.hang_up()
+            reload = [heard(), heard()]
+            (tmp_path / "monitor.yml").write_text("endpoints: 5")
+            running.hang_up()
+            refused = [heard(), heard()]
+            await running.stop()
+            stopping = heard()
+
+    assert start == {b"READY=1\nSTATUS=endpoints watched: 1", b"WATCHDOG=1"}
+    assert reload[0].startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+    assert reload[1] == b"READY=1\nSTATUS=endpoints watched: 1"
+    assert refused[1].startswith(b"READY=1\nSTATUS=the last reload was refused: monitor.yml:1:")
+    assert stopping == b"STOPPING=1\nSTATUS="
 
 
 async def test_a_store_that_cannot_be_written_later_stops_no_probe(

@@ -326,6 +326,18 @@ async def test_probes_that_end_while_the_daemon_drains_are_not_taken_for_stalled
     assert not stage.scheduler.stalled_since(started)
 
 
+async def test_each_tick_is_told_with_how_late_it_is(stage: Stage) -> None:
+    ticks: list[timedelta] = []
+    stage.scheduler.on_tick = lambda _now, late: ticks.append(late)
+    stage.begin(endpoint(every=20))
+    await stage.started(3)
+    time.sleep(0.3)
+    await stage.started(5)
+
+    assert ticks[0] == timedelta()
+    assert 150 * MS < max(ticks) < 1000 * MS
+
+
 async def test_without_a_schedule_nothing_counts_as_stalled() -> None:
     scheduler = Stage().scheduler
 

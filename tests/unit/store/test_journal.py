@@ -373,3 +373,26 @@ async def test_closing_tells_what_could_not_be_written(disk: Disk) -> None:
 
     with pytest.raises(StoreError, match="disk full"):
         await journal.close()
+
+
+async def test_a_commit_that_hangs_is_no_progress(
+    journal: Journal, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk.free.clear()
+    journal.soon(bundle(1))
+    await disk.begun.wait()
+    at_first = journal.progresses
+    monkeypatch.setattr(module, "STUCK", timedelta())
+    hanging = journal.progresses
+    disk.free.set()
+    await journal.flush()
+
+    assert (at_first, hanging, journal.progresses) == (True, False, True)
+
+
+async def test_a_commit_that_fails_is_progress_as_well(journal: Journal, disk: Disk) -> None:
+    disk.broken = True
+    with pytest.raises(StoreError):
+        await journal.now(bundle(1))
+
+    assert journal.progresses
