@@ -139,7 +139,9 @@ class Pipeline:
             self.sees = True  # an answer from outside proves that the monitor is not cut off
             return observation
 
-        self.sees = await self.witnesses.confirm_network(by_name=fault.code is Code.DNS)
+        self.sees = await self.witnesses.confirm_network(
+            by_name=fault.code is Code.DNS, since=started
+        )
 
         return observation if self.sees else replace(observation, fault=cut_off(fault))
 

@@ -32,6 +32,12 @@ PATIENCE: Final = timedelta(seconds=2)
 SHARED: Final = timedelta(seconds=5)
 """How long one round of answers is believed: a storm of failures asks once."""
 
+FRESH: Final = timedelta(seconds=1)
+"""How long an answer is believed that came before the failure in doubt began.
+
+The network may have gone since: three failures in a row must not all rest on one old answer.
+"""
+
 _log = structlog.get_logger()
 _STAGGER: Final = 0.25
 _LONGEST_LINE: Final = 1024
@@ -83,12 +89,13 @@ class Witnesses:
         self._stands = tuple(_find(witness) for witness in specs)
         self._names = _Names(ask or _ask_system)
         self._round: asyncio.Task[_Testimony] | None = None
-        self._believed_until = 0.0
+        self._answered_at = 0.0
         self._answered = True
 
-    async def confirm_network(self, *, by_name: bool = False) -> bool:
+    async def confirm_network(self, *, by_name: bool = False, since: float | None = None) -> bool:
         """Say whether any witness answers; without witnesses there is no doubt.
 
+        `since` is when that began which failed, in the time of the event loop; by default now.
         With `by_name` the resolver must have worked as well, for any witness that has a name: the
         question to ask where a target's own name did not resolve.
         """
@@ -96,7 +103,9 @@ class Witnesses:
             return True
 
         now = asyncio.get_running_loop().time()
-        if self._round is None or (self._round.done() and now >= self._believed_until):
+        believed = SHARED if since is not None and since <= self._answered_at else FRESH
+        too_old = now >= self._answered_at + believed.total_seconds()
+        if self._round is None or (self._round.done() and too_old):
             self._round = asyncio.create_task(self._ask_all(), name="witnesses")
         asked = self._round
         await asyncio.wait({asked})  # whoever stops waiting does not end the round for the others
@@ -128,7 +137,7 @@ class Witnesses:
             await asyncio.gather(*asking, return_exceptions=True)
 
         self._log_turn(answered=testimony.network)
-        self._believed_until = asyncio.get_running_loop().time() + SHARED.total_seconds()
+        self._answered_at = asyncio.get_running_loop().time()
 
         return testimony
 

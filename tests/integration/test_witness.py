@@ -211,6 +211,7 @@ async def test_an_answer_that_is_too_old_is_asked_for_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(witness, "SHARED", witness.SHARED * 0)
+    monkeypatch.setattr(witness, "FRESH", witness.FRESH * 0)
     async with serve_script(answers_page()) as server:
         async with asking(Witness(url=server.url())) as witnesses:
             before = await witnesses.confirm_network()
@@ -225,10 +226,27 @@ async def test_an_answer_that_is_too_old_is_asked_for_again(
     assert connections == 2
 
 
+async def test_an_answer_from_before_a_failure_began_is_soon_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(witness, "FRESH", witness.FRESH * 0)
+    now = asyncio.get_running_loop().time
+    began = now()
+    async with serve_script(answers_page()) as server, asking(Witness(url=server.url())) as asked:
+        assert await asked.confirm_network(since=began)
+        assert await asked.confirm_network(since=began)
+        shared = server.connections
+        assert await asked.confirm_network(since=now())
+
+    assert shared == 1
+    assert server.connections == 2
+
+
 async def test_silence_is_logged_when_it_begins_and_when_it_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(witness, "SHARED", witness.SHARED * 0)
+    monkeypatch.setattr(witness, "FRESH", witness.FRESH * 0)
     port = unused_port()
     async with asking(Witness(tcp=f"{HOST}:{port}")) as witnesses:
         with capture_logs() as logged:
