@@ -13,6 +13,8 @@ from monitor.cli.common import INTERRUPTED
 _WIDE: Final = 200
 """Where there is no terminal, a line of the story is a line."""
 
+_NAME: Final = "production-monitor"
+
 
 @click.command(short_help="See a bad deploy found, told and rolled back on loopback.")
 @click.option("--keep", is_flag=True, help="Leave it running afterwards, to look around.")
@@ -27,6 +29,13 @@ def demo(keep: bool) -> None:
 
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
     try:
-        sys.exit(asyncio.run(run_demo(console, keep=keep)))
+        sys.exit(asyncio.run(run_demo(console, keep=keep, command=_command())))
     except asyncio.CancelledError:
         sys.exit(INTERRUPTED)
+
+
+def _command() -> str:
+    """Say how this program was called, so that what is printed can be repeated."""
+    called = sys.argv[0]
+
+    return called if called.endswith(f"/{_NAME}") else _NAME

@@ -63,6 +63,9 @@ async def test_the_whole_story_is_told_in_order_and_nothing_is_left(folder: Path
 
     assert ended.code == 0, ended.out + ended.err
     assert ended.err == ""
+    assert ended.out.index("✅") < ended.out.index("The timeline,")
+    assert ended.out.count("has recovered") == 2, "once as told, once in the timeline"
+    assert "production-monitor demo --keep" in ended.out
     place = 0
     for milestone in MILESTONES:
         place = ended.out.find(milestone, place)

@@ -34,13 +34,15 @@ async def run_demo(
     console: Console,
     *,
     keep: bool,
+    command: str = "production-monitor",
     make_stage: Callable[[Path, int], Stage] = Stage,
     patience: float = _PATIENCE,
 ) -> int:
     """Play the demo; 0 only if all of it really happened. `keep` leaves it running until Ctrl-C.
 
-    `patience` is how many seconds each thing may take. Whatever ends it, what was started is
-    ended too; an interruption before the end raises CancelledError.
+    `command` is how the program is called here, `patience` how many seconds each thing may take.
+    Whatever ends it, what was started is ended too; an interruption before the end raises
+    CancelledError.
     """
     _be_interruptible()
     telling = Telling(console)
@@ -49,13 +51,15 @@ async def run_demo(
     with tempfile.TemporaryDirectory(prefix="monitor-demo-") as folder:
         stage = make_stage(Path(folder), receiver.port)
         try:
+            if keep:
+                telling.add(f"The page will be at {stage.monitor_url}/\n")
             await _Play(stage, telling, patience).perform()
             telling.conclude(await asyncio.to_thread(_look, stage.monitor_url))
             if keep:
                 telling.add(f"\nThe page is at {stage.monitor_url}/ until Ctrl-C.", "bold")
                 await _until_interrupted()
             else:
-                telling.add("\nTo look around in the browser: production-monitor demo --keep")
+                telling.add(f"\nTo look around in the browser: {command} demo --keep")
         except (DemoFailed, RuntimeError, OSError) as error:
             telling.say("demo", f"failed: {error}", "bold red")
             telling.add(_end_of(stage.log))
@@ -89,7 +93,7 @@ class _Play:
         await self._stage.open_shop()
         say("shop", f"version {GOOD} is live")
         await self._stage.start_monitor()
-        say("monitor", f"watches it as a daemon; its page is {self._stage.monitor_url}/")
+        say("monitor", "watches it as a daemon")
         await self._until(_all_pass, "every check to pass")
         say("monitor", "every check passes", "green")
 

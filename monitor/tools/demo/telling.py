@@ -20,13 +20,8 @@ if TYPE_CHECKING:
 _COLORS: Final = {"shop": "magenta", "deploy": "bold magenta", "monitor": "blue", "Slack": "cyan"}
 _BESIDE_DETAILS: Final = 20
 """What stands before the details of a message: time, speaker and bar."""
-_EVENTS: Final = {
-    "opened": "red",
-    "joined": "red",
-    "resolved": "green",
-    "rollback_recovered": "green",
-    "check_closed": "green",
-}
+_ONLY_RECORDED: Final = ("rollback_step_", "rollback_verifying", "rollback_blocked")
+"""How the events begin that Slack is not told of; the others are told by its messages."""
 
 
 class Telling:
@@ -49,7 +44,7 @@ class Telling:
         if message.update:
             return
         if message.thread:
-            self.say("Slack", f"↳ {message.text}")
+            self.say("Slack", f"↳ {message.text}", message.color)
             return
 
         self.say("Slack", f"#on-call {message.text}", "bold")
@@ -60,13 +55,18 @@ class Telling:
                 self._row("", "", line.plain.rstrip(), bar=bar)
 
     def follow(self, status: dict[str, Any]) -> None:
-        """Tell what is new in the status: failures below their threshold, then the timeline."""
+        """Tell what is new in the status and is told by nobody else.
+
+        Failures below their threshold, and what only the timeline says of the rollback.
+        """
         for check in status.get("checks", ()):
             self._tell_failure(check)
         for incident in status.get("incidents", ()):
             for entry in incident["timeline"]:
-                if self._first(incident["id"], entry["sequence"]):
-                    self.say("monitor", entry["text"], _EVENTS.get(entry["event"], ""))
+                if entry["event"].startswith(_ONLY_RECORDED) and self._first(
+                    incident["id"], entry["sequence"]
+                ):
+                    self.say("monitor", entry["text"])
 
     def conclude(self, status: dict[str, Any]) -> None:
         """Show the timeline of each incident once more, as it is kept."""

@@ -98,7 +98,7 @@ def test_only_the_first_message_is_told_whole() -> None:
     assert len(telling.messages) == 3
 
 
-def test_each_failure_and_each_entry_is_told_once() -> None:
+def test_each_failure_and_each_step_is_told_once_and_what_slack_tells_is_left_to_it() -> None:
     failing = {
         "check": "api.health",
         "verdict": "fail",
@@ -106,10 +106,11 @@ def test_each_failure_and_each_entry_is_told_once() -> None:
         "consecutive_failures": 2,
         "reasons": [],
     }
-    entry = {"sequence": 1, "event": "opened", "text": "shop is down", "at": "", "actor": "monitor"}
+    opened = {"sequence": 1, "event": "opened", "text": "shop is down"}
+    step = {"sequence": 2, "event": "rollback_step_done", "text": "step 1 is done"}
     status = {
         "checks": [failing, {**failing, "check": "b.health", "state": "fail"}],
-        "incidents": [{"id": "i", "timeline": [entry]}],
+        "incidents": [{"id": "i", "timeline": [opened, step]}],
     }
     telling, written = tell()
 
@@ -119,7 +120,7 @@ def test_each_failure_and_each_entry_is_told_once() -> None:
 
     assert [line[9:].rstrip() for line in written.getvalue().splitlines()] == [
         "monitor api.health fails 2 times in a row: it fails",
-        "monitor shop is down",
+        "monitor step 1 is done",
     ]
 
 
