@@ -255,6 +255,10 @@ class Monitor:
         """The file that, while it exists, keeps every rollback from having an effect."""
         return self.compiled.store.with_name(KILL_SWITCH)
 
+    async def tell_control(self, control: Path) -> None:
+        """Let commands that know the store find the socket on which this process listens."""
+        await self._store.tell_control(control)
+
     def metrics_page(self, *, as_openmetrics: bool) -> bytes:
         """Write the page that Prometheus reads."""
         return self.metrics.render(

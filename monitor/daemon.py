@@ -49,7 +49,9 @@ async def run_daemon(
         stack.push_async_callback(server.close)
         await server.listen()
         if options.state:  # beside a store lives the socket of its owner, of nobody else
-            await server.open_control(control_path(monitor.compiled.store, environ))
+            control = control_path(monitor.compiled.store, environ)
+            await server.open_control(control)
+            await monitor.tell_control(control)
         watchdog = Watchdog(systemd, lambda: monitor.journal.progresses)
         monitor.scheduler.on_tick = watchdog.tick
         await monitor.start()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -23,11 +25,14 @@ from monitor.cli.common import (
 from monitor.cli.remote import NobodyThere, RemoteError, ask_server, ask_socket
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Sequence
 
     from monitor.app import Monitor
     from monitor.config import Compiled
+
+SERVICE_CONFIG: Final = Path("/etc/production-monitor")
+SERVICE_SOCKET: Final = Path("/run/production-monitor/control.sock")
+"""Where the system's service has its configuration, and where it listens."""
 
 _CODES = {"pass": PASS, "fail": FAIL, "unknown": UNKNOWN}
 
@@ -49,7 +54,15 @@ def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
 
     Exit codes as of a check: 0 all pass, 1 something fails, 3 something is unknown.
     """
-    found = _ask(configs, server, "GET", "/api/v1/status", None, _status_of_store)
+    found = _ask(
+        configs,
+        server,
+        "GET",
+        "/api/v1/status",
+        None,
+        _status_of_store,
+        "this is what was known last",
+    )
     if output == "json":
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
@@ -94,7 +107,13 @@ def deploy(
     raw = {"service": service, "version": version, "kind": kind, "state": state}
     raw |= {key: text for key, text in (("id", id), ("commit", commit)) if text is not None}
     found = _ask(
-        configs, server, "POST", "/api/v1/deploys", raw, lambda monitor: _announce(monitor, raw)
+        configs,
+        server,
+        "POST",
+        "/api/v1/deploys",
+        raw,
+        lambda monitor: _announce(monitor, raw),
+        "written to the store, for the next run",
     )
     click.echo(f"{found['service']} {found['version']}: {found['state']} ({found['id']})")
 
@@ -106,8 +125,12 @@ def _ask(
     resource: str,
     body: object,
     otherwise: Callable[[Monitor], Awaitable[dict[str, Any]]],
+    alone: str,
 ) -> dict[str, Any]:
-    """Ask a server, else the daemon that holds the store, else the store that nobody holds."""
+    """Ask a server, else the daemon that holds the store, else the store that nobody holds.
+
+    `alone` says what that means, where no daemon runs.
+    """
     try:
         if server:
             token = os.environ.get("MONITOR_TOKEN")
@@ -116,19 +139,39 @@ def _ask(
 
         with mistakes_end_it():
             from monitor.config import find_store
-            from monitor.daemon import control_path
 
             load = loader(configs)
-            store = find_store(find_config(configs), environ=os.environ)
-            path = control_path(store or load().store, os.environ)
-            try:
-                found = ask_socket(path, method, resource, body)
-            except NobodyThere:
-                found = asyncio.run(_open_store(load, otherwise))
+            files = find_config(configs)
+            store = find_store(files, environ=os.environ) or load().store
+            for path in _sockets(files, store):
+                with suppress(NobodyThere):
+                    answer: dict[str, Any] = ask_socket(path, method, resource, body)
+                    return answer
+            if not store.exists():
+                end(f"no monitor runs here, and there is no store at {store}: nothing is known yet")
+            found = asyncio.run(_open_store(load, otherwise))
+            click.echo(f"no monitor runs on {store}: {alone}", err=True)
     except RemoteError as error:
         end(str(error))
 
     return found
+
+
+def _sockets(files: Sequence[Path], store: Path) -> list[Path]:
+    """Give where a daemon may listen, the likeliest first.
+
+    The holder of the store wrote down where it listens. The system's service has its store and its
+    socket in places that a shell's environment does not name.
+    """
+    from monitor.daemon import control_path
+    from monitor.store.lock import read_holder
+
+    holder = read_holder(store)
+    sockets = [Path(holder.control)] if holder and holder.control else []
+    if any(file.resolve().is_relative_to(SERVICE_CONFIG) for file in files):
+        sockets.append(SERVICE_SOCKET)
+
+    return [*sockets, control_path(store, os.environ)]
 
 
 async def _open_store(

@@ -140,6 +140,10 @@ class Database:
         with self._transaction(_FOR_WRITING) as connection:
             return pruning.prune_deploys(connection, pruning.cutoff(before, now))
 
+    def tell_control(self, control: Path) -> None:
+        """Write down beside the store where its owner listens."""
+        self._lock.tell_control(control)
+
     def close(self) -> None:
         """Close the file, which empties its log, and give up the lock."""
         self._disconnect()

@@ -15,11 +15,15 @@ class StoreError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holder:
-    """The process that owns a store; `since` is an ISO 8601 time in UTC."""
+    """The process that owns a store; `since` is an ISO 8601 time in UTC.
+
+    `control` is the path of the socket on which it listens, empty where it listens on none.
+    """
 
     pid: int
     command: str
     since: str
+    control: str = ""
 
 
 class StoreHeld(StoreError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from contextlib import suppress
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from monitor.store.errors import Holder, StoreError, StoreHeld
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
 class Lock:
     """An exclusive flock on `<store>.lock`; the kernel releases it when the process ends."""
 
-    def __init__(self, store: Path, descriptor: int) -> None:
+    def __init__(self, store: Path, descriptor: int, holder: Holder) -> None:
         self._path = lock_path(store)
         self._descriptor = descriptor
+        self._holder = holder
 
     @classmethod
     def take(cls, store: Path, *, command: str, now: datetime) -> Lock:
@@ -34,11 +37,10 @@ class Lock:
 
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            text = json.dumps(
-                {"pid": os.getpid(), "command": command, "since": now.isoformat(timespec="seconds")}
+            holder = Holder(
+                pid=os.getpid(), command=command, since=now.isoformat(timespec="seconds")
             )
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, text.encode(), 0)
+            _write(descriptor, holder)
         except BlockingIOError as error:
             os.close(descriptor)
             raise StoreHeld(store, read_holder(store)) from error
@@ -46,7 +48,13 @@ class Lock:
             os.close(descriptor)
             raise StoreError(f"{path}: cannot lock the store: {error.strerror}") from error
 
-        return cls(store, descriptor)
+        return cls(store, descriptor, holder)
+
+    def tell_control(self, control: Path) -> None:
+        """Write down where the holder listens, for whoever knows the store but not the daemon."""
+        self._holder = replace(self._holder, control=str(control))
+        with suppress(OSError):  # who asks will look in the usual places
+            _write(self._descriptor, self._holder)
 
     @property
     def intact(self) -> bool:
@@ -62,6 +70,12 @@ class Lock:
         os.close(self._descriptor)
 
 
+def _write(descriptor: int, holder: Holder) -> None:
+    text = json.dumps(asdict(holder)).encode()
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, text, 0)
+
+
 def lock_path(store: Path) -> Path:
     """Give the lock file of a store."""
     return store.with_name(store.name + ".lock")
@@ -72,6 +86,11 @@ def read_holder(store: Path) -> Holder | None:
     try:
         found = json.loads(lock_path(store).read_text())
 
-        return Holder(pid=found["pid"], command=found["command"], since=found["since"])
+        return Holder(
+            pid=found["pid"],
+            command=found["command"],
+            since=found["since"],
+            control=found.get("control", ""),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -26,6 +26,9 @@ class MemoryStore:
         self._situation = Situation()
         self._results: dict[tuple[str, datetime], Result] = {}
 
+    async def tell_control(self, control: Path) -> None:
+        """Tell nobody: there is no file to find it by."""
+
     async def load(self) -> Situation:
         """Begin with nothing."""
         return Situation()

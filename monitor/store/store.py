@@ -77,6 +77,10 @@ class Store:
         """Where the file was moved that was found corrupt, or None: people must be told."""
         return self._database.set_aside
 
+    async def tell_control(self, control: Path) -> None:
+        """Let whoever finds the store taken know on which socket its owner listens."""
+        await self._run(self._database.tell_control, control)
+
     async def load(self) -> Situation:
         """Read all that decides now, and the newest of what is over."""
         return await self._run(self._database.load)

@@ -34,8 +34,9 @@ async def test_a_store_that_nobody_holds_is_read_as_it_is(shop: Shop, tmp_path: 
     text = await run("status", cwd=tmp_path)
     found = (await run("status", "--output", "json", cwd=tmp_path)).json()
 
-    assert fresh.code == 0
-    assert "not probed yet" in fresh.out
+    assert fresh.code == 2
+    assert "nothing is known yet" in fresh.err
+    assert "this is what was known last" in text.err
     assert text.code == 1
     assert text.out.startswith("✘ FAIL     shop.health  status is 500, expected 2xx\n")
     assert "shop: outage, high, investigating" in text.out
@@ -48,6 +49,7 @@ async def test_a_deploy_is_written_into_a_store_that_nobody_holds(
     shop: Shop, tmp_path: Path
 ) -> None:
     configure(tmp_path, shop)
+    await run("--cycles", "1", cwd=tmp_path)
 
     ended = await run(
         *("deploy", "shop", "--version", "1.5.0", "--id", "build-7", "--commit", "abc1234"),
@@ -58,6 +60,7 @@ async def test_a_deploy_is_written_into_a_store_that_nobody_holds(
     assert ended.code == 0, ended.err
     assert ended.out.startswith("shop 1.5.0: ")
     assert "build-7" in ended.out
+    assert "for the next run" in ended.err
     assert (deploy["version"], deploy["id"], deploy["commit"]) == ("1.5.0", "build-7", "abc1234")
 
 
@@ -107,6 +110,7 @@ async def test_a_monitor_that_is_not_there_is_said(
 
 async def test_an_unknown_service_is_said(shop: Shop, tmp_path: Path) -> None:
     configure(tmp_path, shop)
+    await run("--cycles", "1", cwd=tmp_path)
 
     ended = await run("deploy", "shpo", "--version", "1", cwd=tmp_path)
 

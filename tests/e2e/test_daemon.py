@@ -10,6 +10,8 @@ import stat
 from time import monotonic
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.program import daemon, run, start, until
 from tests.support.servers import unused_port
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.shop import Shop
+
+ANY = {"PORT": "1"}
+"""The port of a command that listens on none."""
 
 CONFIG = """
 web: {{listen: "127.0.0.1:${{PORT}}"}}
@@ -354,3 +359,41 @@ async def test_a_store_that_cannot_be_written_later_stops_no_probe(
         await running.until(lambda status: all(one["resolved_at"] for one in status["incidents"]))
 
         assert await running.stop() == 0
+
+
+async def test_a_shell_that_knows_only_the_store_finds_the_daemon(
+    shop: Shop, tmp_path: Path
+) -> None:
+    """Under systemd the socket is in a directory that no shell's environment names."""
+    configure(tmp_path, shop, more=f"store: sqlite:///{tmp_path}/state/monitor.db\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "runtime").mkdir()
+    args = ("--config", str(tmp_path / "monitor.yml"))
+    async with daemon(
+        tmp_path, environ={"RUNTIME_DIRECTORY": str(tmp_path / "runtime")}
+    ) as running:
+        told = await run(
+            "deploy", "shop", "--version", "7", *args, cwd=tmp_path / "elsewhere", environ=ANY
+        )
+        status = await running.status()
+        await running.stop(signal.SIGKILL)
+
+    alone = await run("status", *args, cwd=tmp_path / "elsewhere", environ=ANY)
+
+    assert told.code == 0, told.err
+    assert [deploy["version"] for deploy in status["deploys"]] == ["7"]
+    assert "no monitor runs on" in alone.err
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["status"], ["deploy", "shop", "--version", "1"]])
+async def test_a_command_makes_no_store_of_its_own(
+    shop: Shop, tmp_path: Path, command: list[str]
+) -> None:
+    configure(tmp_path, shop)
+
+    ended = await run(*command, cwd=tmp_path, environ=ANY)
+
+    assert ended.code == 2
+    assert "nothing is known yet" in ended.err
+    assert [path.name for path in tmp_path.iterdir()] == ["monitor.yml"]
