@@ -109,7 +109,7 @@ def _compile(url: str) -> Compiled:
 
 async def _observe(compiled: Compiled, endpoint: Endpoint) -> tuple[Observation, bool]:
     """Ask once, and the witnesses if there was no answer."""
-    from monitor.core.model.observation import WITHOUT_ANSWER
+    from monitor.core.model.observation import WITHOUT_ANSWER, Code
     from monitor.plugins import make_probe
     from monitor.witness import Witnesses
 
@@ -118,8 +118,12 @@ async def _observe(compiled: Compiled, endpoint: Endpoint) -> tuple[Observation,
     try:
         observation = await made.observe()
         fault = observation.fault
-        asked = endpoint.witnessed and fault is not None and fault.code in WITHOUT_ANSWER
-        sees = not asked or await witnesses.confirm_network()
+        sees = (
+            not endpoint.witnessed
+            or fault is None
+            or fault.code not in WITHOUT_ANSWER
+            or await witnesses.confirm_network(by_name=fault.code is Code.DNS)
+        )
     finally:
         await made.close()
         await witnesses.close()
