@@ -34,6 +34,10 @@ types: $(VENV)/.dev ## check the types
 unit: $(VENV)/.dev ## run the tests that need no server
 	$(BIN)/pytest -q tests/unit
 
+.PHONY: bench
+bench: $(VENV)/.dev ## measure what a probe costs, beside blackbox_exporter and Prometheus
+	scripts/bench
+
 .PHONY: format
 format: $(VENV)/.dev ## format the code, and mend what can be mended by itself
 	$(BIN)/ruff check --fix-only --quiet .
