@@ -197,17 +197,24 @@ def _take_baseline(service: Service, version: str, at: datetime, situation: Situ
 def _find_announced(
     service: str, version: str, id: str | None, at: datetime, situation: Situation
 ) -> Deploy | None:
-    """Find the deploy that a marker speaks of: by its id, else by its version and time."""
+    """Find the deploy that a marker speaks of: by its id, else by its version and time.
+
+    What was superseded, failed or was rolled back is deployed anew; an id that is not known may
+    only name what is live and has none yet.
+    """
     known = [one for one in situation.deploys.values() if one.service == service]
     if id is not None and (named := _newest(one for one in known if id in (one.id, one.marker_id))):
         return named
+
+    live = situation.current_deploy(service)
 
     return _newest(
         one
         for one in known
         if one.version == version
         and not one.baseline
-        and (id is None or one.marker_id is None)
+        and (one.state in _REPLACED or (one is live and not one.announced))
+        and (id is None or (one is live and one.marker_id is None))
         and (
             one.state is DeployState.STARTED
             or abs(at - one.at) <= ONE_DEPLOY

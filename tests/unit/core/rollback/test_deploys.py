@@ -94,6 +94,66 @@ def test_a_version_deployed_again_later_is_another_deploy() -> None:
     ]
 
 
+def test_a_version_deployed_again_after_another_is_another_deploy_however_soon() -> None:
+    world = World()
+    world.announce("v2")
+    world.later(1).announce("v1")
+    world.later(0.75).announce("v2")
+
+    assert [(one.version, one.state) for one in deploys_of(world)] == [
+        ("v2", DeployState.SUPERSEDED),
+        ("v1", DeployState.SUPERSEDED),
+        ("v2", DeployState.FINISHED),
+    ]
+    assert live(world).at == NOON + minutes(1.75)
+    assert live(world).arms
+
+
+@pytest.mark.parametrize("state", [DeployState.FAILED, DeployState.BAD])
+def test_a_version_that_was_no_good_is_another_deploy_when_it_is_deployed_again(
+    state: DeployState,
+) -> None:
+    world = World()
+    world.announce("v2")
+    world.know(replace(live(world), state=state))
+    world.later(1).announce("v2")
+
+    assert [one.state for one in deploys_of(world)] == [
+        state,
+        DeployState.FINISHED,
+    ]
+    assert live(world).at == NOON + minutes(1)
+
+
+def test_the_first_marker_of_a_bad_deploy_that_was_only_seen_is_no_other_deploy() -> None:
+    world = World()
+    world.see("v1")
+    world.later(60).see("v2")
+    world.know(replace(live(world), state=DeployState.BAD))
+    world.later(1).announce("v2", id="ci-7")
+
+    assert len(deploys_of(world)) == 2
+    assert live(world).state is DeployState.BAD
+
+
+def test_an_id_that_is_not_known_is_another_deploy_unless_it_names_the_one_that_is_live() -> None:
+    world = World()
+    world.announce("v2", DeployState.STARTED)
+    world.later(1).announce("v2", id="ci-7")
+    world.later(1).announce("v2", id="ci-8")
+    world.later(1).announce("v3")
+    world.later(1).announce("v4", DeployState.STARTED)
+    world.later(1).announce("v3", id="ci-9")
+
+    assert [(one.id, one.marker_id) for one in deploys_of(world)] == [
+        ("v2@2026-01-05T12:00:00Z", "ci-7"),
+        ("ci-8", "ci-8"),
+        ("v3@2026-01-05T12:03:00Z", None),
+        ("v4@2026-01-05T12:04:00Z", None),
+        ("ci-9", "ci-9"),
+    ]
+
+
 def test_a_deploy_that_failed_is_not_what_is_live() -> None:
     world = World()
     world.announce("v1")
