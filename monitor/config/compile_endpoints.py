@@ -121,6 +121,7 @@ def _compile(
     if settings is None:
         return None
 
+    target = str(getattr(plugin.options, "target", name)) if plugin else name
     every = settings.every or pace.every
     timeout = settings.timeout or pace.defaults.timeout or min(DEFAULT_TIMEOUT, every)
     timed = whole and known and pace.sound
@@ -132,6 +133,7 @@ def _compile(
         at=at,
         name=name,
         service=settings.service or name,
+        target=target,
         defaults=pace.defaults,
         request=_digest_request(plugin, kinds, data) if plugin else "",
         every=every,
@@ -145,7 +147,7 @@ def _compile(
         name=name,
         service=settings.service or name,
         kind=plugin.kind,
-        target=str(getattr(plugin.options, "target", name)),
+        target=target,
         every=every,
         retry_every=min(settings.retry_every or pace.defaults.retry_every, every),
         timeout=timeout,
@@ -208,6 +210,7 @@ class _Checks:
     at: At
     name: str
     service: str
+    target: str
     defaults: Defaults
     request: str
     every: timedelta
@@ -340,6 +343,7 @@ class _Checks:
             failure_threshold=settings.failure_threshold or self.defaults.failure_threshold,
             success_threshold=settings.success_threshold or self.defaults.success_threshold,
             fingerprint=_digest(self.request, suffix, fingerprint),
+            target=self.target,
         )
 
 

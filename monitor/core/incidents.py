@@ -323,6 +323,7 @@ def _member(check: Check, event: CheckEvent) -> Member:
         since=event.since,
         failures=event.failures,
         reasons=event.reasons,
+        target=check.target,
     )
 
 

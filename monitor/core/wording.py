@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LONGEST_REASON: Final = 300
 _LONGEST_SENTENCE: Final = 600
 _LONGEST_VALUE: Final = 40
+_LONGEST_TARGET: Final = 120
+_WORTH_SAYING: Final = timedelta(seconds=5)
 _NAMED_CHECKS: Final = 3
 
 _HOW_IT_FAILS: Final = {
@@ -128,7 +130,10 @@ def member_line(member: Member) -> str:
     row = f", {member.failures} times in a row" if member.failures > 1 else ""
     since = f"since {time_text(member.since)}"
 
-    return f"{member.check} ({member.severity}): {reasons_text(member.reasons)}, {since}{row}"
+    asked = f" at {_one_line(member.target, _LONGEST_TARGET)}" if member.target else ""
+    what = f"{member.check} ({member.severity}){asked}"
+
+    return f"{what}: {reasons_text(member.reasons)}, {since}{row}"
 
 
 def headline(incident: Incident, *, at: datetime) -> str:
@@ -348,7 +353,7 @@ def _badness(member: Member) -> tuple[int, datetime, str]:
 def _lasting(member: Member, at: datetime) -> str:
     lasts = at - member.since
 
-    return f", for {duration_text(lasts)}" if lasts >= timedelta(seconds=1) else ""
+    return f", for {duration_text(lasts)}" if lasts >= _WORTH_SAYING else ""
 
 
 def _row(member: Member) -> str:

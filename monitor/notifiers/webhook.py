@@ -97,6 +97,7 @@ def payload(delivery: Delivery) -> dict[str, Any]:
         "checks": [
             {
                 "check": member.check,
+                "target": member.target,
                 "severity": member.severity.value,
                 "since": _iso(member.since),
                 "closed_at": _iso(member.closed_at) if member.closed_at else None,
@@ -107,6 +108,7 @@ def payload(delivery: Delivery) -> dict[str, Any]:
         "reasons": _reasons(notice),
         "since": _iso(notice.since),
         "resolved_at": _iso(notice.resolved_at) if notice.resolved_at else None,
+        "contacts": {contact.role: contact.name for contact in notice.contacts},
         "links": {link.name: link.url for link in notice.links},
         "rollback": _rollback(notice),
         "idempotency_key": delivery.key,

@@ -268,7 +268,7 @@ async def test_a_webhook_carries_what_others_rely_on(street: Street, tmp_path: P
     policy = {"mode": "automatic", "steps": [{"command": hook}], "limits": UNLIMITED}
     promised = {
         *("text", "timestamp", "service", "environment", "event", "incident", "class"),
-        *("severity", "phase", "checks", "reasons", "since", "links", "rollback"),
+        *("severity", "phase", "checks", "reasons", "since", "contacts", "links", "rollback"),
         "idempotency_key",
     }
     async with serve_receiver() as receiver:

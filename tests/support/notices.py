@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import IncidentClass, IncidentPhase, Member
 from monitor.core.model.notice import (
+    Contact,
     Delivered,
     Delivery,
     Link,
@@ -38,6 +39,7 @@ def make_reason(message: str = "status is 500, expected 2xx", **parts: Any) -> R
 def make_member(check: str = "api.health", *, reason: str = "", **parts: Any) -> Member:
     reasons = (make_reason(reason) if reason else make_reason(at="monitor.yml:4:9"),)
     wanted = {"severity": Severity.HIGH, "since": NOON, "failures": 5, "reasons": reasons}
+    wanted["target"] = "https://shop.example/health"
 
     return Member(check=check, **{**wanted, **parts})
 
@@ -63,6 +65,7 @@ def make_notice(event: NoticeEvent = NoticeEvent.OPENED, **parts: Any) -> Notice
         "members": (make_member(closed_at=end if over else None),),
         "resolved_at": end if over else None,
         "description": "Public shop",
+        "contacts": (Contact(role="on_call", name="@web-oncall"),),
         "links": (Link(name="runbook", url="https://wiki.example/shop"),),
     }
 

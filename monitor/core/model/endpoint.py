@@ -113,6 +113,7 @@ class Check:
     """One judgement of an endpoint: `id` is `endpoint.check`, such as `api.latency.p95`.
 
     `fingerprint` changes when the request or the rule changes, and with it the counts restart.
+    `target` is what is shown of what its endpoint asks.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Check:
     failure_threshold: FailureThreshold
     success_threshold: int
     fingerprint: str
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,10 @@ class IncidentPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One check of an incident: `since` its first failing sample, `closed_at` None while open."""
+    """One check of an incident: `since` its first failing sample, `closed_at` None while open.
+
+    `target` is what was asked, as it may be shown; empty where nothing is.
+    """
 
     check: str
     severity: Severity
@@ -44,6 +47,7 @@ class Member:
     failures: int
     reasons: tuple[Reason, ...]
     closed_at: datetime | None = None
+    target: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,7 @@ def test_a_url_alone_is_an_endpoint_with_a_health_check(tmp_path: Path) -> None:
     assert (shop.every, shop.retry_every, shop.timeout) == (30 * SECOND, 10 * SECOND, 10 * SECOND)
     assert shop.witnessed
     (health,) = shop.checks
-    assert health.id == "shop.health"
+    assert (health.id, health.target) == ("shop.health", "https://shop.example/")
     assert health.rule == HealthRule(expectations=())
     assert (health.failure_threshold, health.success_threshold) == (InARow(count=3), 2)
     assert health.severity is Severity.HIGH

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import Check
     from monitor.core.model.incident import Incident
 
-HEALTH = make_check()
+HEALTH = replace(make_check(), target="https://shop.example/health")
 LATENCY = make_check(Signal.LATENCY, severity=Severity.MEDIUM)
 CERTIFICATE = make_check(Signal.CERTIFICATE, severity=Severity.LOW)
 PAGE = make_check(endpoint="page", severity=Severity.CRITICAL)
@@ -99,6 +99,12 @@ def test_the_first_check_opens_an_incident_since_its_first_failing_sample(desk: 
     assert desk.only.phase is IncidentPhase.INVESTIGATING
     assert (desk.only.since, desk.only.opened_at) == (at(7), at(60))
     assert desk.only.id == "shop-outage-20260701T120100Z"
+
+
+def test_a_member_says_what_its_check_asked(desk: Desk) -> None:
+    desk.opens(HEALTH)
+
+    assert [one.target for one in desk.only.members] == ["https://shop.example/health"]
 
 
 def test_a_second_check_of_the_service_joins(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -303,6 +304,19 @@ def test_a_sentence_is_one_line_of_bounded_length() -> None:
 )
 def test_a_member_is_one_line(closed_at: datetime | None, line: str) -> None:
     assert wording.member_line(member(closed_at=closed_at)) == line
+
+
+def test_a_member_says_what_was_asked() -> None:
+    line = wording.member_line(replace(member(), target="https://shop.example/health"))
+
+    assert line.startswith("api.health (high) at https://shop.example/health: status is 500")
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(4.4, ""), (5.0, ", for 5 s")])
+def test_what_has_just_begun_has_no_duration_yet(seconds: float, said: str) -> None:
+    found = wording.headline(incident(member(since=0)), at=at(seconds))
+
+    assert found == f"api answers 500, expected 2xx{said} (api.health, 5 times in a row)"
 
 
 def make_rollback(state: RollbackState, blocked: Blocked | None = None) -> Rollback:

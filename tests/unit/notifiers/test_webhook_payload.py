@@ -31,6 +31,7 @@ def test_the_payload_is_exactly_what_is_promised() -> None:
         "checks": [
             {
                 "check": "api.health",
+                "target": "https://shop.example/health",
                 "severity": "high",
                 "since": "2026-07-01T12:00:00.000Z",
                 "closed_at": None,
@@ -49,6 +50,7 @@ def test_the_payload_is_exactly_what_is_promised() -> None:
         ],
         "since": "2026-07-01T12:00:00.000Z",
         "resolved_at": None,
+        "contacts": {"on_call": "@web-oncall"},
         "links": {"runbook": "https://wiki.example/shop"},
         "rollback": {
             "id": "rb-1",
