@@ -28,6 +28,7 @@ _PHASE: Final = {
     RollbackState.NOT_RECOVERED: IncidentPhase.INVESTIGATING,
     RollbackState.INCONCLUSIVE: IncidentPhase.IDENTIFIED,
     RollbackState.FAILED: IncidentPhase.IDENTIFIED,
+    RollbackState.CANCELLED: IncidentPhase.INVESTIGATING,
 }
 """The public phase that a turn of a rollback brings; one that is blocked changes nothing."""
 

@@ -67,6 +67,7 @@ _ROLLBACK_STATE: Final = {
     RollbackState.NOT_RECOVERED: "done, but it did not help",
     RollbackState.INCONCLUSIVE: "done, but whether it helped is not known",
     RollbackState.FAILED: "failed",
+    RollbackState.CANCELLED: "called off",
 }
 
 _STEP_STATE: Final = {

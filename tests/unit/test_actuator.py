@@ -262,9 +262,24 @@ async def test_a_trip_that_is_over_before_the_effect_is_called_off() -> None:
     rollback = await carry_out(alive(world, hook))
 
     assert hook.told == []
-    assert (rollback.state, rollback.blocked) == (RollbackState.BLOCKED, None)
+    assert (rollback.state, rollback.blocked) == (RollbackState.CANCELLED, None)
     assert rollback.ended_at is not None
     assert not rollback.latches
+
+
+async def test_after_one_that_was_called_off_the_same_deploy_can_be_rolled_back() -> None:
+    hook = Recorder()
+    world = decided()
+    world.recovers()
+    life = alive(world, hook)
+    called_off = await carry_out(life)
+    world.later(1).fails()
+    world.decide()
+
+    rollback = await carry_out(life)
+
+    assert len(hook.told) == 1
+    assert (rollback.id, rollback.state) == (called_off.id, RollbackState.VERIFYING)
 
 
 async def test_a_half_done_rollback_waits_for_what_passes_by_itself() -> None:

@@ -274,13 +274,15 @@ def test_rollbacks_are_counted_once_by_their_end_and_by_what_held_them_back() ->
     metrics = watch(story)
     ended = a_rollback(state=RollbackState.FAILED)
     held = a_rollback("r2", state=RollbackState.BLOCKED, blocked=Blocked.COOLING_DOWN)
-    called_off = a_rollback("r3", state=RollbackState.BLOCKED)
+    called_off = a_rollback("r3", state=RollbackState.BLOCKED)  # as it was once written
+    cancelled = a_rollback("r4", state=RollbackState.CANCELLED)
 
     for _ in range(2):
-        metrics.changed(Changes(rollbacks=(ended, held, called_off)))
+        metrics.changed(Changes(rollbacks=(ended, held, called_off, cancelled)))
     series = read(write(metrics, now=story.now))
 
     assert value(series, f"{OWN}rollbacks_total", service="api", outcome="failed") == 1
+    assert value(series, f"{OWN}rollbacks_total", service="api", outcome="cancelled") == 1
     assert value(series, f"{OWN}rollback_blocked_total", service="api", reason="COOLING_DOWN") == 1
     assert sum(count for (name, _), count in series.items() if "rollback_blocked_t" in name) == 1
 

@@ -24,6 +24,7 @@ class RollbackState(StrEnum):
     """Where a rollback stands; before it there is only the deploy that is watched.
 
     `uncertain`: an effect was begun and nobody knows what came of it; a person has to look.
+    `cancelled`: the checks recovered before any effect.
     """
 
     BLOCKED = "blocked"
@@ -34,6 +35,7 @@ class RollbackState(StrEnum):
     NOT_RECOVERED = "not_recovered"
     INCONCLUSIVE = "inconclusive"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
     @property
     def ended(self) -> bool:
@@ -48,8 +50,11 @@ _ENDED = frozenset(
         RollbackState.NOT_RECOVERED,
         RollbackState.INCONCLUSIVE,
         RollbackState.FAILED,
+        RollbackState.CANCELLED,
     }
 )
+
+_HARMLESS = (RollbackState.RECOVERED, RollbackState.CANCELLED)
 
 
 class Blocked(StrEnum):
@@ -119,9 +124,8 @@ class Rollback:
     `id` is a UUIDv5 of service and deploy id, so that restarts and duplicates are one row.
     `triggers` are the checks that tripped it and that verify it. `effect_done_at` is when the last
     effect was complete: verification counts only samples after it. `blocked` says why nothing was
-    done; a blocked trip that is over has `ended_at`, one whose checks recovered just before the
-    effect no reason. `mode` and `severity` are those of the trip. `started_at` is set once effects
-    were decided.
+    done; a blocked trip that is over has `ended_at`. `mode` and `severity` are those of the trip.
+    `started_at` is set once effects were decided.
     """
 
     id: str
@@ -154,7 +158,7 @@ class Rollback:
         if self.state is RollbackState.BLOCKED:
             return self.ended_at is not None and self.blocked not in (None, Blocked.MODE)
 
-        return self.state.ended and self.state is not RollbackState.RECOVERED
+        return self.state.ended and self.state not in _HARMLESS
 
 
 class EffectOutcome(StrEnum):

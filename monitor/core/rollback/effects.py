@@ -171,8 +171,7 @@ def call_off(rollback: Rollback, now: datetime) -> Changes:
     """End a rollback of which nothing was done, because its checks recovered meanwhile."""
     called_off = replace(
         rollback,
-        state=RollbackState.BLOCKED,
-        blocked=None,
+        state=RollbackState.CANCELLED,
         started_at=None,
         ended_at=now,
         detail="the checks recovered before anything was done",

@@ -290,6 +290,7 @@ def make_rollback(incident: str, state: RollbackState, blocked: Blocked | None =
         (RollbackState.NOT_RECOVERED, None, True),
         (RollbackState.INCONCLUSIVE, None, True),
         (RollbackState.FAILED, None, True),
+        (RollbackState.CANCELLED, None, True),
     ],
 )
 def test_people_hear_of_the_beginning_and_of_every_end_of_a_rollback(

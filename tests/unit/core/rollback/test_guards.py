@@ -372,6 +372,7 @@ def test_a_rollback_of_ours_takes_no_latch_away() -> None:
     ("state", "blocked", "ended", "latches"),
     [
         (RollbackState.RECOVERED, None, True, False),
+        (RollbackState.CANCELLED, None, True, False),
         (RollbackState.NOT_RECOVERED, None, True, True),
         (RollbackState.INCONCLUSIVE, None, True, True),
         (RollbackState.FAILED, None, True, True),
