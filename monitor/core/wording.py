@@ -44,9 +44,9 @@ _WHY_BLOCKED: Final = {
     Blocked.KILL_SWITCH: "the kill switch is on",
     Blocked.WARMING_UP: "the monitor has only just started",
     Blocked.BLIND: "the monitor itself may be cut off",
-    Blocked.NO_DEPLOY: "no deploy is known",
+    Blocked.NO_DEPLOY: "no deploy is known, so there is nothing to undo",
     Blocked.OUTSIDE_WINDOW: "the last deploy was too long ago to be the cause",
-    Blocked.UNHEALTHY_BEFORE: "it was failing before the deploy already",
+    Blocked.UNHEALTHY_BEFORE: "it is not known to have been healthy before the deploy",
     Blocked.COMMON_CAUSE: "other services fail as well, so the deploy is not the cause",
     Blocked.ALREADY_ROLLED_BACK: "this deploy was rolled back already",
     Blocked.DAILY_LIMIT: "the limit of rollbacks for one day is reached",
@@ -239,8 +239,8 @@ def rollback_headline(rollback: Rollback) -> str:
 def rollback_reason(rollback: Rollback) -> str:
     """Say why a rollback is blocked, how it ended, or, while it runs, what tripped it."""
     if rollback.blocked is not None:
-        why = f"{rollback.blocked} ({_WHY_BLOCKED[rollback.blocked]})"
-        return f"{why}: {_one_line(rollback.detail)}" if rollback.detail else why
+        why = _one_line(rollback.detail) or _WHY_BLOCKED[rollback.blocked]
+        return f"{rollback.blocked} ({why})"
 
     return _one_line(rollback.detail or rollback.reason)
 

@@ -12,6 +12,7 @@ from monitor.core.model.incident import IncidentClass
 from monitor.core.model.rollback import Blocked, Mode, Rollback, RollbackState
 from monitor.core.rollback import effects
 from monitor.core.rollback.guards import Trip, ask, mode_of
+from monitor.core.rollback.reasons import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -87,6 +88,7 @@ def decide(
         to_version=_version_to_restore(service.name, deploy, situation),
         blocked=blocked,
         started_at=None if blocked else now,
+        detail=explain(blocked, trip) if blocked else "",
     )
     if blocked:
         return Changes(rollbacks=(*over, rollback))
@@ -186,7 +188,10 @@ def _find_incident(
 
 
 def _version_to_restore(service: str, deploy: Deploy | None, situation: Situation) -> str | None:
-    good = situation.last_known_good(service, other_than=deploy.version if deploy else None)
+    if deploy is None:
+        return None
+
+    good = situation.last_known_good(service, other_than=deploy.version)
 
     return good.version if good else None
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import Deploy, DeployKind, DeployState
 from monitor.core.model.verdict import Outcome
-from monitor.core.rollback.guards import lead_of
+from monitor.core.rollback.guards import failing_before
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from monitor.core.model.check_state import CheckState
@@ -154,6 +154,18 @@ def certify(service: Service, *, situation: Situation, now: datetime) -> Changes
     return Changes(deploys=(good,))
 
 
+def closed_before(deploy: Deploy, triggers: Sequence[str], situation: Situation) -> list[datetime]:
+    """Give when triggering checks closed in the time before a deploy that has to be healthy."""
+    return [
+        member.closed_at
+        for incident in situation.incidents.values()
+        for member in incident.members
+        if member.check in triggers
+        and member.closed_at is not None
+        and deploy.at - BEFORE < member.closed_at <= deploy.at
+    ]
+
+
 def _begin(service: Service, deploy: Deploy, situation: Situation) -> Changes:
     """Take up a new deploy: how healthy the service was before it is judged now, once."""
     health = _health_before(service, deploy, situation)
@@ -262,22 +274,10 @@ def _own_rollback(
 def _health_before(service: Service, deploy: Deploy, situation: Situation) -> bool | None:
     """Say whether no triggering check was failing in the time before a deploy; None: not known."""
     triggers = service.rollback.triggers if service.rollback else ()
-    until = deploy.at - lead_of(deploy)
-    states = situation.states_of(triggers)
-    failing = any(
-        state.open and state.failing_since is not None and state.failing_since < until
-        for state in states
-    )
-    failed = any(
-        member.check in triggers
-        and member.closed_at is not None
-        and deploy.at - BEFORE < member.closed_at <= deploy.at
-        for incident in situation.incidents.values()
-        for member in incident.members
-    )
-    if failing or failed:
+    if failing_before(deploy, triggers, situation) or closed_before(deploy, triggers, situation):
         return False
 
+    states = situation.states_of(triggers)
     judged = [state for state in states if state.judged and not state.blind]
 
     return True if triggers and len(judged) == len(triggers) else None

@@ -11,7 +11,7 @@ from monitor.core.model.incident import IncidentClass
 from monitor.core.model.rollback import Blocked, Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from monitor.core.model.deploy import Deploy
@@ -72,6 +72,16 @@ def lead_of(deploy: Deploy) -> timedelta:
     return timedelta() if was_begun or deploy.state is DeployState.STARTED else LEAD
 
 
+def failing_before(deploy: Deploy, triggers: Iterable[str], situation: Situation) -> bool:
+    """Whether a triggering check that is open has been failing since before a deploy."""
+    began = deploy.at - lead_of(deploy)
+
+    return any(
+        state.open and state.failing_since is not None and state.failing_since < began
+        for state in situation.states_of(triggers)
+    )
+
+
 def _mode(trip: Trip) -> bool:
     """Whether nothing may be done by itself; where there are no steps, nothing can."""
     return mode_of(trip.policy, trip.severity) is not Mode.AUTOMATIC or not trip.policy.steps
@@ -104,12 +114,9 @@ def _outside_window(trip: Trip) -> bool:
 def _unhealthy_before(trip: Trip) -> bool:
     """Also what is not known to have been healthy, and what was on its way down already."""
     assert trip.deploy is not None
-    began = trip.deploy.at - lead_of(trip.deploy)
-    states = trip.situation.states_of(trip.policy.triggers)
 
-    return trip.deploy.healthy_before is not True or any(
-        state.open and state.failing_since is not None and state.failing_since < began
-        for state in states
+    return trip.deploy.healthy_before is not True or failing_before(
+        trip.deploy, trip.policy.triggers, trip.situation
     )
 
 
