@@ -13,6 +13,7 @@ from monitor.config.masking import mask, secrets_of
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
 from monitor.config.settings_fields import name_problem
 from monitor.config.translate import found, keys_of
+from monitor.core.headers import Policy
 from monitor.core.model.endpoint import (
     CertificateRule,
     Check,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import Rule
     from monitor.fields import Kind
 
+_NEEDS_HTTPS: Final = "needs an https:// URL, or redirects that are followed to one"
 _FINDINGS: Final = Severity.MEDIUM  # the default of what breaks nothing yet
 
 
@@ -135,6 +137,7 @@ def _compile(
         service=settings.service or name,
         target=target,
         defaults=pace.defaults,
+        tls=bool(getattr(plugin.options, "may_end_at_https", True)) if plugin else True,
         request=_digest_request(plugin, kinds, data) if plugin else "",
         every=every,
         timeout=timeout,
@@ -204,6 +207,7 @@ class _Checks:
     """What the checks of one endpoint have in common while they are made.
 
     `timed` says that its times are known to be meant: only then are others held against them.
+    `tls` says that an answer can come over TLS.
     """
 
     findings: Findings
@@ -212,6 +216,7 @@ class _Checks:
     service: str
     target: str
     defaults: Defaults
+    tls: bool
     request: str
     every: timedelta
     timeout: timedelta
@@ -244,6 +249,9 @@ class _Checks:
             return None
 
         at = (*self.at, "headers")
+        if not self.tls and Policy.HSTS in headers.policies:
+            place = (*at, "policies", headers.policies.index(Policy.HSTS))
+            self.findings.complain(place, f"the policy hsts {_NEEDS_HTTPS}")
         rule = HeadersRule(
             policies=read_policies(self.findings, headers.policies, (*at, "policies")),
             expectations=read_expectations(
@@ -308,6 +316,10 @@ class _Checks:
         if certificate is None:
             return None
 
+        if not self.tls:
+            self.findings.complain(
+                (*self.at, "certificate"), f"a certificate {_NEEDS_HTTPS}", key=True
+            )
         age = certificate.expires_in
         expires_in = age.gt or age.gte
         assert expires_in is not None

@@ -28,10 +28,7 @@ def read_plugin(
 
     if unknown := [key for key in data if key not in kinds]:
         for key in unknown:
-            meant = suggest(str(key), kinds) or f", expected one of {choice}"
-            findings.complain(
-                (*at, key), f"unknown kind of {what} {plain(str(key))}{meant}", key=True
-            )
+            findings.complain((*at, key), _unknown(str(key), kinds, what), key=True)
         return None
 
     if len(data) > 1:
@@ -73,6 +70,20 @@ def _read(findings: Findings, name: str, kind: Kind, data: object, at: At) -> Pl
     options = findings.read(kind.options, data, at)
 
     return None if options is None else Plugin(kind=name, options=options)
+
+
+def _unknown(key: str, kinds: Mapping[str, Kind], what: str) -> str:
+    """Say which kind was meant; the options of a kind may stand where the kind itself belongs."""
+    shown = plain(key)
+    meant = suggest(key, kinds)
+    owners = [name for name, kind in kinds.items() if key in keys_of(kind.options)]
+    if not meant and owners:
+        example = " or ".join(f"{owner}: {{{shown}: …}}" for owner in owners)
+        return f"{shown} belongs to a kind of {what}: expected {example}"
+
+    choice = ", ".join(kinds)
+
+    return f"unknown kind of {what} {shown}" + (meant or f", expected one of {choice}")
 
 
 def _nothing(data: object) -> str:

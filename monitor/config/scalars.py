@@ -12,11 +12,13 @@ _WORDS: Final[dict[str, object]] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
-_SWITCHES: Final = frozenset(
+SWITCHES: Final = frozenset(
     spelling
     for word in ("y", "n", "yes", "no", "on", "off")
     for spelling in (word, word.capitalize(), word.upper())
 )
+"""Words that some readers of YAML take for true or false."""
+
 _NUMBER_STARTS: Final = frozenset("0123456789+-.")
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+")
@@ -76,7 +78,7 @@ def resolve(text: str) -> str | int | float | bool | None:
     """
     if text in _WORDS:
         return _WORDS[text]  # type: ignore[return-value]  # its values are those of the signature
-    if text in _SWITCHES:
+    if text in SWITCHES:
         raise Doubtful(
             f"found {text}, which YAML may take for true or false: write true or false, or quote it"
         )

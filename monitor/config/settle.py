@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from monitor.config.document import At, LiveText, Position, Problem
-from monitor.config.scalars import Doubtful, resolve
+from monitor.config.scalars import SWITCHES, Doubtful, resolve
 from monitor.config.tree import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ class Settling:
             return self._expanded(node)
         if not node.plain and node.tag is None:
             return node.text
-        if node.text == "off" and not _MODES.isdisjoint(map(str, self._at[-2:])):
-            return node.text
+        if node.text in SWITCHES and not _MODES.isdisjoint(map(str, self._at[-2:])):
+            return node.text  # what is no mode is told so, with the modes that there are
 
         try:
             value = resolve(node.text)

@@ -265,6 +265,11 @@ class HttpOptions(Options):
         return show_url(URL(self.url))
 
     @cached_property
+    def may_end_at_https(self) -> bool:
+        """Whether the final answer can come over TLS: a redirect may lead there."""
+        return self.request.follow_redirects or URL(self.url).scheme == "https"
+
+    @cached_property
     def witnessed(self) -> bool:
         """Whether the witnesses can say anything about the way to it: not for loopback."""
         return not is_loopback(URL(self.url).host or "")
