@@ -157,7 +157,8 @@ class Variables:
         if self._allow_unset:
             return _Unset(name)
 
-        raise _Wrong(f"variable {_short(name)} is not set{suggest(name, self._environ)}")
+        meant = suggest(name, self._environ) or ": export it"
+        raise _Wrong(f"variable {_short(name)} is not set{meant}")
 
     def _file(self, name: str, folder: Path) -> Secret | _Unset:
         if not name:

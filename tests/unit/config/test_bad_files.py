@@ -55,6 +55,6 @@ def test_the_mistakes_of_several_files_are_told_at_once_and_by_file(tmp_path: Pa
         load([Path("a.yml")], environ={}, cwd=tmp_path)
 
     assert str(refused.value).splitlines() == [
-        "a.yml:3:8: endpoints.api: variable A is not set",
+        "a.yml:3:8: endpoints.api: variable A is not set: export it",
         "b.yml:2:37: endpoints.web.evry: unknown key evry; did you mean every?",
     ]

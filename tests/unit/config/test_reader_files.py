@@ -209,7 +209,7 @@ def test_an_absolute_include_and_one_named_by_a_variable(tmp_path: Path) -> None
         ("{a: b}", "1:10: include: expected a file or a pattern such as conf.d/*.yml"),
         ("['']", "1:11: include[0]: expected a file or a pattern such as conf.d/*.yml"),
         ('["a\\0*"]', "1:11: include[0]: expected a file or a pattern such as conf.d/*.yml"),
-        ("['${UNSET}']", "1:11: include[0]: variable UNSET is not set"),
+        ("['${UNSET}']", "1:11: include[0]: variable UNSET is not set: export it"),
         (
             "[no]",
             "1:11: include[0]: found no, which YAML may take for true or false: "

@@ -64,7 +64,7 @@ def test_what_a_variable_holds_is_not_expanded_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("${NONE}", "variable NONE is not set"),
+        ("${NONE}", "variable NONE is not set: export it"),
         ("${HOTS}", "variable HOTS is not set; did you mean HOST?"),
         ("${host}", "variable host is not set; did you mean HOST?"),
         ("${HOST", 'found "${" without its "}": write $${ for a literal "${"'),
@@ -117,8 +117,8 @@ def test_each_variable_of_a_value_is_judged(tmp_path: Path) -> None:
     document = read(tmp_path, "a: ${X} ${HOST} ${Y}\n", environ=_ENVIRON)
 
     assert complaints(document) == [
-        "m.yml:1:4: a: variable X is not set",
-        "m.yml:1:4: a: variable Y is not set",
+        "m.yml:1:4: a: variable X is not set: export it",
+        "m.yml:1:4: a: variable Y is not set: export it",
     ]
 
 
