@@ -64,9 +64,9 @@ _ROLLBACK_STATE: Final = {
     RollbackState.UNCERTAIN: "uncertain, a person has to look",
     RollbackState.VERIFYING: "done, recovery is being verified",
     RollbackState.RECOVERED: "done, and it helped",
-    RollbackState.NOT_RECOVERED: "done, but it did not help",
-    RollbackState.INCONCLUSIVE: "done, but whether it helped is not known",
-    RollbackState.FAILED: "failed",
+    RollbackState.NOT_RECOVERED: "done, but it did not help, a person has to act",
+    RollbackState.INCONCLUSIVE: "done, but whether it helped is not known, a person has to look",
+    RollbackState.FAILED: "failed, a person has to act",
     RollbackState.CANCELLED: "called off",
 }
 

@@ -28,6 +28,9 @@ LEVEL: Final = 1
 ATTEMPTS: Final = 2
 """A definite "nothing applied" is tried once more, and so is an uncertain idempotent request."""
 
+_LONGEST_LINE: Final = 200
+_LONGEST_DETAIL: Final = 500
+
 PASSING: Final = frozenset({Blocked.WARMING_UP, Blocked.BLIND, Blocked.STORE})
 """Reasons of the monitor's own: a rollback that is half done waits for them to pass."""
 
@@ -96,8 +99,9 @@ def finish(
     now: datetime,
 ) -> Changes:
     """Write what came of a step, and what follows: the next, another attempt, or an end."""
-    result = replace(step, at=now, detail=effect.detail, output=effect.output)
-    said = f"step {step.number} ({step.kind}): {effect.detail}"
+    detail = _explain(effect)
+    result = replace(step, at=now, detail=detail, output=effect.output)
+    said = f"step {step.number} ({step.kind}) {detail}"
     match effect.outcome:
         case EffectOutcome.DONE:
             result = replace(result, state=StepState.DONE)
@@ -198,6 +202,32 @@ def tell_hook(
         incident_id=rollback.incident,
         attempt=step.attempt,
     )
+
+
+def _explain(effect: Effect) -> str:
+    """Say what came of an effect; unless it is done, with the last thing that was said of it.
+
+    A line of a page, or one of brackets alone, says nothing.
+    """
+    if effect.outcome is EffectOutcome.DONE:
+        return effect.detail
+
+    said = next(
+        (
+            line
+            for line in map(_printable, reversed(effect.output.splitlines()))
+            if not line.startswith("<") and any(map(str.isalnum, line))
+        ),
+        "",
+    )
+
+    return f"{effect.detail}: {said}"[:_LONGEST_DETAIL] if said else effect.detail
+
+
+def _printable(line: str) -> str:
+    words = "".join(char if char.isprintable() else " " for char in line).split()
+
+    return " ".join(words)[:_LONGEST_LINE]
 
 
 def _key(rollback: Rollback, number: int) -> str:
