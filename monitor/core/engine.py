@@ -92,8 +92,13 @@ class Engine:
         return self._collect()
 
     def tick(self, now: datetime) -> Changes:
-        """Decide what time alone decides: certification, guards that fall away, verification."""
-        for name in dict.fromkeys((*self.directory.services, *self.situation.rolled_back())):
+        """Decide what time alone decides: certification, guards that fall away, verification.
+
+        Of a service that rolls nothing back, and never did, there is nothing to decide.
+        """
+        services = self.directory.services.values()
+        able = (service.name for service in services if service.rollback is not None)
+        for name in dict.fromkeys((*able, *self.situation.rolled_back())):
             service = self.directory.service(name)
             self._verify(service, now)
             self._decide(service, now)
