@@ -5,6 +5,9 @@ How strict it is shows in the result code; at this level any valid policy passes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
@@ -12,13 +15,12 @@ from monitor.core.headers.meta import policies_in_page
 from monitor.core.headers.result import Policy, PolicyResult, judged
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from monitor.core.model.observation import Observation
 
-Directives = dict[str, tuple[str, ...]]
+Directives = Mapping[str, tuple[str, ...]]
 
 _HEADER: Final = "content-security-policy"
+_REMEMBERED: Final = 1024
 _EXPECTED: Final = "a valid content security policy"
 _MAY_REPEAT: Final = frozenset({"report-uri", "report-to"})
 _KNOWN: Final = frozenset(
@@ -75,7 +77,9 @@ def judge(observation: Observation) -> PolicyResult:
     return _result("csp-not-implemented", f"header {_HEADER} is absent", "absent")
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _judge_lines(lines: tuple[str, ...], where: str) -> PolicyResult:
+    """Judge lines that mostly are the same at each probe."""
     graded = [_grade(policy) for line in lines for policy in line.split(",") if policy.strip()]
     found = plain(lines[0]) if len(lines) == 1 else show_list(lines)
     if not graded:
@@ -99,9 +103,10 @@ def policies_of(observation: Observation) -> list[Directives]:
     ]
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _read(policy: str) -> tuple[Directives, frozenset[str]]:
     """Read the directives of one policy, and the names of those that come more than once."""
-    directives: Directives = {}
+    directives: dict[str, tuple[str, ...]] = {}
     repeated: set[str] = set()
     for part in policy.split(";"):
         name, *values = part.split() or [""]
@@ -111,7 +116,7 @@ def _read(policy: str) -> tuple[Directives, frozenset[str]]:
         elif name:
             directives[name] = tuple(values)
 
-    return directives, frozenset(repeated)
+    return MappingProxyType(directives), frozenset(repeated)
 
 
 def _grade(policy: str) -> tuple[str, str]:
@@ -152,7 +157,7 @@ def _grade_sources(directives: Directives, scripts: frozenset[str], repeated: bo
     return "csp-implemented-with-no-unsafe"
 
 
-def _allowed(directives: Mapping[str, tuple[str, ...]], name: str) -> tuple[frozenset[str], bool]:
+def _allowed(directives: Directives, name: str) -> tuple[frozenset[str], bool]:
     """Give the sources that a browser allows, and whether a nonce or a hash is among them.
 
     These take `'unsafe-inline'` away; with `'strict-dynamic'` also all hosts and schemes.
