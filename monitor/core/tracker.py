@@ -47,7 +47,7 @@ def advance(
             state, opened = _fail(check, state, verdict)
             return state, (*seen, *opened)
         case Outcome.PASS:
-            state, seen = _see(_remember(state, verdict), verdict)
+            state, seen = _see(state, verdict)
             state, closed = _pass(check, state, verdict)
             return state, (*seen, *closed)
 
@@ -137,14 +137,20 @@ def _fail(check: Check, state: CheckState, verdict: Verdict) -> Advance:
 
 
 def _pass(check: Check, state: CheckState, verdict: Verdict) -> Advance:
+    """Count a pass and remember it, in one step: nearly every verdict is one."""
+    was_open = state.open
     state = replace(
         state,
+        state=state.state if was_open else Outcome.PASS,
         consecutive_failures=0,
         consecutive_passes=state.consecutive_passes + 1,
         judged=state.judged + 1,
+        failing_since=state.failing_since if was_open else None,
+        last_outcome=verdict.outcome,
+        last_at=verdict.at,
+        last_reasons=verdict.reasons,
     )
-    if not state.open:
-        state = replace(state, state=Outcome.PASS, failing_since=None)
+    if not was_open:
         return _count_recent(check.failure_threshold, state, None), ()
 
     if state.consecutive_passes < check.success_threshold:

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from monitor.core.model.rollback import Rollback, Step
     from monitor.core.model.verdict import Outcome
 
-_MAY_WAIT: Final = frozenset({"results", "states"})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
@@ -87,14 +85,21 @@ class Changes:
     @property
     def urgent(self) -> bool:
         """Whether this must be durable before anyone is told: all but results and counters."""
-        return any(getattr(self, name) for name in _URGENT)
+        return bool(
+            self.incidents
+            or self.timeline
+            or self.deliveries
+            or self.deploys
+            or self.rollbacks
+            or self.steps
+            or self.forgotten
+        )
 
     def __bool__(self) -> bool:
         return bool(self.results or self.states or self.urgent)
 
 
 _NAMES: Final = tuple(field.name for field in fields(Changes))
-_URGENT: Final = tuple(name for name in _NAMES if name not in _MAY_WAIT)
 
 NOTHING: Final = Changes()
 """What most moments change."""
