@@ -52,15 +52,20 @@ def record(
 def follow_rollback(
     before: Rollback | None, after: Rollback, situation: Situation, now: datetime
 ) -> Changes:
-    """Write a turn of a rollback into its incident, and let the public phase follow it."""
+    """Write a turn of a rollback into its incident, and let the public phase follow it.
+
+    An incident is about the rollback that ran, rather than one that was held back later.
+    """
     incident = situation.incidents.get(after.incident)
     if incident is None or not turned(before, after):
         return NOTHING
 
     phase = _PHASE.get(after.state)
+    told = situation.rollbacks.get(incident.rollback_id or "")
+    stays = after.blocked is not None and told is not None and told.started_at is not None
     incident = replace(
         incident,
-        rollback_id=after.id,
+        rollback_id=incident.rollback_id if stays else after.id,
         phase=phase if phase is not None and incident.open else incident.phase,
     )
     text = wording.rollback_headline(after)

@@ -28,10 +28,11 @@ def describe(
     directory: Directory,
     situation: Situation,
     now: datetime,
+    rollback: Rollback | None = None,
 ) -> Notice:
-    """Write a notice about an incident as it stands."""
+    """Write a notice about an incident as it stands, with its rollback or the one that is given."""
     service = directory.service(incident.service)
-    rollback = situation.rollbacks.get(incident.rollback_id) if incident.rollback_id else None
+    rollback = rollback or situation.rollbacks.get(incident.rollback_id or "")
 
     return Notice(
         event=event,

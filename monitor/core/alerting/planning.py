@@ -71,6 +71,7 @@ def tell_rollback(
             directory=directory,
             situation=situation,
             now=now,
+            rollback=rollback,
         )
     )
 

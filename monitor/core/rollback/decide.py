@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID, uuid5
 
 from monitor.core.model.changes import Changes
+from monitor.core.model.deploy import DeployKind
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import IncidentClass
 from monitor.core.model.rollback import Blocked, Mode, Rollback, RollbackState
@@ -53,7 +54,7 @@ def decide(
     deploy = _find_armed(service.name, situation)
     row = _find_row(service, deploy, incident, situation)
     if row is None:
-        return Changes()
+        return Changes(rollbacks=_over(known, now))
 
     trip = Trip(
         service=service,
@@ -145,21 +146,36 @@ def _find_row(
 ) -> str | None:
     """Give the id under which a trip is recorded, None if all is said about it.
 
-    A deploy has one row. Once that holds an end that must not be forgotten, later trips of the
-    same deploy get a row for each incident: they can only be blocked.
+    What a rollback brought back is not rolled back, and an incident has one rollback unless
+    somebody deploys anew. A deploy has one row. Once that holds an end that must not be forgotten,
+    later trips of the same deploy get a row for each incident: they can only be blocked.
     """
     incident_id = incident.id if incident else "none"
     if deploy is None:
+        live = situation.current_deploy(service.name)
+        if live is not None and live.kind is DeployKind.ROLLBACK:
+            return None
+        if any(_ended_in(incident, one) for one in situation.rollbacks_of(service.name)):
+            return None
         return rollback_id(service.name, "", incident_id)
 
     row = rollback_id(service.name, deploy.id)
     known = situation.rollbacks.get(row)
     if known is None or not (known.latches or known.started_at):
         return row
-    if known.latches and known.started_at and known.incident == (incident.id if incident else ""):
+    if _ended_in(incident, known):
         return None
 
     return rollback_id(service.name, deploy.id, incident_id)
+
+
+def _ended_in(incident: Incident | None, rollback: Rollback) -> bool:
+    """Whether a rollback that was begun in an incident has come to its end."""
+    return (
+        rollback.started_at is not None
+        and rollback.state.ended
+        and rollback.incident == (incident.id if incident else "")
+    )
 
 
 def _find_armed(service: str, situation: Situation) -> Deploy | None:

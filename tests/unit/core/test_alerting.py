@@ -322,6 +322,24 @@ def test_the_end_of_an_incident_tells_of_its_rollback(desk: Desk) -> None:
     assert (summary.id, summary.from_version, summary.to_version) == ("r-1", "v2", "v1")
 
 
+def test_what_is_held_back_later_does_not_hide_the_rollback_that_ran(desk: Desk) -> None:
+    incident = desk.file((OPENED, HEALTH.id))[0].notice.incident
+    ran = replace(make_rollback(incident, RollbackState.FAILED), started_at=at(60))
+    later = replace(
+        make_rollback(incident, RollbackState.BLOCKED, Blocked.UNHEALTHY_BEFORE), id="r-2"
+    )
+    told = []
+    for rollback in (ran, later):
+        desk.situation.apply(Changes(rollbacks=(rollback,)))
+        desk.situation.apply(timeline.follow_rollback(None, rollback, desk.situation, at(70)))
+        told += alerting.tell_rollback(rollback, desk.directory, desk.situation, at(70))
+    told += desk.file((OPENED, PAGE.id)) + desk.file((CLOSED, PAGE.id), (CLOSED, HEALTH.id))
+
+    assert [one.notice.rollback and one.notice.rollback.id for one in told] == [
+        *("r-1", "r-2", "r-1", "r-1")
+    ]
+
+
 def test_a_rollback_whose_incident_is_forgotten_is_told_all_the_same(desk: Desk) -> None:
     ends = [
         alerting.tell_rollback(make_rollback("gone", state), desk.directory, desk.situation, at(9))

@@ -5,10 +5,19 @@ from types import MappingProxyType
 
 import pytest
 
+from monitor.core.model.deploy import DeployKind
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.rollback import Blocked, Mode, RollbackState, StepState
 from monitor.core.rollback.decide import rollback_id
-from tests.support.rolling import CHECK, OTHER, World, make_incident, make_policy, make_rollback
+from tests.support.rolling import (
+    CHECK,
+    OTHER,
+    World,
+    make_deploy,
+    make_incident,
+    make_policy,
+    make_rollback,
+)
 
 
 def tripped(mode: Mode = Mode.AUTOMATIC) -> World:
@@ -181,14 +190,57 @@ def test_the_kill_switch_does_not_make_a_latch_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    "state", [RollbackState.NOT_RECOVERED, RollbackState.FAILED, RollbackState.UNCERTAIN]
+    "state", [state for state in RollbackState if state.ended and state is not state.CANCELLED]
 )
-def test_after_a_bad_end_nothing_more_is_said_of_the_same_incident(state: RollbackState) -> None:
+@pytest.mark.parametrize("live", ["v2", "v1", None], ids=["bad", "restored", "forgotten"])
+def test_after_its_end_nothing_more_is_said_of_the_same_incident(
+    state: RollbackState, live: str | None
+) -> None:
     world = tripped()
     world.decide()
-    world.know(replace(world.newest, state=state, ended_at=world.now))
+    done = replace(world.newest, state=state, ended_at=world.now)
+    world.know(done)
+    match live:
+        case "v1":
+            world.know(make_deploy("v1", at=world.now, kind=DeployKind.ROLLBACK))
+        case None:
+            world.know(make_deploy("v3", at=world.now, baseline=True))
+    world.circumstances = replace(world.circumstances, warming_up=True)
 
     assert not world.later(60).decide()
+    assert list(world.situation.rollbacks.values()) == [done]
+
+
+def test_what_is_deployed_after_its_end_is_another_story() -> None:
+    world = tripped()
+    world.decide()
+    world.know(replace(world.newest, state=RollbackState.FAILED, ended_at=world.now))
+    world.later(1).deploy("v3")
+
+    world.decide()
+
+    assert (world.newest.from_version, world.newest.blocked) == ("v3", Blocked.COOLING_DOWN)
+
+
+def test_what_a_rollback_brought_back_is_not_rolled_back() -> None:
+    world = World()
+    world.passes()
+    world.know(make_deploy("v1", kind=DeployKind.ROLLBACK))
+    world.later(60).fails()
+
+    assert not world.decide()
+
+
+def test_a_trip_that_was_held_back_is_over_once_somebody_has_gone_back() -> None:
+    world = tripped()
+    world.circumstances = replace(world.circumstances, kill_switch=True)
+    world.decide()
+    world.later(1).announce("v1", kind=DeployKind.ROLLBACK)
+
+    world.decide()
+
+    assert world.newest.blocked is Blocked.KILL_SWITCH
+    assert world.newest.ended_at == world.now
 
 
 def test_a_deploy_that_was_rolled_back_is_not_rolled_back_for_the_next_incident() -> None:

@@ -66,10 +66,6 @@ def break_the_store(world: World) -> None:
     world.circumstances = replace(world.circumstances, store_ok=False)
 
 
-def forget_the_deploy(world: World) -> None:
-    world.know(make_deploy(id=only_deploy(world), kind=DeployKind.ROLLBACK))
-
-
 def fail_the_deploy(world: World) -> None:
     world.know(make_deploy(id=only_deploy(world), state=DeployState.FAILED))
 
@@ -150,7 +146,6 @@ TABLE: list[tuple[Blocked, Callable[[World], None]]] = [
     (Blocked.KILL_SWITCH, pull_the_kill_switch),
     (Blocked.WARMING_UP, just_started),
     (Blocked.BLIND, lose_sight),
-    (Blocked.NO_DEPLOY, forget_the_deploy),
     (Blocked.NO_DEPLOY, fail_the_deploy),
     (Blocked.NO_DEPLOY, only_a_baseline),
     (Blocked.OUTSIDE_WINDOW, deploy_long_ago),
@@ -198,9 +193,7 @@ def test_a_trip_is_blocked_with_its_reason(
     )
 
 
-@pytest.mark.parametrize(
-    "case", [one for one in TABLE if one[1] is not forget_the_deploy], ids=said
-)
+@pytest.mark.parametrize("case", TABLE, ids=said)
 def test_the_same_reason_holds_a_decided_rollback_back_before_its_effect(
     case: tuple[Blocked, Callable[[World], None]],
 ) -> None:
@@ -363,9 +356,7 @@ def test_a_rollback_of_ours_takes_no_latch_away() -> None:
     world.know(make_deploy("v1", at=world.now + minutes(1), kind=DeployKind.ROLLBACK))
     world.later(2)
 
-    world.decide()
-
-    assert world.newest.blocked is Blocked.NO_DEPLOY
+    assert not world.decide()
 
 
 @pytest.mark.parametrize(
