@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
@@ -23,6 +24,8 @@ from monitor.options import (
     parse_ratio,
     parse_size,
 )
+
+_SHELL_VARIABLE: Final = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Options(BaseModel):
@@ -60,6 +63,11 @@ Size = Annotated[
     BeforeValidator(parse_size),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["512KiB"]}),
 ]
+
+
+def suggest_braces(text: str) -> str:
+    """Give `; did you mean "${NAME}"?` for the `$NAME` of a shell, else nothing."""
+    return f'; did you mean "${{{text[1:]}}}"?' if _SHELL_VARIABLE.fullmatch(text) else ""
 
 
 def _read_secret(value: object) -> Secret:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from monitor.config.suggest import suggest
 from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.report import deploy_json, status_json
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from monitor.core.model.changes import Changes
     from monitor.store.journal import Journal
 
-_LONGEST = 200
-_KEYS = ("service", "version", "id", "commit", "kind", "state")
+_LONGEST: Final = 200
+_KEYS: Final = ("service", "version", "id", "commit", "kind", "state")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
@@ -82,9 +82,10 @@ async def announce_deploy(
     services = {check.service for check in engine.checks.values()}
     services |= set(engine.directory.services)
     if marker.service not in services:
-        near = get_close_matches(marker.service, services, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise OperationError(f"service {marker.service!r} is not in the configuration{hint}")
+        raise OperationError(
+            f"service {marker.service!r} is not in the configuration"
+            f"{suggest(marker.service, services)}"
+        )
 
     changes = engine.announce(
         marker.service,

@@ -1,7 +1,8 @@
-"""The small typed values of the configuration: durations, ratios, sizes and secrets."""
+"""The small typed values of the configuration: durations, ratios, sizes, secrets and hosts."""
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections import deque
@@ -47,7 +48,7 @@ _PAST_SECRETS: Final = 100  # values that were replaced while we ran, still mask
 _LONGEST_FOUND: Final = 60
 
 
-def _found(value: object) -> str:
+def found(value: object) -> str:
     """Write what was found, short enough for one line."""
     text = repr(value) if not isinstance(value, int) or abs(value) < 10**18 else "a huge integer"
 
@@ -63,13 +64,13 @@ def parse_duration(text: object) -> timedelta:
         return text
 
     if not isinstance(text, str) or not _DURATION.fullmatch(text):
-        raise ValueError(f"expected a duration such as 30s, found {_found(text)}")
+        raise ValueError(f"expected a duration such as 30s, found {found(text)}")
 
     milliseconds = sum(
         float(number) * _MILLISECONDS[unit] for number, unit in _DURATION_PART.findall(text)
     )
     if milliseconds > _LONGEST / timedelta(milliseconds=1):
-        raise ValueError(f"expected a duration of at most 3650d, found {_found(text)}")
+        raise ValueError(f"expected a duration of at most 3650d, found {found(text)}")
 
     return timedelta(milliseconds=milliseconds)
 
@@ -100,13 +101,13 @@ def format_duration(value: timedelta) -> str:
 
 def parse_ratio(text: object) -> float:
     """Read `5%` or `0.05` as 0.05; anything outside 0 to 1 is refused."""
-    found = text
+    ratio = text
     if isinstance(text, str) and _PERCENT.fullmatch(text):
-        text = float(text[:-1]) / 100
-    if isinstance(text, bool) or not isinstance(text, int | float) or not 0 <= text <= 1:
-        raise ValueError(f"expected a ratio such as 5% or 0.05, found {_found(found)}")
+        ratio = float(text[:-1]) / 100
+    if isinstance(ratio, bool) or not isinstance(ratio, int | float) or not 0 <= ratio <= 1:
+        raise ValueError(f"expected a ratio such as 5% or 0.05, found {found(text)}")
 
-    return float(text)
+    return float(ratio)
 
 
 def parse_size(text: object) -> int:
@@ -116,18 +117,37 @@ def parse_size(text: object) -> int:
             size = None
         case int():
             size = text if text >= 0 else None
-        case str() if found := _SIZE.fullmatch(text):
+        case str() if size_text := _SIZE.fullmatch(text):
             # min: so many digits that the float is infinite
-            size = round(min(float(found[1]), _LARGEST + 1) * _BYTES[found[2]])
+            size = round(min(float(size_text[1]), _LARGEST + 1) * _BYTES[size_text[2]])
         case _:
             size = None
 
     if size is None:
-        raise ValueError(f"expected a size such as 512KiB, found {_found(text)}")
+        raise ValueError(f"expected a size such as 512KiB, found {found(text)}")
     if size > _LARGEST:
-        raise ValueError(f"expected a size of at most 1024GiB, found {_found(text)}")
+        raise ValueError(f"expected a size of at most 1024GiB, found {found(text)}")
 
     return size
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host name or address is this machine itself, without asking a resolver.
+
+    An IPv6 address has no brackets.
+    """
+    name = host.lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+
+    mapped = getattr(address, "ipv4_mapped", None)
+
+    return (mapped or address).is_loopback
 
 
 class Secret:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from monitor.fields import Options, SecretText
+from monitor.fields import Options, SecretText, suggest_braces
 from monitor.outbound import is_usable
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def read_method(method: str) -> str:
 
 
 def _read_url(secret: Secret) -> Secret:
-    if not is_usable(secret.reveal()):
-        raise ValueError("expected a URL such as https://ops.example/hook")
+    url = secret.reveal()
+    if not is_usable(url):
+        raise ValueError(f"expected a URL such as https://ops.example/hook{suggest_braces(url)}")
 
     return secret
 

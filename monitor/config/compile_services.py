@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.config.kinds import read_plugin
 from monitor.config.settings import ServiceSettings
 from monitor.config.settings_fields import name_problem
-from monitor.config.suggest import suggest
+from monitor.config.suggest import closest, suggest
 from monitor.core.expectations.json_body import PathError, compile_path
 from monitor.core.expectations.shown import plain, quote
 from monitor.core.model.endpoint import LatencyRule, Signal
@@ -48,7 +48,7 @@ def compile_services(
     findings: Findings, raw: Mapping[str, object], watched: Watched, kinds: Mapping[str, Kind]
 ) -> Served:
     """Compile each declared service, and add those that only endpoints name."""
-    compiler = _Compiler(findings, watched, kinds)
+    compiler = _Compiler(findings, watched, kinds, frozenset(raw))
     services = {
         name: compiler.service(name, data if data is not None else {}) for name, data in raw.items()
     }
@@ -61,8 +61,15 @@ def compile_services(
 class _Compiler:
     """Compiles services one after the other over the same endpoints."""
 
-    def __init__(self, findings: Findings, watched: Watched, kinds: Mapping[str, Kind]) -> None:
+    def __init__(
+        self,
+        findings: Findings,
+        watched: Watched,
+        kinds: Mapping[str, Kind],
+        declared: frozenset[str],
+    ) -> None:
         self.findings = findings
+        self.declared = declared
         self.watched = watched
         self.kinds = kinds
         self.checks = watched.checks
@@ -74,12 +81,7 @@ class _Compiler:
         if problem := name_problem(name):
             self.findings.complain(at, problem, key=True)
         elif self.findings.document.complete and name not in self.watched.services:
-            meant = suggest(name, self.watched.services)
-            self.findings.complain(
-                at,
-                f"no endpoint belongs to this service: expected one with service: {name}{meant}",
-                key=True,
-            )
+            self._tell_unused(name, at)
 
         settings, whole = self.findings.read_partly(ServiceSettings, data, at)
         if settings is None:
@@ -101,6 +103,25 @@ class _Compiler:
             if settings.rollback
             else None,
         )
+
+    def _tell_unused(self, name: str, at: At) -> None:
+        """Say that no endpoint belongs to a service; a typo is told where the endpoint has it."""
+        meant = closest(name, self.watched.services - self.declared)
+        typos = [
+            place
+            for endpoint in self.watched.endpoints.values()
+            if endpoint.service == meant
+            and (place := ("endpoints", endpoint.name, "service")) in self.findings.document.keys
+        ]
+        for place in typos:
+            self.findings.complain(place, f"no service {meant} is declared; did you mean {name}?")
+        if not typos:
+            hint = f"; did you mean {meant}?" if meant else ""
+            self.findings.complain(
+                at,
+                f"no endpoint belongs to this service: expected one with service: {name}{hint}",
+                key=True,
+            )
 
     def _version(self, service: str, settings: VersionSettings, at: At) -> VersionSource:
         at = (*at, "version")

@@ -27,7 +27,6 @@ from monitor.config.settings_fields import (
     Threshold,
     WebUrl,
     WindowLength,
-    is_loopback,
 )
 from monitor.core.model.endpoint import (
     InARow,
@@ -36,6 +35,7 @@ from monitor.core.model.endpoint import (
 )
 from monitor.core.model.rollback import Mode
 from monitor.fields import Options, SecretText
+from monitor.options import is_loopback
 
 DEFAULT_TIMEOUT: Final = timedelta(seconds=10)
 

@@ -140,14 +140,6 @@ def _read_peer(value: object) -> str:
     return str(value)
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether a host (without brackets) is reachable from this machine only."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
-
-
 def read_threshold(value: object) -> FailureThreshold:
     """Read `5` (in a row) or `3 of 5`."""
     match value:

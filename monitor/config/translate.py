@@ -43,6 +43,9 @@ _WANTED: Final[Mapping[str, str]] = {
 }
 """By the type of pydantic's error: what was wanted, before `, found …`."""
 
+_EXAMPLES: Final = {"run": " such as [restore, shop]"}
+"""By key: what a list looks like where people write a text, as in a shell."""
+
 _LIMITS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than_equal": ("at least", "ge"),
     "greater_than": ("more than", "gt"),
@@ -129,7 +132,8 @@ def _message(detail: ErrorDetails, at: At) -> str:
     shown = kind_of(value) if _may_be_secret(at) else found(value)
     if _WANTED.get(kind) in ("a map", "a list"):
         # a text in the place of a whole part may be the one secret of that part
-        return f"expected {_WANTED[kind]}, found {kind_of(value)}"
+        example = _EXAMPLES.get(str(at[-1]), "") if at and isinstance(value, str) else ""
+        return f"expected {_WANTED[kind]}{example}, found {kind_of(value)}"
     if kind in _WANTED:
         return f"expected {_WANTED[kind]}, found {shown}{_advice(kind, value)}"
     if kind in ("too_short", "too_long"):

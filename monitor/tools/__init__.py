@@ -1,1 +1,1 @@
-"""Programs over the same engine: the demo."""
+"""Programs over the same engine: the demo, and the explanation of one probe."""

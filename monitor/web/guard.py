@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -13,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from monitor.config import Scope
+from monitor.options import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -109,16 +109,6 @@ async def in_plain_words(request: web.Request, handler: Handler) -> web.StreamRe
             response.headers.setdefault(name, value)
 
     return response
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a listening address is reached from this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _refusal(

@@ -13,6 +13,7 @@ from monitor.options import (
     Redactor,
     Secret,
     format_duration,
+    is_loopback,
     parse_duration,
     parse_ratio,
     parse_size,
@@ -292,3 +293,25 @@ def test_a_live_secret_that_changed_before_another_was_learned_stays_masked() ->
     redactor.learn(["other"])
 
     assert redactor.mask("first second other") == "*** *** ***"
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True),
+        ("LocalHost.", True),
+        ("shop.localhost", True),
+        ("127.0.0.1", True),
+        ("127.8.9.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("localhost.example", False),
+        ("shop.example", False),
+        ("", False),
+    ],
+)
+def test_loopback_is_what_only_this_machine_reaches(host: str, loopback: bool) -> None:
+    assert is_loopback(host) is loopback

@@ -23,8 +23,8 @@ from pydantic import (
 from yarl import URL
 
 from monitor.fields import Options, SecretText, Size
-from monitor.options import Secret
-from monitor.probes._http.urls import SECRET_NAME, is_loopback, read_url, show_url
+from monitor.options import Secret, is_loopback
+from monitor.probes._http.urls import SECRET_NAME, read_url, show_url
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LINE_BREAKS: Final = re.compile(r"[\r\n\0]")
@@ -254,10 +254,10 @@ class HttpOptions(Options):
     url: str = Field(repr=False)
     request: RequestOptions = Field(default_factory=RequestOptions)
 
-    @field_validator("url")
+    @field_validator("url", mode="before")
     @classmethod
-    def _check_url(cls, text: str) -> str:
-        return read_url(text)
+    def _check_url(cls, value: object) -> str:
+        return read_url(value)
 
     @cached_property
     def target(self) -> str:

@@ -1,14 +1,16 @@
-"""URLs of targets: which can be asked, how they are shown, and which are this machine's own."""
+"""URLs of targets: which can be asked, and how they are shown."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Final
 
 from yarl import URL
 
-from monitor.options import MASK
+from monitor.fields import suggest_braces
+from monitor.options import MASK, found
+
+_EXPECTED: Final = "expected a URL such as https://shop.example/"
 
 SECRET_NAME: Final = re.compile(
     r"token|secret|passw|key|sig|auth|credential|session|code", re.IGNORECASE
@@ -16,8 +18,10 @@ SECRET_NAME: Final = re.compile(
 """Names of parameters and headers whose values are better not shown."""
 
 
-def read_url(text: str) -> str:
+def read_url(text: object) -> str:
     """Read an absolute http or https URL; raises ValueError that says what was expected."""
+    if not isinstance(text, str):
+        raise ValueError(f"{_EXPECTED}, found {found(text)}")
     if re.search(r"[\x00-\x20\x7f]", text):
         raise ValueError("expected a URL, found white space in it")
 
@@ -25,11 +29,11 @@ def read_url(text: str) -> str:
         url = URL(text)
         host = url.host
     except ValueError as error:
-        raise ValueError(f"expected a URL such as https://shop.example/, {error}") from error
+        raise ValueError(f"{_EXPECTED}, {error}") from error
 
     if url.scheme not in ("http", "https") or not host:
         shown = show_url(url) if url.absolute else text
-        raise ValueError(f"expected a URL such as https://shop.example/, found {shown!r}")
+        raise ValueError(f"{_EXPECTED}, found {shown!r}{suggest_braces(text)}")
     if url.explicit_port == 0:
         raise ValueError("expected a port of 1 to 65535, found 0")
 
@@ -63,19 +67,3 @@ def show_location(text: str) -> str:
         return text
 
     return text if shown == url else str(shown)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether a host name or address is this machine itself, without asking a resolver."""
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-
-    mapped = getattr(address, "ipv4_mapped", None)
-
-    return (mapped or address).is_loopback

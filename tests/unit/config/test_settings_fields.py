@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from monitor.config.settings_fields import Percentile, is_loopback, name_problem, read_threshold
+from monitor.config.settings_fields import Percentile, name_problem, read_threshold
 from monitor.core.model.endpoint import InARow, KOfN
 from tests.support.configuring import API, configure, mistakes
 
@@ -58,22 +58,6 @@ def test_a_threshold_is_in_a_row_or_of_the_last(
 def test_any_other_threshold_is_refused(written: object) -> None:
     with pytest.raises(ValueError, match="expected"):
         read_threshold(written)
-
-
-@pytest.mark.parametrize(
-    ("host", "loopback"),
-    [
-        ("127.0.0.1", True),
-        ("127.1.2.3", True),
-        ("::1", True),
-        ("LocalHost", True),
-        ("0.0.0.0", False),
-        ("::", False),
-        ("shop.example", False),
-    ],
-)
-def test_loopback_is_what_only_this_machine_reaches(host: str, loopback: bool) -> None:
-    assert is_loopback(host) is loopback
 
 
 def test_the_maximum_is_the_hundredth_percentile() -> None:

@@ -12,7 +12,7 @@ from monitor import probes
 from monitor.config.document import LiveText
 from monitor.options import Secret
 from monitor.probes._http.options import HttpOptions, TlsVersion
-from monitor.probes._http.urls import is_loopback, show_location
+from monitor.probes._http.urls import show_location
 from monitor.probes.http import KIND
 
 if TYPE_CHECKING:
@@ -272,8 +272,7 @@ def test_secrets_are_given_to_a_redactor() -> None:
         pytest.param("localhost.example", False, id="a name that begins like it"),
     ],
 )
-def test_loopback_is_known_without_a_resolver(host: str, loopback: bool) -> None:
+def test_no_witness_is_asked_about_loopback(host: str, loopback: bool) -> None:
     shown = f"[{host}]" if ":" in host else host
 
-    assert is_loopback(host) is loopback
     assert HttpOptions(url=f"http://{shown}/").witnessed is not loopback
