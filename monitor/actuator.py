@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
 
 from monitor.core.model.rollback import Blocked, Effect, EffectOutcome, RollbackState
 from monitor.core.rollback import effects
 from monitor.core.rollback.decide import trips
-from monitor.hooks.hook import bound
+from monitor.hooks.hook import Remembering, bound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
     from datetime import datetime
 
     from monitor.core.model.changes import Changes
@@ -30,6 +30,8 @@ ASK_AGAIN: Final = timedelta(seconds=1)
 """How long a rollback that is held back half-way waits before its guards are asked again."""
 
 _LONGEST_DETAIL: Final = 500
+
+Known = TypeVar("Known", "Effect", "Effect | None")
 
 
 class Actuator:
@@ -62,12 +64,19 @@ class Actuator:
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._applying = 0
         self._worker: asyncio.Task[None] | None = None
 
     async def recover(self) -> None:
-        """Settle what an earlier process left: a step that had started has no known outcome."""
+        """Settle what an earlier process left: a step that had started has no known outcome.
+
+        Where a hook remembers it, it may still be running, and is asked for once we run ourselves.
+        """
         for rollback in list(self._situation.rollbacks.values()):
             if rollback.state is not RollbackState.EXECUTING:
+                continue
+            begun = effects.find_begun(rollback, self._situation)
+            if begun is not None and isinstance(self._hook(rollback, begun), Remembering):
                 continue
             changes = effects.interrupt(
                 rollback, self._policy(rollback), self._situation, self._clock()
@@ -104,6 +113,11 @@ class Actuator:
             _log.error("hook_left_running", task=task.get_name())
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+
+    @property
+    def applying(self) -> bool:
+        """Whether a hook runs now."""
+        return self._applying > 0
 
     async def replace(self, hooks: Mapping[str, Sequence[Hook]], directory: Directory) -> None:
         """Take over a changed configuration; a hook that runs is the one it was."""
@@ -147,6 +161,9 @@ class Actuator:
     async def _take_step(self, rollback: Rollback) -> bool:
         """Take the next step of a rollback; say whether it moved, and that is durable."""
         policy = self._policy(rollback)
+        begun = effects.find_begun(rollback, self._situation)
+        if begun is not None:
+            return await self._settle(rollback, begun, policy)
         if policy is None:
             return await self._hold(rollback, Blocked.MODE)
         plan = effects.next_step(rollback, policy, self._situation)
@@ -156,10 +173,7 @@ class Actuator:
             return await self._hold(rollback, Blocked.STORE)
 
         step = effects.find_intent(rollback, plan, self._situation)
-        if step is None:  # it was begun, and whoever began it is gone
-            return await self._record(
-                effects.interrupt(rollback, policy, self._situation, self._clock())
-            )
+        assert step is not None  # what was begun is settled, what is done is not next
         if not self._may(rollback, policy):
             return await self._back_off(rollback, policy)
         if not await self._record(effects.begin(rollback, step, self._situation, self._clock())):
@@ -172,9 +186,45 @@ class Actuator:
 
         effect = await self._apply(rollback, step, policy)
 
-        return await self._record(
-            effects.finish(rollback, step, effect, policy, self._situation, self._clock())
+        return await self._finish(rollback, step, effect, policy)
+
+    async def _settle(self, rollback: Rollback, begun: Step, policy: RollbackPolicy | None) -> bool:
+        """Learn what came of a step that an earlier process began, if anybody knows."""
+        hook: object = self._hook(rollback, begun)
+        if policy is None or not isinstance(hook, Remembering):
+            return await self._record(
+                effects.interrupt(rollback, policy, self._situation, self._clock())
+            )
+
+        _log.warning("rollback_step_recalled", key=begun.key, attempt=begun.attempt)
+        context = effects.tell_hook(rollback, begun, policy, self._directory)
+        effect = await _try(hook.recall, context)
+        if effect is None:  # it was never run, so it may still be
+            return await self._record(effects.take_back(begun, self._clock()))
+
+        return await self._finish(rollback, begun, effect, policy)
+
+    async def _finish(
+        self, rollback: Rollback, step: Step, effect: Effect, policy: RollbackPolicy
+    ) -> bool:
+        """Write what came of a step, masked and bounded."""
+        known = Effect(
+            outcome=effect.outcome,
+            detail=self._mask(effect.detail)[:_LONGEST_DETAIL],
+            output=bound(self._mask(effect.output)),
         )
+        _log.warning(
+            "rollback_step_ended", key=step.key, outcome=known.outcome.value, detail=known.detail
+        )
+
+        return await self._record(
+            effects.finish(rollback, step, known, policy, self._situation, self._clock())
+        )
+
+    def _hook(self, rollback: Rollback, step: Step) -> Hook | None:
+        hooks = self._hooks.get(rollback.service, ())
+
+        return hooks[step.number - 1] if step.number <= len(hooks) else None
 
     def _may(self, rollback: Rollback, policy: RollbackPolicy) -> bool:
         return self._allowed(rollback) is None and not self._is_over(rollback, policy)
@@ -205,25 +255,14 @@ class Actuator:
 
     async def _apply(self, rollback: Rollback, step: Step, policy: RollbackPolicy) -> Effect:
         """Let the hook do it; whatever it raises, its outcome is not known then."""
-        hooks = self._hooks.get(rollback.service, ())
-        if step.number > len(hooks):
+        hook = self._hook(rollback, step)
+        if hook is None:
             return Effect(outcome=EffectOutcome.REFUSED, detail="no such step is configured")
 
         context = effects.tell_hook(rollback, step, policy, self._directory)
         _log.warning("rollback_step_starts", key=step.key, kind=step.kind, attempt=step.attempt)
-        effect = await _try(hooks[step.number - 1], context)
-        _log.warning(
-            "rollback_step_ended",
-            key=step.key,
-            outcome=effect.outcome.value,
-            detail=self._mask(effect.detail),
-        )
 
-        return Effect(
-            outcome=effect.outcome,
-            detail=self._mask(effect.detail)[:_LONGEST_DETAIL],
-            output=bound(self._mask(effect.output)),
-        )
+        return await _try(hook.apply, context)
 
     async def _record(self, changes: Changes) -> bool:
         """Make changes durable; say whether they are."""
@@ -239,9 +278,11 @@ class Actuator:
         return self._directory.service(rollback.service).rollback
 
 
-async def _try(hook: Hook, context: EffectContext) -> Effect:
+async def _try(
+    act: Callable[[EffectContext], Coroutine[Any, Any, Known]], context: EffectContext
+) -> Known:
     try:
-        return await hook.apply(context)
+        return await act(context)
     except Exception as error:  # noqa: BLE001 - whatever a hook raised, its outcome is not known
         _log.exception("hook_broke", key=context.step_key)
         return Effect(

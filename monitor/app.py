@@ -20,6 +20,7 @@ from monitor.dispatch import Dispatch
 from monitor.metrics import Metrics
 from monitor.options import Redactor
 from monitor.pipeline import Pipeline
+from monitor.runner import HookRunner
 from monitor.scheduler import Scheduler
 from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
@@ -52,7 +53,8 @@ class RunOptions:
 
     `oneshot` marks a run that ends by itself: its counts come from the store, so it does not warm
     up. `holder` is what another process is told that finds the store taken. `selected` says which
-    endpoints are probed; the others keep what is known of them.
+    endpoints are probed; the others keep what is known of them. `hook_runner` is the socket of the
+    hook runner, which runs commands in our place.
     """
 
     holder: str
@@ -61,6 +63,7 @@ class RunOptions:
     notify: bool = True
     hooks: bool = True
     state: bool = True
+    hook_runner: Path | None = None
 
 
 def utc_now() -> datetime:
@@ -104,7 +107,10 @@ class Monitor:
         self.scheduler = Scheduler(
             probe=self._probe, settled=self.engine.settled, meter=self.metrics
         )
-        self._plugins = plugins.make_plugins(compiled, clock=clock, mask=self.redactor.mask)
+        self._hook_runner = HookRunner(options.hook_runner) if options.hook_runner else None
+        self._plugins = plugins.make_plugins(
+            compiled, clock=clock, mask=self.redactor.mask, hook_runner=self._hook_runner
+        )
         self.dispatch = Dispatch(
             notifiers=self._plugins.notifiers,
             situation=situation,
@@ -296,6 +302,7 @@ class Monitor:
                     known=self._plugins,
                     clock=self.now,
                     mask=self.redactor.mask,
+                    hook_runner=self._hook_runner,
                 )
             except ConfigError as error:
                 return self._refuse(tuple(str(problem) for problem in error.problems))

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from monitor.hooks.hook import Hook
     from monitor.notifiers.notifier import Notifier
     from monitor.probes.probe import Probe
+    from monitor.runner import HookRunner
 
 USER_AGENT: Final = f"production-monitor/{__version__}"
 
@@ -61,9 +62,13 @@ class Plugins:
 
 
 def make_plugins(
-    compiled: Compiled, *, clock: Callable[[], datetime], mask: Callable[[str], str]
+    compiled: Compiled,
+    *,
+    clock: Callable[[], datetime],
+    mask: Callable[[str], str],
+    hook_runner: HookRunner | None = None,
 ) -> Plugins:
-    """Make all plug-ins of a configuration."""
+    """Make all plug-ins of a configuration; with a hook runner, commands are left to it."""
     return Plugins(
         probes={one.name: make_probe(compiled, one) for one in compiled.endpoints},
         notifiers={
@@ -71,7 +76,7 @@ def make_plugins(
             for name, plugin in compiled.notifiers.items()
         },
         hooks={
-            service: tuple(make_hook(step, mask=mask) for step in steps)
+            service: tuple(make_hook(step, mask=mask, hook_runner=hook_runner) for step in steps)
             for service, steps in compiled.hooks.items()
         },
         witnesses=Witnesses(compiled.witnesses),
@@ -85,6 +90,7 @@ def remake_plugins(
     known: Plugins,
     clock: Callable[[], datetime],
     mask: Callable[[str], str],
+    hook_runner: HookRunner | None = None,
 ) -> Plugins:
     """Make the plug-ins that a changed configuration needs, and keep those that did not change."""
     asked = {endpoint.name: endpoint for endpoint in compiled.endpoints}
@@ -106,7 +112,9 @@ def remake_plugins(
             compiled.hooks,
             before.hooks,
             known.hooks,
-            lambda _service, steps: tuple(make_hook(step, mask=mask) for step in steps),
+            lambda _service, steps: tuple(
+                make_hook(step, mask=mask, hook_runner=hook_runner) for step in steps
+            ),
         ),
         witnesses=known.witnesses
         if compiled.witnesses == before.witnesses
@@ -141,9 +149,11 @@ def make_notifier(
     return notifier
 
 
-def make_hook(plugin: Plugin, *, mask: Callable[[str], str]) -> Hook:
+def make_hook(
+    plugin: Plugin, *, mask: Callable[[str], str], hook_runner: HookRunner | None = None
+) -> Hook:
     """Make the hook of one rollback step."""
-    context = HookContext(mask=mask, user_agent=USER_AGENT)
+    context = HookContext(mask=mask, user_agent=USER_AGENT, hook_runner=hook_runner)
     hook: Hook = hooks.KINDS[plugin.kind].make(plugin.options, context)
 
     return hook

@@ -26,6 +26,7 @@ _COMMANDS: Final = {
     "status": "monitor.cli.acts",
     "deploy": "monitor.cli.acts",
     "demo": "monitor.cli.demo",
+    "hook-runner": "monitor.cli.hook_runner",
 }
 """Where each command is; the order is that of the help."""
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -27,7 +28,6 @@ from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from monitor.app import Monitor, RunOptions
     from monitor.config import Compiled
@@ -91,6 +91,7 @@ def run(
             notify=not no_notify,
             hooks=not no_hooks,
             state=not no_state,
+            hook_runner=_hook_runner(),
         )
         if cycles is None:
             sys.exit(_watch(load, options))
@@ -148,6 +149,13 @@ def _cycles_of_environment() -> int | None:
         raise click.UsageError(f"MONITOR_CYCLES: expected a whole number from 1, found {text!r}")
 
     return int(text)
+
+
+def _hook_runner() -> Path | None:
+    """Give the socket of the hook runner, where there is one to use."""
+    named = os.environ.get("HOOK_RUNNER_SOCKET", "")
+
+    return Path(named) if named else None
 
 
 def _watch(load: Callable[[], Compiled], options: RunOptions) -> int:

@@ -1,7 +1,8 @@
-"""The hook kind `command`: its options; a program with a fixed argument list carries out a step."""
+"""The hook kind `command`: a program with a fixed argument list carries out a step."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
     from monitor.core.model.rollback import EffectContext
-    from monitor.hooks.hook import HookContext
-    from monitor.runner import Finished
+    from monitor.hooks.hook import Hook, HookContext
+    from monitor.runner import Finished, HookRunner
 
 NOTHING_APPLIED: Final = 75
 """The exit code by which a command asserts that it changed nothing (EX_TEMPFAIL)."""
@@ -98,6 +99,13 @@ class CommandOptions(Options):
     def directory(self) -> Path:
         """Where it runs: beside the configuration file."""
         return self._base
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells this command from any other; no secret can be read out of it."""
+        parts = [self.program, self.run[1:], str(self.directory), sorted(self.env)]
+
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -176,6 +184,33 @@ class CommandHook:
         return self._context.hide(text, self._options.env.values())
 
 
+class HandedOverHook:
+    """Leaves the program to the hook runner, which knows it, runs it once and keeps its result."""
+
+    def __init__(self, options: CommandOptions, runner: HookRunner) -> None:
+        self._options = options
+        self._runner = runner
+
+    async def apply(self, context: EffectContext) -> Effect:
+        """Have it run; that a runner which is not there applied nothing is known as well."""
+        return await self._runner.run(self._options.fingerprint, context, self._options.timeout)
+
+    async def recall(self, context: EffectContext) -> Effect | None:
+        """Ask what came of it."""
+        return await self._runner.recall(self._options.fingerprint, context, self._options.timeout)
+
+    async def close(self) -> None:
+        """Hold nothing between runs."""
+
+
+def make_hook(options: CommandOptions, context: HookContext) -> Hook:
+    """Make the hook that runs the program here, or has it run by the hook runner."""
+    if context.hook_runner is not None:
+        return HandedOverHook(options, context.hook_runner)
+
+    return CommandHook(options, context)
+
+
 def _read_outcome(finished: Finished, timeout: timedelta) -> tuple[EffectOutcome, str]:
     if finished.problem:
         return EffectOutcome.REFUSED, f"could not be started: {finished.problem}"
@@ -191,4 +226,4 @@ def _read_outcome(finished: Finished, timeout: timedelta) -> tuple[EffectOutcome
     return outcome, f"exit {finished.exit_code}"
 
 
-KIND: Final = Kind(options=CommandOptions, make=CommandHook)
+KIND: Final = Kind(options=CommandOptions, make=make_hook)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from monitor.options import Redactor
 from monitor.runner import run_command
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.rollback import Effect, EffectContext
     from monitor.options import Secret
-    from monitor.runner import RunCommand
+    from monitor.runner import HookRunner, RunCommand
 
 OUTPUT_LIMIT: Final = 64 * 1024
 """How much of what a hook said is kept, in characters."""
@@ -36,6 +36,15 @@ class Hook(Protocol):
         ...
 
 
+@runtime_checkable
+class Remembering(Protocol):
+    """A hook whose effect outlives this process, and which can say later what came of it."""
+
+    async def recall(self, context: EffectContext) -> Effect | None:
+        """Give what came of a step that was begun, once it has ended; None if it never was."""
+        ...
+
+
 def _inherit() -> dict[str, str]:
     """Read the few variables that a command gets from the monitor's own environment."""
     return {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -49,12 +58,14 @@ def _utc_now() -> datetime:
 class HookContext:
     """What a hook is made with: how secrets are masked, who we say we are, how a command is run.
 
-    `environ` is the whole environment a command starts from; what its `env` names is added.
+    With `hook_runner`, it has a command run outside of this process. `environ` is the whole
+    environment that a command starts from here; what its `env` names is added.
     """
 
     mask: Callable[[str], str]
     user_agent: str
     runner: RunCommand = run_command
+    hook_runner: HookRunner | None = None
     environ: Mapping[str, str] = field(default_factory=_inherit)
     clock: Callable[[], datetime] = _utc_now
 

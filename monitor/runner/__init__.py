@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from monitor.runner.client import HookRunner
 from monitor.runner.command import Finished, RunCommand
 from monitor.runner.local import run_command
 
-__all__ = ["Finished", "RunCommand", "run_command"]
+__all__ = ["Finished", "HookRunner", "RunCommand", "run_command"]

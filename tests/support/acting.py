@@ -67,6 +67,23 @@ class Recorder:
         return Counter(context.step_key for context in self.told)
 
 
+@dataclass
+class Rememberer(Recorder):
+    """A hook whose effect outlives the process; `known` is what it can say of it later."""
+
+    known: Effect | BaseException | None = None
+    asked: list[EffectContext] = field(default_factory=list)
+
+    async def recall(self, context: EffectContext) -> Effect | None:
+        self.asked.append(context)
+        if self.gate is not None:
+            await self.gate.wait()
+        if isinstance(self.known, BaseException):
+            raise self.known
+
+        return self.known
+
+
 class Disk:
     """What survives a crash: each record as the store writes it, the newest of each key."""
 

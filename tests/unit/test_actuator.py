@@ -14,6 +14,7 @@ from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployState
 from monitor.core.model.rollback import (
     Blocked,
+    Effect,
     EffectOutcome,
     Mode,
     Rollback,
@@ -21,7 +22,7 @@ from monitor.core.model.rollback import (
     StepState,
 )
 from monitor.core.model.service import Directory, StepPlan
-from tests.support.acting import Crash, Disk, Life, Recorder
+from tests.support.acting import Crash, Disk, Life, Recorder, Rememberer
 from tests.support.rolling import World, make_policy
 
 if TYPE_CHECKING:
@@ -484,6 +485,99 @@ async def test_a_step_whose_task_died_is_settled_when_it_is_looked_at_again() ->
 
     assert life.world.newest.state is RollbackState.UNCERTAIN
     assert len(hook.told) == 1
+
+
+async def interrupted(hook: Rememberer) -> Life:
+    """Begin a step, and die while its effect goes on elsewhere."""
+    hook.script = [Crash()]
+    life = alive(decided(), hook)
+    async with life.run():
+        await hook.entered.wait()
+
+    return reborn(life)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        pytest.param(EffectOutcome.DONE, RollbackState.VERIFYING, id="done"),
+        pytest.param(EffectOutcome.REFUSED, RollbackState.FAILED, id="failed"),
+        pytest.param(EffectOutcome.UNCERTAIN, RollbackState.UNCERTAIN, id="not known there either"),
+    ],
+)
+async def test_after_a_restart_a_hook_that_remembers_says_what_came_of_its_step(
+    outcome: EffectOutcome, state: RollbackState
+) -> None:
+    hook = Rememberer(known=Effect(outcome=outcome, detail="said later", output="hunter2"))
+    life = await interrupted(hook)
+    life.mask = lambda text: text.replace("hunter2", "***")
+
+    rollback = await carry_out(life)
+
+    (step,) = life.world.situation.steps_of(rollback.id)
+    assert rollback.state is state
+    assert (step.detail, step.output) == ("said later", "***")
+    assert hook.asked == hook.told
+    assert len(hook.told) == 1
+
+
+async def test_a_step_that_never_reached_whoever_runs_it_is_run_now() -> None:
+    hook = Rememberer(known=None)
+    life = await interrupted(hook)
+
+    rollback = await carry_out(life)
+
+    assert rollback.state is RollbackState.VERIFYING
+    assert [context.attempt for context in hook.told] == [1, 1]
+    assert len(hook.effects) == 1
+
+
+async def test_a_step_that_was_never_run_passes_the_guards_again() -> None:
+    hook = Rememberer(known=None)
+    life = await interrupted(hook)
+    life.allowed = lambda _rollback: Blocked.KILL_SWITCH
+
+    rollback = await carry_out(life)
+
+    assert rollback.blocked is Blocked.KILL_SWITCH
+    assert len(hook.told) == 1
+
+
+async def test_asking_what_came_of_a_step_holds_up_no_start() -> None:
+    hook = Rememberer(known=Effect(outcome=EffectOutcome.DONE, detail="exit 0"))
+    life = await interrupted(hook)
+    hook.gate = asyncio.Event()
+    async with life.run():
+        at_first = life.world.newest.state
+        hook.gate.set()
+        await life.settle()
+
+    assert at_first is RollbackState.EXECUTING
+    assert life.world.newest.state is RollbackState.VERIFYING
+
+
+async def test_a_memory_that_breaks_leaves_the_outcome_unknown() -> None:
+    life = await interrupted(Rememberer(known=RuntimeError("no idea")))
+
+    assert (await carry_out(life)).state is RollbackState.UNCERTAIN
+
+
+async def test_nobody_is_asked_for_a_step_that_is_configured_no_more() -> None:
+    hook = Rememberer()
+    life = await interrupted(hook)
+    life.hooks.clear()
+
+    assert (await carry_out(life)).state is RollbackState.UNCERTAIN
+    assert hook.asked == []
+
+
+async def test_without_a_policy_nobody_is_asked_either() -> None:
+    hook = Rememberer()
+    life = await interrupted(hook)
+    life.world.policy = None
+
+    assert (await carry_out(life)).state is RollbackState.UNCERTAIN
+    assert hook.asked == []
 
 
 MOMENTS = st.one_of(

@@ -54,6 +54,13 @@ def find_intent(rollback: Rollback, plan: StepPlan, situation: Situation) -> Ste
     return step if step is not None and step.state is StepState.INTENT else None
 
 
+def find_begun(rollback: Rollback, situation: Situation) -> Step | None:
+    """Give the step that was begun and has no result: whoever began it is gone."""
+    return next(
+        (step for step in situation.steps_of(rollback.id) if step.state is StepState.STARTED), None
+    )
+
+
 def intend(
     rollback: Rollback, policy: RollbackPolicy, situation: Situation, now: datetime
 ) -> Changes:
@@ -126,18 +133,17 @@ def interrupt(
 
     Such a step is never run again by itself, but for a webhook that promises to be idempotent.
     """
-    for step in situation.steps_of(rollback.id):
-        if step.state is not StepState.STARTED:
-            continue
+    step = find_begun(rollback, situation)
+    if step is None:
+        return Changes()
 
-        detail = "the monitor ended while it ran, so its outcome is not known"
-        result = replace(step, state=StepState.UNCERTAIN, at=now, detail=detail)
-        if policy is not None and _repeatable(step, policy):
-            return _again(result, now)
-        said = f"step {step.number} ({step.kind}): {detail}"
-        return _end(rollback, RollbackState.UNCERTAIN, result, said, now)
+    detail = "the monitor ended while it ran, so its outcome is not known"
+    result = replace(step, state=StepState.UNCERTAIN, at=now, detail=detail)
+    if policy is not None and _repeatable(step, policy):
+        return _again(result, now)
+    said = f"step {step.number} ({step.kind}): {detail}"
 
-    return Changes()
+    return _end(rollback, RollbackState.UNCERTAIN, result, said, now)
 
 
 def take_back(step: Step, now: datetime) -> Changes:

@@ -14,9 +14,11 @@ from monitor.core.model.endpoint import Check, Endpoint, HealthRule, InARow, Sev
 from monitor.core.model.observation import Observation
 from monitor.core.model.rollback import Blocked, Mode, RollbackState, StepState
 from monitor.core.model.service import Directory, RollbackPolicy, Service, StepPlan, VersionSource
-from monitor.hooks.command import CommandHook, CommandOptions
+from monitor.hooks.command import CommandHook, CommandOptions, make_hook
+from monitor.runner import HookRunner
 from monitor.store import Store
 from monitor.store.journal import Journal
+from tests.support.hook_runner import CONFIG, runner_here
 from tests.support.hooks import make_context, write_program
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.changes import Changes
     from monitor.core.model.rollback import Rollback
+    from monitor.hooks.hook import Hook
 
 EVERY = timedelta(seconds=10)
 RESTORE = (
@@ -127,7 +130,9 @@ class Clock:
     now: datetime = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
-async def start(folder: Path, clock: Clock, mode: Mode = Mode.AUTOMATIC) -> Process:
+async def start(
+    folder: Path, clock: Clock, mode: Mode = Mode.AUTOMATIC, hook: Hook | None = None
+) -> Process:
     store = await Store.open(folder / "monitor.db", holder="test")
     directory = make_directory(mode)
     situation = await store.load()
@@ -145,7 +150,7 @@ async def start(folder: Path, clock: Clock, mode: Mode = Mode.AUTOMATIC) -> Proc
 
     options = CommandOptions.model_validate(["./hook.py"], context={"base": folder})
     actuator = Actuator(
-        hooks={"shop": [CommandHook(options, make_context())]},
+        hooks={"shop": [hook or CommandHook(options, make_context())]},
         directory=directory,
         situation=situation,
         record=record,
@@ -281,3 +286,42 @@ async def test_a_failed_hook_latches_until_the_next_deploy(tmp_path: Path) -> No
     assert "exit 3" in failed.detail
     assert second.id != failed.id
     assert second.blocked is Blocked.ALREADY_ROLLED_BACK
+
+
+async def test_a_step_at_the_hook_runner_outlives_its_monitor_and_its_result_is_known(
+    tmp_path: Path,
+) -> None:
+    write_program(
+        tmp_path,
+        "import pathlib, time\n"
+        "pathlib.Path('begun').touch()\n"
+        "while not pathlib.Path('free').exists(): time.sleep(0.01)\n"
+        "with open('runs', 'a') as f: f.write('run\\n')\n",
+    )
+    (tmp_path / "monitor.yml").write_text(CONFIG)
+    (tmp_path / "monitor.yml").chmod(0o644)
+    clock = Clock()
+    options = CommandOptions.model_validate(
+        {"run": ["./hook.py", "--back"], "env": {"TOKEN": "x"}}, context={"base": tmp_path}
+    )
+    with runner_here(tmp_path) as runner:
+        hook = make_hook(options, make_context(hook_runner=HookRunner(runner.path)))
+        process = await start(tmp_path, clock, hook=hook)
+        await process.watch("PPPP", "v1")
+        await process.watch("FFF", "v2")
+        async with asyncio.timeout(10):
+            while not (tmp_path / "begun").exists():
+                await asyncio.sleep(0.01)
+        await process.close(grace=timedelta(seconds=0.05))
+
+        again = await start(tmp_path, clock, hook=hook)
+        meanwhile = again.newest.state
+        (tmp_path / "free").touch()
+        rollback = await again.acted()
+        (step,) = again.engine.situation.steps_of(rollback.id)
+        await again.close()
+
+    assert meanwhile is RollbackState.EXECUTING
+    assert rollback.state is RollbackState.VERIFYING
+    assert (step.state, step.detail) == (StepState.DONE, "exit 0")
+    assert (tmp_path / "runs").read_text() == "run\n"
