@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +14,7 @@ from monitor.cli.common import (
     PASS,
     UNKNOWN,
     config_option,
-    loader,
+    find_config,
     mistakes_end_it,
     start_logs,
 )
@@ -82,23 +83,17 @@ def _find(target: str, configs: tuple[Path, ...]) -> tuple[Compiled, Endpoint]:
         compiled = _compile(target)
         return compiled, compiled.endpoints[0]
 
-    from monitor.config.suggest import suggest
+    from monitor.config import NoSuchEndpoint, load_endpoint
 
-    compiled = loader(configs)()
-    for endpoint in compiled.endpoints:
-        if endpoint.name == target:
-            return compiled, endpoint
+    try:
+        compiled = load_endpoint(target, find_config(configs), environ=os.environ)
+    except NoSuchEndpoint as error:
+        raise click.UsageError(str(error)) from error
 
-    known = [endpoint.name for endpoint in compiled.endpoints]
-    raise click.UsageError(
-        f"{target}: no such endpoint{suggest(target, known)}; expected one of the configuration, "
-        "or a URL such as https://shop.example/"
-    )
+    return compiled, compiled.endpoints[0]
 
 
 def _compile(url: str) -> Compiled:
-    import os
-
     from monitor.config import ConfigError, compile_url
 
     try:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from monitor.config.compiled import Compiled, Plugin, Scope, Token, WebSettings
 from monitor.config.errors import ConfigError, Problem
-from monitor.config.loading import compile_url, find_store, load, schema
+from monitor.config.loading import (
+    NoSuchEndpoint,
+    compile_url,
+    find_store,
+    load,
+    load_endpoint,
+    schema,
+)
 
 __all__ = [
     "Compiled",
     "ConfigError",
+    "NoSuchEndpoint",
     "Plugin",
     "Problem",
     "Scope",
@@ -17,5 +25,6 @@ __all__ = [
     "compile_url",
     "find_store",
     "load",
+    "load_endpoint",
     "schema",
 ]

@@ -355,3 +355,24 @@ async def test_what_cannot_be_probed_ends_with_2(
     assert said in ended.err
     assert "Traceback" not in ended.err
     assert ended.out == ""
+
+
+async def test_the_secrets_of_others_are_not_needed_to_probe(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "monitor.yml").write_text(
+        f"""
+        notifiers: {{oncall: {{slack: {{webhook_url: "${{SLACK_WEBHOOK_URL}}"}}}}}}
+        endpoints:
+          shop: {shop.url}/
+          api: {{url: "{shop.url}/", request: {{headers: {{X-Token: "${{API_TOKEN}}"}}}}}}
+        """
+    )
+
+    fine = await run("probe", "shop", cwd=tmp_path)
+    lacking = await run("probe", "api", cwd=tmp_path)
+    unknown = await run("probe", "shopp", cwd=tmp_path)
+
+    assert (fine.code, fine.err) == (0, "")
+    assert lacking.code == 2
+    assert "variable API_TOKEN is not set: export it" in lacking.err
+    assert "SLACK" not in lacking.err
+    assert unknown.err.splitlines()[-1] == "Error: shopp: no such endpoint; did you mean shop?"

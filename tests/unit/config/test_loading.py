@@ -1,0 +1,68 @@
+"""Loading a part of a configuration: what is wrong elsewhere does not count, what is in it does."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+import pytest
+
+from monitor.config import ConfigError, NoSuchEndpoint, load, load_endpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXT = """
+    environment: production
+    notifiers: {slack: {slack: {webhook_url: "${UNSET}"}}, odd: {slak: yes}}
+    services: {shop: {runbook: "${UNSET}"}}
+    endpoints:
+      shop: https://shop.example/
+      api: {url: "https://${UNSET}/", every: 5}
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "monitor.yml").write_text(dedent(TEXT))
+
+    return tmp_path / "monitor.yml"
+
+
+def test_what_is_wrong_in_a_section_that_is_not_used_is_no_mistake(file: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load([file], environ={}, without=["notifiers"])
+
+    assert [problem.path for problem in refused.value.problems] == [
+        "services.shop.runbook",
+        "endpoints.api.url",
+        "endpoints.api.every",
+    ]
+
+
+def test_one_endpoint_is_loaded_whatever_is_wrong_with_the_others(file: Path) -> None:
+    compiled = load_endpoint("shop", [file], environ={})
+
+    assert [endpoint.name for endpoint in compiled.endpoints] == ["shop"]
+    assert compiled.directory.environment == "production"
+    assert not compiled.notifiers
+
+
+def test_what_is_wrong_with_the_endpoint_itself_counts(file: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load_endpoint("api", [file], environ={})
+
+    assert [problem.path for problem in refused.value.problems] == [
+        "endpoints.api.url",
+        "endpoints.api.every",
+    ]
+
+
+def test_an_endpoint_that_is_not_there_is_told_with_the_one_that_was_meant(file: Path) -> None:
+    with pytest.raises(NoSuchEndpoint, match=r"^shpo: no such endpoint; did you mean shop\?$"):
+        load_endpoint("shpo", [file], environ={})
+
+
+def test_a_file_that_cannot_be_read_is_told_before_any_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError):
+        load_endpoint("shop", [tmp_path / "none.yml"], environ={})
