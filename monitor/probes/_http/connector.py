@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from monitor.probes._net.tls import client_context, handshakes, presented_certif
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from monitor.core.model.observation import Certificate
     from monitor.probes._http.request import Request
@@ -132,11 +133,11 @@ class Connector(aiohttp.BaseConnector):
     ) -> ResponseHandler:
         call = current_call.get()
         addresses = await self._resolve(call)
-        sock = await self._connect(call, addresses)
+        call.watch.enter(Phase.CONNECT)
         if call.request.url.scheme == "https":
-            protocol = await self._start_tls(call, sock)
+            protocol = await self._start_tls(call, await self._connect(call, addresses))
         else:
-            call.transport, protocol = await self._loop.create_connection(self._answer, sock=sock)
+            protocol = await self._connect_plainly(call, addresses)
 
         call.protocol = protocol
         call.watch.enter(Phase.PROCESSING)
@@ -161,17 +162,32 @@ class Connector(aiohttp.BaseConnector):
 
         return addresses
 
+    async def _connect_plainly(self, call: Call, addresses: Sequence[Address]) -> ResponseHandler:
+        """Connect without TLS; where there is one address, the loop does it all by itself.
+
+        A socket of our own and a race of addresses cost as much again.
+        """
+        match addresses:
+            case [(socket.AF_INET, _, _, _, address)]:
+                host, port = str(address[0]), int(address[1])
+                with _explained(call):
+                    call.transport, protocol = await self._loop.create_connection(
+                        self._answer, host, port
+                    )
+                call.address, call.ip_family = host, 4
+            case _:
+                sock = await self._connect(call, addresses)
+                call.transport, protocol = await self._loop.create_connection(
+                    self._answer, sock=sock
+                )
+
+        return protocol
+
     async def _connect(self, call: Call, addresses: Sequence[Address]) -> socket.socket:
-        call.watch.enter(Phase.CONNECT)
-        try:
+        with _explained(call):
             sock = await aiohappyeyeballs.start_connection(
                 addresses, happy_eyeballs_delay=_STAGGER, loop=self._loop
             )
-        # uvloop raises RuntimeError where a descriptor is no longer usable
-        except (OSError, RuntimeError) as error:
-            cause = error if isinstance(error, OSError) else OSError(str(error))
-            raise Faulted(explain_connect(cause, call.request.peer)) from error
-
         call.address, call.ip_family = _peer_of(sock)
 
         return sock
@@ -208,6 +224,17 @@ class Connector(aiohttp.BaseConnector):
         call.tls_version = version_name(made[-1]) if made else None
 
         return protocol
+
+
+@contextmanager
+def _explained(call: Call) -> Iterator[None]:
+    """Say why a connection did not come about."""
+    try:
+        yield
+    # uvloop raises RuntimeError where a descriptor is no longer usable
+    except (OSError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else OSError(str(error))
+        raise Faulted(explain_connect(cause, call.request.peer)) from error
 
 
 def _note_certificate(call: Call, made: list[ssl.SSLObject], *, verified: bool) -> None:
