@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from monitor.core.model.observation import Observation
@@ -74,10 +73,10 @@ def _header_lines(response: aiohttp.ClientResponse) -> tuple[tuple[str, str], ..
 
 
 def _decode(raw: bytes) -> str:
-    with suppress(UnicodeDecodeError):
+    try:
         return raw.decode()
-
-    return raw.decode("latin-1")
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
 
 
 def _declared_length(headers: Mapping[str, str]) -> int | None:

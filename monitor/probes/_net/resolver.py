@@ -8,7 +8,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 SocketAddress = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
@@ -18,6 +18,7 @@ Ask = Callable[[str, int], Sequence[Address]]
 _THREADS: Final = 32
 _PER_NAME: Final = 4
 _IDLE_SECONDS: Final = 30.0
+_REMEMBERED: Final = 1024
 _LITERAL: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
 
 
@@ -150,13 +151,14 @@ def shared_resolver() -> Resolver:
     return Resolver()
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def read_address(host: str, port: int) -> Sequence[Address] | None:
     """Read an address written as text; None where it is a name."""
     if ":" not in host and not host.replace(".", "").isdigit():
         return None
 
     try:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=_LITERAL)
+        return tuple(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=_LITERAL))
     except OSError:
         return None
 
