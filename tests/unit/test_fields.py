@@ -97,4 +97,6 @@ def test_the_schema_shows_default_durations_as_they_are_written() -> None:
     class Timed(Options):
         timeout: Duration = timedelta(minutes=90)
 
-    assert Timed.model_json_schema(mode="serialization")["properties"]["timeout"]["default"] == "1h30m"
+    assert (
+        Timed.model_json_schema(mode="serialization")["properties"]["timeout"]["default"] == "1h30m"
+    )
