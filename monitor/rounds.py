@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from monitor.core.model.rollback import RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.core.report import CheckReport, overall, report_checks
@@ -19,8 +21,13 @@ if TYPE_CHECKING:
     from monitor.app import Monitor
     from monitor.core.model.endpoint import Endpoint
 
+_log = structlog.get_logger()
+
 OUTBOX_GRACE: Final = timedelta(seconds=10)
 """How long notices get to be delivered before a run ends; the rest waits in the store."""
+
+HELD_GRACE: Final = timedelta(seconds=10)
+"""How much longer than its verification a rollback is waited for while nothing is applied."""
 
 _RUNNING: Final = (RollbackState.EXECUTING, RollbackState.VERIFYING)
 
@@ -115,25 +122,34 @@ async def _round(
 
 
 async def _finish_rollbacks(monitor: Monitor, stop: asyncio.Event) -> None:
-    """Go on probing what verifies a rollback until it has ended one way or the other."""
+    """Go on probing what verifies a rollback until it has ended one way or the other.
+
+    One that is held back half-way, by a store or a network that is gone, stays in the journal: it
+    goes on with the next run.
+    """
     loop = asyncio.get_running_loop()
+    moved = loop.time()
     while not stop.is_set():
         monitor.pipeline.record(monitor.engine.tick(monitor.now()))
-        triggers = {
-            check
+        running = [
+            rollback
             for rollback in monitor.engine.situation.rollbacks.values()
             if rollback.state in _RUNNING
-            for check in rollback.triggers
-        }
-        if not triggers:
-            return
-
+        ]
+        triggers = {check for rollback in running for check in rollback.triggers}
         verifying = [
             endpoint
             for endpoint in monitor.compiled.endpoints
             if any(check.id in triggers for check in endpoint.checks)
         ]
         if not verifying:
+            return
+
+        if monitor.actuator.applying:
+            moved = loop.time()
+        patience = max(rollback.verify_within for rollback in running) + HELD_GRACE
+        if loop.time() - moved > patience.total_seconds():
+            _log.warning("rollback_left_half_way", rollbacks=[one.id for one in running])
             return
 
         started = loop.time()

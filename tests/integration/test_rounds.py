@@ -346,3 +346,21 @@ class TestRollback:
             finished = await go(monitor)
 
         assert finished.cycles == 1
+
+    async def test_one_that_is_held_half_way_is_left_for_the_next_run(
+        self, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rounds_module, "HELD_GRACE", timedelta(milliseconds=200))
+        left: Any = a_rollback(
+            state=RollbackState.EXECUTING,
+            triggers=("site.health",),
+            verify_within=timedelta(milliseconds=100),
+        )
+        async with running(tmp_path, watching(site.url), oneshot=True) as monitor:
+            await monitor.actuator.stop(timedelta())  # as if the store held it back for ever
+            monitor.engine.situation.apply(Changes(rollbacks=(left,)))
+            async with asyncio.timeout(10):
+                finished = await go(monitor)
+
+            assert self.states(monitor) == [RollbackState.EXECUTING]
+        assert finished.cycles == 1
