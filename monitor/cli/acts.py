@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from monitor.cli.common import (
+    CODES,
     FAIL,
-    PASS,
-    UNKNOWN,
     config_option,
     end,
     find_config,
@@ -23,6 +22,7 @@ from monitor.cli.common import (
     start_logs,
 )
 from monitor.cli.remote import NobodyThere, RemoteError, ask_server, ask_socket
+from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -34,7 +34,6 @@ SERVICE_CONFIG: Final = Path("/etc/production-monitor")
 SERVICE_SOCKET: Final = Path("/run/production-monitor/control.sock")
 """Where the system's service has its configuration, and where it listens."""
 
-_CODES = {"pass": PASS, "fail": FAIL, "unknown": UNKNOWN}
 
 server_option = click.option(
     "--server",
@@ -62,6 +61,7 @@ def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
         None,
         _status_of_store,
         "this is what was known last",
+        expected=("verdict", "checks", "incidents", "rollbacks"),
     )
     if output == "json":
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -71,7 +71,7 @@ def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
 
         click.echo(write_status(found, find_look()), nl=False)
     failing = any(check["state"] == "fail" for check in found["checks"])
-    raise SystemExit(FAIL if failing else _CODES[found["verdict"]])
+    raise SystemExit(FAIL if failing else CODES[Outcome(found["verdict"])])
 
 
 @click.command(
@@ -114,6 +114,7 @@ def deploy(
         raw,
         lambda monitor: _announce(monitor, raw),
         "written to the store, for the next run",
+        expected=("service", "version", "state", "id"),
     )
     click.echo(f"{found['service']} {found['version']}: {found['state']} ({found['id']})")
 
@@ -126,15 +127,19 @@ def _ask(
     body: object,
     otherwise: Callable[[Monitor], Awaitable[dict[str, Any]]],
     alone: str,
+    *,
+    expected: tuple[str, ...],
 ) -> dict[str, Any]:
     """Ask a server, else the daemon that holds the store, else the store that nobody holds.
 
-    `alone` says what that means, where no daemon runs.
+    `alone` says what that means, where no daemon runs; `expected` are keys of a monitor's answer.
     """
     try:
         if server:
             token = os.environ.get("MONITOR_TOKEN")
-            found: dict[str, Any] = ask_server(server, token, method, resource, body)
+            found: dict[str, Any] = ask_server(
+                server, token, method, resource, body, expected=expected
+            )
             return found
 
         with mistakes_end_it():

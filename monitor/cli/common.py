@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
+from monitor.core.model.verdict import Outcome
 from monitor.logs import LEVELS, configure_logs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from monitor.config import Compiled
 
@@ -23,6 +24,9 @@ USAGE: Final = 2
 UNKNOWN: Final = 3
 INTERRUPTED: Final = 130
 """The exit codes: what scripts depend on."""
+
+CODES: Final = {Outcome.PASS: PASS, Outcome.FAIL: FAIL, Outcome.UNKNOWN: UNKNOWN}
+"""How a verdict ends a command."""
 
 PLACES: Final = (
     Path("monitor.yml"),
@@ -64,13 +68,16 @@ def find_config(named: Sequence[Path]) -> tuple[Path, ...]:
     return (found,)
 
 
-def loader(named: Sequence[Path]) -> Callable[[], Compiled]:
-    """Give a function that loads the configuration, again and again."""
+def loader(named: Sequence[Path], *, without: Collection[str] = ()) -> Callable[[], Compiled]:
+    """Give a function that loads the configuration, again and again.
+
+    `without` names sections that are not used: what is wrong in them does not count.
+    """
     from monitor.config import load
 
     paths = find_config(named)
 
-    return lambda: load(paths, environ=os.environ)
+    return lambda: load(paths, environ=os.environ, without=without)
 
 
 def start_logs(*, default_level: str, mask: Callable[[str], str] = str) -> None:
@@ -106,6 +113,11 @@ def mistakes_end_it() -> Iterator[None]:
         end(str(error))
     except (StoreError, OperationError) as error:
         end(str(error))
+
+
+def count(number: int, what: str) -> str:
+    """Write a number of things: `1 check`, `2 checks`."""
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
 
 
 def end(message: str, code: int = USAGE) -> NoReturn:

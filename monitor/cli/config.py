@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from monitor.cli.common import find_config, mistakes_end_it
+from monitor.cli.common import count, find_config, mistakes_end_it
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 @click.command("check-config", short_help="Tell every mistake in the configuration at once.")
 @click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path())
-@click.option("--show", is_flag=True, help="Print what was understood, secrets masked, as JSON.")
+@click.option(
+    "--show",
+    is_flag=True,
+    help="Print what is written in all files together, as JSON: variables expanded, secrets "
+    "masked, nothing added that is a default.",
+)
 @click.option(
     "--allow-unset", is_flag=True, help="Accept variables that are not set, as where CI has none."
 )
@@ -35,9 +40,9 @@ def check_config(files: tuple[str, ...], show: bool, allow_unset: bool) -> None:
     endpoints, checks = len(compiled.endpoints), sum(len(one.checks) for one in compiled.endpoints)
     names = ", ".join(map(str, paths))
     click.echo(
-        f"{names}: good: {_count(endpoints, 'endpoint')} with {_count(checks, 'check')}, "
-        f"{_count(len(compiled.notifiers), 'notifier')}, "
-        f"{_count(len(compiled.hooks), 'service')} with a rollback"
+        f"{names}: good: {count(endpoints, 'endpoint')} with {count(checks, 'check')}, "
+        f"{count(len(compiled.notifiers), 'notifier')}, "
+        f"{count(len(compiled.hooks), 'service')} with a rollback"
     )
 
 
@@ -53,7 +58,3 @@ def _paths(files: tuple[str, ...]) -> tuple[Path, ...]:
     from pathlib import Path
 
     return tuple(Path(file) for file in files)
-
-
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"

@@ -20,7 +20,8 @@ class _Duration(click.ParamType[timedelta]):
         try:
             duration = parse_duration(value)
         except ValueError as error:
-            self.fail(str(error), param, ctx)
+            meant = f"; did you mean {value}s?" if str(value).isdecimal() else ""
+            self.fail(f"{error}{meant}", param, ctx)
         if duration <= timedelta():
             self.fail(f"expected a duration above zero, found {value!r}", param, ctx)
 

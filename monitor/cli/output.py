@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
+from monitor.cli.common import count
 from monitor.cli.page import MARKS, Page, mark
 from monitor.core.model.verdict import Outcome
 from monitor.core.report import check_json
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 _BESIDE_WHY: Final = 22
 """What stands before the reasons of a check, its name apart."""
 _ROOM_FOR_WHY: Final = 50
+_NAMED: Final = 3
 _BELOW: Final = " " * 11
 
 
@@ -47,6 +49,7 @@ class Run:
     environment: str
     cycles: int
     reports: Sequence[CheckReport]
+    interrupted: bool = False
 
 
 def write_run(run: Run, form: Output, look: Look) -> str:
@@ -70,6 +73,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "finished_at": run.finished_at.isoformat(),
         "environment": run.environment,
         "cycles": run.cycles,
+        "interrupted": run.interrupted,
         "checks": [check_json(report) for report in run.reports],
     }
 
@@ -78,9 +82,30 @@ def tally(reports: Sequence[CheckReport]) -> str:
     """Count the outcomes: `3 checks: 2 pass, 1 waiting`."""
     counts = {outcome: sum(report.verdict is outcome for report in reports) for outcome in Outcome}
     said = [f"{count} {outcome.value}" for outcome, count in counts.items() if count]
-    total = "1 check" if len(reports) == 1 else f"{len(reports)} checks"
+    total = count(len(reports), "check")
 
     return f"{total}: " + ", ".join(said) if said else total
+
+
+def round_text(number: int, cycles: int, reports: Sequence[CheckReport]) -> str:
+    """Say on one line how a round ended: `round 3 of 10: 1 fails: shop.health: status is 500`."""
+    said = []
+    for outcome, one, many in (
+        (Outcome.FAIL, "fails", "fail"),
+        (Outcome.UNKNOWN, "is unknown", "are unknown"),
+    ):
+        those = [report for report in reports if report.verdict is outcome]
+        if not those:
+            continue
+
+        first = those[0].reasons[0].message if those[0].reasons else those[0].note
+        names = [report.check.id for report in those[1:_NAMED]]
+        more = len(those) - 1 - len(names)
+        what = "; ".join([f"{those[0].check.id}: {first}", *names])
+        rest = f" and {more} more" if more else ""
+        said.append(f"{len(those)} {one if len(those) == 1 else many}: {what}{rest}")
+
+    return f"round {number} of {cycles}: {'; '.join(said) or 'nothing fails'}"
 
 
 def _text(run: Run, look: Look) -> str:
@@ -89,9 +114,12 @@ def _text(run: Run, look: Look) -> str:
     for report in run.reports:
         _write_report(page, report, longest)
     took = format_duration(run.finished_at - run.started_at)
-    rounds = "1 round" if run.cycles == 1 else f"{run.cycles} rounds"
+    end = ", interrupted" if run.interrupted else ""
     page.line()
-    page.line(f"{tally(run.reports)}; {rounds} in {took}", lead=f"{MARKS[run.verdict]}  ")
+    page.line(
+        f"{tally(run.reports)}; {count(run.cycles, 'round')} in {took}{end}",
+        lead=f"{MARKS[run.verdict]}  ",
+    )
 
     return page.text()
 
@@ -185,7 +213,8 @@ def _github(run: Run) -> str:
 
         level = "error" if report.verdict is Outcome.FAIL else "warning"
         place = _place(report)
-        title = _github_property(f"{report.check.id}: {report.verdict.value}")
+        how = "fails" if report.verdict is Outcome.FAIL else "is unknown"
+        title = _github_property(f"{report.check.id} {how}")
         lines.append(f"::{level} {place}title={title}::{_github_data(_why(report))}")
     lines.append(f"{run.verdict.value}: {tally(run.reports)}")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
+from monitor.cli.common import count
 from monitor.cli.page import Page, mark
 from monitor.core.model.verdict import Outcome
 from monitor.core.wording import duration_text
@@ -73,17 +74,13 @@ def _write_rollback(page: Page, rollback: dict[str, Any]) -> None:
     page.line(f"rollback of {escape(rollback['service'])}: {rollback['state']}, {escape(why)}")
 
 
-def _count(number: int, what: str) -> str:
-    return f"1 {what}" if number == 1 else f"{number} {what}s"
-
-
 def _write_summary(page: Page, status: dict[str, Any]) -> None:
     open_now = sum(one["resolved_at"] is None for one in status["incidents"])
     parts = [
-        _count(len(status["checks"]), "check"),
-        _count(open_now, "open incident") if open_now else "no open incident",
+        count(len(status["checks"]), "check"),
+        count(open_now, "open incident") if open_now else "no open incident",
     ]
     if status["undelivered"]:
-        parts.append(f"{_count(status['undelivered'], 'notice')} not delivered yet")
+        parts.append(f"{count(status['undelivered'], 'notice')} not delivered yet")
     page.line()
     page.line(", ".join(parts))

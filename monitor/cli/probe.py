@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
 from monitor.cli.common import (
-    FAIL,
-    PASS,
-    UNKNOWN,
+    CODES,
     config_option,
     find_config,
     mistakes_end_it,
     start_logs,
 )
-from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,8 +23,6 @@ if TYPE_CHECKING:
     from monitor.config import Compiled
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.model.observation import Observation
-
-_CODES: Final = {Outcome.PASS: PASS, Outcome.FAIL: FAIL, Outcome.UNKNOWN: UNKNOWN}
 
 
 @click.command(
@@ -74,7 +69,7 @@ def probe(target: str, configs: tuple[Path, ...], output: str) -> None:
         from monitor.cli.page import find_look
 
         click.echo(mask(write_explained(explained, find_look())), nl=False)
-    sys.exit(_CODES[explained.verdict])
+    sys.exit(CODES[explained.verdict])
 
 
 def _find(target: str, configs: tuple[Path, ...]) -> tuple[Compiled, Endpoint]:

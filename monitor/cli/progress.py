@@ -1,4 +1,4 @@
-"""Progress of a run on a terminal, once it takes longer than a second."""
+"""Progress of a run: a line for each round, and on a terminal what it is at."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final, Self
 
+from monitor.cli.output import round_text
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from monitor.core.model.endpoint import Endpoint
+    from monitor.core.report import CheckReport
     from monitor.rounds import Rounds
 
 _PATIENCE: Final = 1.0
@@ -19,13 +23,17 @@ _CLEAR: Final = "\r\x1b[2K"
 
 
 class Progress:
-    """Shows on standard error which round runs and how far it is; nothing where no one looks.
+    """Says on standard error how each round ended, and on a terminal how far the next is.
 
-    Needs a running event loop.
+    `look` gives how the checks stand; None where rounds are not to be told. Needs a running event
+    loop.
     """
 
-    def __init__(self, rounds: Rounds) -> None:
+    def __init__(
+        self, rounds: Rounds, look: Callable[[], Sequence[CheckReport]] | None = None
+    ) -> None:
         self._rounds = rounds
+        self._look = look
         self._round = 1
         self._probed = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -53,6 +61,9 @@ class Progress:
         if number != self._round:
             self._round, self._probed = number, 0
         self._probed += 1
+        if number and self._look is not None and self._probed == len(self._rounds.endpoints):
+            line = round_text(number, self._rounds.cycles, self._look())
+            self._write(f"{_CLEAR if self._shown else ''}{line}\n")
 
     def _show(self) -> None:
         self._shown = True

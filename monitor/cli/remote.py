@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _TIMEOUT: Final = 30.0
@@ -58,8 +59,19 @@ def ask_socket(path: Path, method: str, resource: str, body: object = None) -> A
         connection.close()
 
 
-def ask_server(url: str, token: str | None, method: str, resource: str, body: object = None) -> Any:
-    """Ask a monitor by its URL; gives its JSON, raises RemoteError."""
+def ask_server(
+    url: str,
+    token: str | None,
+    method: str,
+    resource: str,
+    body: object = None,
+    *,
+    expected: Sequence[str] = (),
+) -> Any:
+    """Ask a monitor by its URL; gives its JSON, raises RemoteError.
+
+    An answer without the `expected` keys is that of something else.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -73,11 +85,17 @@ def ask_server(url: str, token: str | None, method: str, resource: str, body: ob
     connection = kind(host, port, timeout=_TIMEOUT)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        return _ask(connection, where, method, parts.path.rstrip("/") + resource, body, headers)
+        found = _ask(connection, where, method, parts.path.rstrip("/") + resource, body, headers)
     except OSError as error:
         raise RemoteError(f"{where}: {error.strerror or error}") from error
     finally:
         connection.close()
+
+    if expected and not (isinstance(found, dict) and found.keys() >= set(expected)):
+        keys = ", ".join(expected)
+        raise RemoteError(f"{where}: expected an answer with {keys}; is it a monitor?")
+
+    return found
 
 
 def _ask(

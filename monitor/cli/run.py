@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from monitor.cli.common import (
+    CODES,
     FAIL,
     INTERRUPTED,
     PASS,
-    UNKNOWN,
     config_option,
+    count,
     end,
     loader,
     mistakes_end_it,
@@ -32,9 +33,9 @@ if TYPE_CHECKING:
     from monitor.app import Monitor, RunOptions
     from monitor.config import Compiled
     from monitor.core.model.endpoint import Endpoint
+    from monitor.core.report import CheckReport
     from monitor.rounds import Finished
 
-_CODES: Final = {Outcome.PASS: PASS, Outcome.FAIL: FAIL, Outcome.UNKNOWN: UNKNOWN}
 _FORMS: Final = ("text", "json", "junit", "github")
 
 
@@ -83,7 +84,8 @@ def run(
     with mistakes_end_it():
         from monitor.app import RunOptions
 
-        compiled, load = _load_once(loader(configs))
+        unused = ("notifiers",) if no_notify else ()
+        compiled, load = _load_once(loader(configs, without=unused))
         options = RunOptions(
             holder=f"production-monitor run{' --cycles' if cycles else ''}",
             oneshot=cycles is not None,
@@ -130,7 +132,7 @@ def exit_code(finished: Finished, until: Outcome | None) -> int:
     if until is Outcome.FAIL:
         return FAIL if finished.reached else PASS
 
-    return _CODES[finished.verdict]
+    return CODES[finished.verdict]
 
 
 def _load_once(load: Callable[[], Compiled]) -> tuple[Compiled, Callable[[], Compiled]]:
@@ -185,7 +187,9 @@ def _check(
     from monitor.cli.output import Output, Run, write_run
     from monitor.cli.page import find_look
 
-    finished, environment = uvloop.run(_rounds(load, options, cycles, every, until))
+    form = Output(output or "text")
+    told = form is Output.TEXT and cycles > 1
+    finished, environment = uvloop.run(_rounds(load, options, cycles, every, until, told=told))
     result = Run(
         verdict=finished.verdict,
         started_at=finished.started_at,
@@ -193,10 +197,11 @@ def _check(
         environment=environment,
         cycles=finished.cycles,
         reports=finished.reports,
+        interrupted=finished.interrupted,
     )
-    click.echo(write_run(result, Output(output or "text"), find_look()), nl=False)
+    click.echo(write_run(result, form, find_look()), nl=False)
     if finished.undelivered:
-        what = "1 notice" if finished.undelivered == 1 else f"{finished.undelivered} notices"
+        what = count(finished.undelivered, "notice")
         where = "kept for the next run" if options.state else "lost (--no-state)"
         click.echo(f"{what} could not be delivered: {where}", err=True)
 
@@ -209,9 +214,12 @@ async def _rounds(
     cycles: int,
     every: timedelta | None,
     until: Outcome | None,
+    *,
+    told: bool,
 ) -> tuple[Finished, str]:
     from monitor.app import Monitor
     from monitor.cli.progress import Progress
+    from monitor.core.report import report_checks
     from monitor.rounds import Rounds, run_rounds
 
     monitor = await Monitor.open(load, options)
@@ -228,7 +236,11 @@ async def _rounds(
             every=every or monitor.compiled.every,
             until=until,
         )
-        with Progress(rounds) as progress:
+
+        def look() -> tuple[CheckReport, ...]:
+            return report_checks(monitor.engine, rounds.endpoints, monitor.now())
+
+        with Progress(rounds, look if told else None) as progress:
             finished = await run_rounds(monitor, rounds, stop, progress.probed)
     finally:
         await monitor.close(timedelta() if stop.is_set() else _PATIENCE)

@@ -205,6 +205,21 @@ async def test_only_what_is_selected_is_asked(shop: Shop, tmp_path: Path) -> Non
     assert "did you mean good?" in typo.err
 
 
+async def test_who_tells_nobody_needs_no_secrets_of_notifiers(shop: Shop, tmp_path: Path) -> None:
+    configure(
+        tmp_path,
+        f"endpoints:\n  shop: {shop.url}/\n"
+        'notifiers:\n  slack: {slack: {webhook_url: "${SLACK_WEBHOOK_URL}"}}\n',
+    )
+
+    silent = await run("--cycles", "1", "--no-notify", cwd=tmp_path)
+    loud = await run("--cycles", "1", cwd=tmp_path)
+
+    assert silent.code == 0, silent.err
+    assert loud.code == 2
+    assert "variable SLACK_WEBHOOK_URL is not set: export it" in loud.err
+
+
 async def test_the_variables_of_the_old_monitor_work(shop: Shop, tmp_path: Path) -> None:
     configure(tmp_path, f"endpoints:\n  shop: {shop.url}/\n")
 
@@ -231,8 +246,10 @@ async def test_interrupted_ends_with_130_and_keeps_its_counts(shop: Shop, tmp_pa
 
     process.send_signal(signal.SIGINT)
 
-    await process.communicate()
+    out, err = await process.communicate()
     assert process.returncode == 130
+    assert out.decode().splitlines()[-1].endswith(", interrupted")
+    assert err.decode().startswith("round 1 of 99: 1 fails: shop.health: status is 500")
     with sqlite3.connect(tmp_path / ".production-monitor/monitor.db") as store:
         (body,) = store.execute("SELECT body FROM check_states").fetchone()
     store.close()

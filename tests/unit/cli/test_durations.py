@@ -25,6 +25,11 @@ def test_what_is_none_says_what_was_expected(text: str) -> None:
     assert "expected a duration" in str(caught.value)
 
 
+def test_a_bare_number_is_told_what_it_may_mean() -> None:
+    with pytest.raises(click.BadParameter, match="found '5'; did you mean 5s"):
+        DURATION.convert("5", None, None)
+
+
 def test_no_time_at_all_is_refused() -> None:
     with pytest.raises(click.BadParameter) as caught:
         DURATION.convert("0s", None, None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor.cli.output import Output, Run, tally, write_run
+from monitor.cli.output import Output, Run, round_text, tally, write_run
 from monitor.cli.page import Look
 from monitor.core.model.endpoint import HealthRule
 from monitor.core.model.observation import Code
@@ -85,6 +85,36 @@ def test_names_times_and_reasons_stand_below_one_another() -> None:
         "",
         "✘ FAIL  3 checks: 1 pass, 1 fail, 1 waiting; 1 round in 2s",
     ]
+
+
+def test_an_interrupted_run_says_so() -> None:
+    run = replace(a_run(report(), verdict=Outcome.PASS), interrupted=True)
+
+    text = write_run(run, Output.TEXT, PLAIN)
+
+    assert text.splitlines()[-1] == "✔ pass  1 check: 1 pass; 1 round in 2s, interrupted"
+    assert json.loads(write_run(run, Output.JSON, PLAIN))["interrupted"] is True
+
+
+@pytest.mark.parametrize(
+    ("reports", "line"),
+    [
+        ([report()], "nothing fails"),
+        ([report(), failing()], "1 fails: api.health: status is 500, expected 2xx"),
+        (
+            [failing()] * 5,
+            "5 fail: api.health: status is 500, expected 2xx; api.health; api.health and 2 more",
+        ),
+        (
+            [failing(), report(verdict=Outcome.UNKNOWN, note="stood still")],
+            "1 fails: api.health: status is 500, expected 2xx; "
+            "1 is unknown: api.health: stood still",
+        ),
+    ],
+    ids=["pass", "one", "many", "both"],
+)
+def test_a_round_is_one_line(reports: list[CheckReport], line: str) -> None:
+    assert round_text(3, 10, reports) == f"round 3 of 10: {line}"
 
 
 def test_where_it_is_narrow_reasons_stand_below() -> None:
@@ -205,7 +235,7 @@ def test_github_points_at_the_line_that_was_not_met() -> None:
     (first, summary) = github(failing(at="config/monitor.yml:41:7", state=Outcome.FAIL))
 
     assert first == (
-        "::error file=config/monitor.yml,line=41,col=7,title=api.health%3A fail"
+        "::error file=config/monitor.yml,line=41,col=7,title=api.health fails"
         "::status is 500, expected 2xx"
     )
     assert summary == "fail: 1 check: 1 fail"
@@ -227,7 +257,7 @@ def test_github_warns_of_what_is_unknown_and_is_silent_about_the_rest() -> None:
         report("c.health", Outcome.WAITING),
     )
 
-    assert found[0] == "::warning title=b.health%3A unknown::stood still"
+    assert found[0] == "::warning title=b.health is unknown::stood still"
     assert len(found) == 2
 
 

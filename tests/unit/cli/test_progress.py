@@ -95,3 +95,32 @@ async def test_what_is_no_terminal_is_left_alone(
         await asyncio.sleep(0.06)
 
     assert written.getvalue() == terminal.getvalue() == ""
+
+
+async def test_each_round_is_told_above_the_line_that_moves(terminal: Terminal) -> None:
+    rounds = make_rounds()
+    first, second = rounds.endpoints
+
+    with Progress(rounds, tuple) as progress:
+        await shown(terminal, "round 1 of 3: 0 of 2 endpoints")
+        progress.probed(1, first)
+        assert "nothing fails" not in terminal.getvalue()
+        progress.probed(1, second)
+        progress.probed(0, first)
+        progress.probed(0, second)
+
+    assert terminal.getvalue().count(f"{CLEAR}round 1 of 3: nothing fails\n") == 1
+
+
+async def test_rounds_are_told_where_there_is_no_terminal_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.StringIO()
+    see(written, monkeypatch)
+    rounds = make_rounds()
+
+    with Progress(rounds, tuple) as progress:
+        for endpoint in rounds.endpoints:
+            progress.probed(2, endpoint)
+
+    assert written.getvalue() == "round 2 of 3: nothing fails\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,6 +40,11 @@ def answering(listener: socket.socket, answer: bytes | None) -> Iterator[list[by
                 silent.wait(5)
             else:
                 connection.sendall(answer)
+                # The rest of what was asked: closing before it would break the pipe.
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_WR)
+                    while connection.recv(65536):
+                        pass
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -189,3 +194,11 @@ def test_what_speaks_no_tls_is_said() -> None:
         ask_server(url.replace("http:", "https:"), None, "GET", "/")
 
     assert "SSL" in str(caught.value) or "version" in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("answer", [b"[]", b'{"verdict": "pass"}'])
+def test_json_of_something_else_is_not_taken_for_a_monitor(answer: bytes) -> None:
+    with on_port(says(200, answer)) as (url, _), pytest.raises(RemoteError) as caught:
+        ask_server(url, None, "GET", "/", expected=("verdict", "checks"))
+
+    assert str(caught.value) == f"{url}: expected an answer with verdict, checks; is it a monitor?"
