@@ -85,9 +85,13 @@ class Engine:
 
         self._apply(Changes(states=states, results=(result,)))
         self._verify(service, now)
-        self._file(states, events, now)
-        self._see_version(service, version, now)
-        self._decide(service, now)
+        step = self._file(states, events, now)
+        turned: tuple[Rollback, ...] = ()
+        try:
+            self._see_version(service, version, now)
+            turned = self._decide(service, now)
+        finally:
+            self._notify(step, now, turned)
 
         return self._collect()
 
@@ -101,7 +105,7 @@ class Engine:
         for name in dict.fromkeys((*able, *self.situation.rolled_back())):
             service = self.directory.service(name)
             self._verify(service, now)
-            self._decide(service, now)
+            self._notify(incidents.IncidentStep(), now, self._decide(service, now))
 
         return self._collect()
 
@@ -130,13 +134,13 @@ class Engine:
                 situation=self.situation,
             )
         )
-        self._decide(known, now)
+        self._notify(incidents.IncidentStep(), now, self._decide(known, now))
 
         return self._collect()
 
     def absorb(self, changes: Changes, now: datetime) -> Changes:
         """Take over what carrying out a rollback changed, and tell people of its turns."""
-        self._turn(changes, now)
+        self._notify(incidents.IncidentStep(), now, self._turn(changes, now))
 
         return self._collect()
 
@@ -246,16 +250,24 @@ class Engine:
 
     def _file(
         self, states: Sequence[CheckState], events: tuple[CheckEvent, ...], now: datetime
-    ) -> None:
-        """Let what happened to checks become of incidents, and queue what is to be told."""
+    ) -> incidents.IncidentStep:
+        """Let what happened to checks become of incidents; give what is to be told of them."""
         events += incidents.find_unfiled(states, events, self.situation)
-        if events:
-            self._tell(incidents.apply(events, self.checks, self.situation, now), now)
+        step = incidents.apply(events, self.checks, self.situation, now)
+        self._apply(step.changes)
+
+        return step
 
     def _tell(self, step: incidents.IncidentStep, now: datetime) -> None:
         """Apply what became of incidents, and queue a notice for each receiver."""
         self._apply(step.changes)
-        notices = alerting.plan(step, self.directory, self.situation, now)
+        self._notify(step, now)
+
+    def _notify(
+        self, step: incidents.IncidentStep, now: datetime, turned: Sequence[Rollback] = ()
+    ) -> None:
+        """Queue what became of incidents and of rollbacks, one notice for one moment of one."""
+        notices = alerting.plan(step, self.directory, self.situation, now, turned=turned)
         self._apply(Changes(deliveries=notices))
 
     def _see_version(self, service: Service, version: str | None, now: datetime) -> None:
@@ -267,24 +279,30 @@ class Engine:
         for rollback in self.situation.rollbacks_of(service.name):
             if rollback.state is RollbackState.VERIFYING and self._conditions().hooks:
                 proof = verify.verify(rollback, service, situation=self.situation, now=now)
-                self._turn(proof, now)
+                self._notify(incidents.IncidentStep(), now, self._turn(proof, now))
 
-    def _decide(self, service: Service, now: datetime) -> None:
-        """Certify or trip; without a policy only what has tripped before it was gone is ended."""
+    def _decide(self, service: Service, now: datetime) -> tuple[Rollback, ...]:
+        """Certify or trip; give what turned of rollbacks.
+
+        Without a policy only what has tripped before it was gone is ended.
+        """
         triggers = service.rollback.triggers if service.rollback else ()
         self._apply(deploys.certify(service, situation=self.situation, now=now))
         if self._quiet(service, triggers):
-            return
+            return ()
 
         conditions = self._conditions()
-        if conditions.hooks:
-            decision = decide.decide(
-                service,
-                situation=self.situation,
-                circumstances=self._circumstances(triggers, conditions),
-                now=now,
-            )
-            self._turn(decision, now)
+        if not conditions.hooks:
+            return ()
+
+        decision = decide.decide(
+            service,
+            situation=self.situation,
+            circumstances=self._circumstances(triggers, conditions),
+            now=now,
+        )
+
+        return self._turn(decision, now)
 
     def _quiet(self, service: Service, triggers: Sequence[str]) -> bool:
         """Whether nothing can trip and nothing is under way: so it is at nearly every probe."""
@@ -312,10 +330,10 @@ class Engine:
             if state.open and state.check in self.checks
         )
 
-    def _turn(self, changes: Changes, now: datetime) -> None:
-        """Apply what became of rollbacks; write each turn into its incident, and tell of it."""
+    def _turn(self, changes: Changes, now: datetime) -> tuple[Rollback, ...]:
+        """Apply what became of rollbacks; write each turn into its incident, and give them."""
         if not changes:
-            return
+            return ()
 
         known, journal = self.situation.rollbacks, dict(self.situation.steps)
         rollbacks = {one.id: (known.get(one.id), one) for one in changes.rollbacks}
@@ -324,11 +342,11 @@ class Engine:
             earlier = journal.get(step.key)
             self._apply(timeline.follow_step(earlier, step, self.situation, now))
             journal[step.key] = step
-        for before, after in rollbacks.values():
-            if timeline.turned(before, after):
-                self._apply(timeline.follow_rollback(before, after, self.situation, now))
-                notices = alerting.tell_rollback(after, self.directory, self.situation, now)
-                self._apply(Changes(deliveries=notices))
+        turned = [pair for pair in rollbacks.values() if timeline.turned(*pair)]
+        for before, after in turned:
+            self._apply(timeline.follow_rollback(before, after, self.situation, now))
+
+        return tuple(after for _, after in turned)
 
     def _apply(self, changes: Changes) -> None:
         if changes:

@@ -193,7 +193,7 @@ def _tell_both(begin: Notice, end: Notice) -> Notice:
     about = "the monitor's checks" if end.klass is IncidentClass.MONITOR else end.service
     said = (
         f"{about} {was} from {wording.time_text(end.since)} to {wording.time_text(over)}: "
-        f"{begin.headline}. It is over: {end.headline}"
+        f"{wording.without_rollback(begin)}. It is over: {end.headline}"
     )
 
     worst = min(begin.severity, end.severity, key=lambda severity: severity.rank)

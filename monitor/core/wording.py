@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LONGEST_REASON: Final = 300
 _LONGEST_SENTENCE: Final = 600
+_LONGEST_TURN: Final = 400
 _LONGEST_VALUE: Final = 40
 _LONGEST_TARGET: Final = 120
 _WORTH_SAYING: Final = timedelta(seconds=5)
@@ -69,6 +70,9 @@ _ROLLBACK_STATE: Final = {
     RollbackState.FAILED: "failed, a person has to act",
     RollbackState.CANCELLED: "called off",
 }
+
+_GOES_WELL: Final = (RollbackState.EXECUTING, RollbackState.VERIFYING, RollbackState.RECOVERED)
+"""The states of a rollback for which there is no reason but what tripped it."""
 
 _STEP_STATE: Final = {
     StepState.INTENT: "is next",
@@ -227,13 +231,22 @@ def step_text(step: Step) -> str:
 
 def rollback_headline(rollback: Rollback) -> str:
     """Say in one sentence where the rollback of a service stands."""
-    how = _ROLLBACK_STATE[rollback.state]
-    versions = _versions(rollback.from_version, rollback.to_version)
-    detail = rollback_reason(rollback)
+    return _sentence(f"{rollback.service}: {_rollback_of(rollback)}")
 
-    return _sentence(
-        f"{rollback.service}: rollback{versions} {how}" + (f": {detail}" if detail else "")
-    )
+
+def with_rollback(sentence: str, rollback: Rollback) -> str:
+    """Say as well where the rollback stands, for which there is always room."""
+    more = f"; {_rollback_of(rollback)}"
+
+    return _sentence(_one_line(sentence, max(_LONGEST_SENTENCE - len(more), 1)) + more)
+
+
+def without_rollback(notice: Notice) -> str:
+    """Give the headline of a notice without where the rollback stood by then."""
+    if notice.rollback is None:
+        return notice.headline
+
+    return notice.headline.removesuffix(f"; {_rollback_in(notice.rollback)}")
 
 
 def rollback_reason(rollback: Rollback) -> str:
@@ -245,33 +258,31 @@ def rollback_reason(rollback: Rollback) -> str:
     return _one_line(rollback.detail or rollback.reason)
 
 
-def rollback_text(rollback: RollbackSummary | None) -> str:
+def rollback_text(rollback: RollbackSummary) -> str:
     """Say in one sentence whether a rollback is under way, and if it is blocked, why."""
-    if rollback is None:
-        return "No rollback so far."
+    said = _rollback_in(rollback)
 
-    how = _ROLLBACK_STATE[RollbackState(rollback.state)]
-    versions = _versions(rollback.from_version, rollback.to_version)
-    reason = f": {rollback.reason}" if rollback.reason else ""
-
-    return f"Rollback{versions} {how}{reason}."
+    return f"{said[0].upper()}{said[1:]}."
 
 
 def summary(notice: Notice) -> tuple[str, str]:
     """Give the two lines that come first in every message: what, and since when, how bad, what now.
 
-    They hold no markup; text that a target answered may be in them, so escape before marking up.
+    What the first says of a rollback is not said again. They hold no markup; text that a target
+    answered may be in them, so escape before marking up.
     """
     lasted = duration_text((notice.resolved_at or notice.at) - notice.since)
     when = f"Since {time_text(notice.since)} ({lasted})"
     if notice.resolved_at is not None:
         when = f"From {time_text(notice.since)} to {time_text(notice.resolved_at)} ({lasted})"
-    if notice.rollback is None and (
-        notice.resolved_at is not None or notice.klass is not IncidentClass.OUTAGE
-    ):
-        return notice.headline, f"{when}, severity {notice.severity}."
+    still = f"{when}, severity {notice.severity}."
+    if notice.rollback is not None:
+        told = notice.headline.endswith(_rollback_in(notice.rollback))
+        return notice.headline, still if told else f"{still} {rollback_text(notice.rollback)}"
+    if notice.may_roll_back and notice.resolved_at is None and notice.klass is IncidentClass.OUTAGE:
+        still = f"{still} No rollback so far."
 
-    return notice.headline, f"{when}, severity {notice.severity}. {rollback_text(notice.rollback)}"
+    return notice.headline, still
 
 
 def facts(notice: Notice) -> tuple[tuple[str, str], ...]:
@@ -359,6 +370,27 @@ def _lasting(member: Member, at: datetime) -> str:
 
 def _row(member: Member) -> str:
     return f", {member.failures} times in a row" if member.failures > 1 else ""
+
+
+def _rollback_of(rollback: Rollback) -> str:
+    return _rollback_as(
+        rollback.state, rollback.from_version, rollback.to_version, rollback_reason(rollback)
+    )
+
+
+def _rollback_in(summary: RollbackSummary) -> str:
+    return _rollback_as(
+        RollbackState(summary.state), summary.from_version, summary.to_version, summary.reason
+    )
+
+
+def _rollback_as(state: RollbackState, before: str | None, after: str | None, reason: str) -> str:
+    """Say where a rollback stands; what tripped it is said elsewhere, and past once it helped."""
+    why = f": {reason}" if reason and state not in _GOES_WELL else ""
+
+    return _one_line(
+        f"rollback{_versions(before, after)} {_ROLLBACK_STATE[state]}{why}", _LONGEST_TURN
+    )
 
 
 def _versions(before: str | None, after: str | None) -> str:

@@ -117,6 +117,8 @@ def _sign(notice: Notice) -> str:
             return ":grey_question:"
         case NoticeEvent.TEST:
             return ":bell:"
+        case NoticeEvent.UPDATED if notice.better:
+            return ":information_source:"
         case _:
             serious = notice.severity in (Severity.CRITICAL, Severity.HIGH)
             return ":rotating_light:" if serious else ":warning:"

@@ -245,7 +245,6 @@ async def test_a_bot_keeps_one_message_with_a_thread_and_calls_nobody(
     assert len(slack.first_posts) == 2, "one message for each incident"
     first, second = slack.first_posts
     assert len(slack.thread_of(first)) >= 1
-    assert slack.thread_of(second)
     assert "recovered" in first.visible
     assert len(first.earlier) == len(slack.thread_of(first)), "each piece of news updates it"
     assert "rollback" in second.visible.lower()
@@ -283,26 +282,24 @@ async def test_a_webhook_carries_what_others_rely_on(street: Street, tmp_path: P
             await until_passing(running)
             assert (await announce(tmp_path))[0] == 0
             street["shop"].broken = True
-            await receiver.wait_for(4)
+            await receiver.wait_for(3)
 
     opened, *_, resolved = [one.json for one in receiver.received]
     for one in receiver.received:
         assert one.json.keys() == promised | {"may_repeat", "resolved_at"}
         assert one.headers["idempotency-key"] == one.json["idempotency_key"]
         assert one.json["environment"] == "test"
-    assert [one.json["event"] for one in receiver.received] == [
-        *("opened", "rollback", "rollback", "resolved")
-    ]
-    assert opened["rollback"] is None
+    assert [one.json["event"] for one in receiver.received] == [*("opened", "rollback", "resolved")]
+    assert opened["rollback"]["state"] == "executing"
     assert resolved["rollback"].keys() == {"id", "state", "from", "to", "reason"}
     assert resolved["rollback"]["from"] == "2.0"
     assert (opened["class"], opened["severity"]) == ("outage", "high")
-    assert (opened["phase"], resolved["phase"]) == ("investigating", "resolved")
+    assert (opened["phase"], resolved["phase"]) == ("identified", "resolved")
     assert opened["reasons"][0]["code"] == "status"
     assert opened["links"]["runbook"] == "https://wiki.example/shop"
     assert opened["timestamp"].endswith("Z")
     assert opened["text"].startswith("shop answers 503, expected 2xx")
-    assert len({one.json["idempotency_key"] for one in receiver.received}) == 4
+    assert len({one.json["idempotency_key"] for one in receiver.received}) == 3
 
 
 async def test_no_secret_is_in_anything_that_is_written_or_shown(tmp_path: Path) -> None:

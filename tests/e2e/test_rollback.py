@@ -137,9 +137,8 @@ async def test_a_bad_deploy_is_rolled_back_once_verified_and_told(
     variables = dict(
         line.split("=", 1) for line in (tmp_path / "told.env").read_text().splitlines()
     )
-    assert events(receiver)[:4] == [
-        ("opened", ""),
-        ("rollback", "executing"),
+    assert events(receiver)[:3] == [
+        ("opened", "executing"),
         ("rollback", "recovered"),
         ("resolved", "recovered"),
     ]
@@ -423,7 +422,7 @@ async def test_without_a_journal_nothing_is_rolled_back_but_people_are_told(
             )
             other.execute("BEGIN IMMEDIATE")
             street["shop"].broken = True
-            await until(lambda: ("opened", "") in events(receiver))
+            await until(lambda: any(event == "opened" for event, _ in events(receiver)))
             seen = street["shop"].asked
             await until(lambda: street["shop"].asked > seen + 5)
             held = street.effects("shop")

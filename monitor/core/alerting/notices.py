@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from monitor.core import wording
 from monitor.core.model.incident import IncidentClass, IncidentPhase
 from monitor.core.model.notice import Link, Notice, NoticeEvent, RollbackSummary
-from monitor.core.model.rollback import RollbackState
+from monitor.core.model.rollback import Mode, RollbackState
 from monitor.core.model.verdict import Outcome
+from monitor.core.rollback.guards import mode_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,6 +30,7 @@ def describe(
     situation: Situation,
     now: datetime,
     rollback: Rollback | None = None,
+    better: bool = False,
 ) -> Notice:
     """Write a notice about an incident as it stands, with its rollback or the one that is given."""
     service = directory.service(incident.service)
@@ -54,6 +56,8 @@ def describe(
         links=_links(service, incident.id, directory),
         deploy=_deploy(incident, situation),
         rollback=_summary(rollback) if rollback else None,
+        better=better,
+        may_roll_back=_may_roll_back(service, incident),
     )
 
 
@@ -100,6 +104,12 @@ def _as_it_stands(member: Member, incident: Incident, situation: Situation) -> M
         failures=max(member.failures, state.consecutive_failures),
         reasons=state.last_reasons,
     )
+
+
+def _may_roll_back(service: Service, incident: Incident) -> bool:
+    policy = service.rollback
+
+    return policy is not None and mode_of(policy, incident.severity) is not Mode.OFF
 
 
 def _links(service: Service, incident: str, directory: Directory) -> tuple[Link, ...]:

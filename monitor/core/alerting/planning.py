@@ -24,40 +24,56 @@ if TYPE_CHECKING:
 
 
 def plan(
-    step: IncidentStep, directory: Directory, situation: Situation, now: datetime
+    step: IncidentStep,
+    directory: Directory,
+    situation: Situation,
+    now: datetime,
+    *,
+    turned: Sequence[Rollback] = (),
 ) -> tuple[Delivery, ...]:
-    """Queue what became of incidents, for every notifier; the step is applied already.
+    """Queue what became of incidents and rollbacks, for every notifier; it is applied already.
 
-    What happened to one incident in one step is one notice, save that its end is always one of
-    its own. Each has the same key whenever it is planned again.
+    What happened to one incident in one step is one notice, its rollback included, save that its
+    end is always one of its own. Each has the same key whenever it is planned again.
     """
-    if not step.news or not directory.notifiers:
-        return ()
-
-    notices = [
-        describe(
-            turns[-1].incident,
-            _event(turns),
-            _headline(turns, now),
-            directory=directory,
-            situation=situation,
-            now=now,
+    alone = {rollback.id: rollback for rollback in turned}
+    notices = []
+    for turns in _by_notice(step.news):
+        incident = turns[-1].incident
+        rollback = next((one for one in alone.values() if one.incident == incident.id), None)
+        if turns[0].kind is NewsKind.RESOLVED:
+            rollback = None
+        headline = _headline(turns, now)
+        if rollback is not None:
+            del alone[rollback.id]
+            incident = situation.incidents[incident.id]
+            if _is_told(rollback):
+                headline = wording.with_rollback(headline, rollback)
+        notices.append(
+            describe(
+                incident,
+                _event(turns),
+                headline,
+                directory=directory,
+                situation=situation,
+                now=now,
+                rollback=rollback,
+                better=rollback is None and all(map(_is_better, turns)),
+            )
         )
-        for turns in _by_notice(step.news)
-    ]
 
-    return _deliver(notices, directory, now)
+    return _deliver(notices, directory, now) + tuple(
+        delivery
+        for rollback in alone.values()
+        for delivery in tell_rollback(rollback, directory, situation, now)
+    )
 
 
 def tell_rollback(
     rollback: Rollback, directory: Directory, situation: Situation, now: datetime
 ) -> tuple[Delivery, ...]:
-    """Queue a turn of a rollback for every notifier; its incident has recorded it already.
-
-    What `observe` would have done is only recorded, and so is the way from the effect to its
-    proof: people are told of the beginning and of the end.
-    """
-    if rollback.state is RollbackState.VERIFYING or rollback.blocked is Blocked.MODE:
+    """Queue a turn of a rollback for every notifier; its incident has recorded it already."""
+    if not _is_told(rollback):
         return ()
 
     incident = situation.incidents.get(rollback.incident)
@@ -76,6 +92,15 @@ def tell_rollback(
     )
 
     return _deliver((notice,), directory, now)
+
+
+def _is_told(rollback: Rollback) -> bool:
+    """Whether people hear of where a rollback stands: of its beginning and of its end.
+
+    What `observe` would have done is only recorded, and so is the way from the effect to its
+    proof.
+    """
+    return rollback.state is not RollbackState.VERIFYING and rollback.blocked is not Blocked.MODE
 
 
 def _by_notice(news: Iterable[News]) -> list[list[News]]:
@@ -105,6 +130,10 @@ def _worth_telling(turn: News) -> bool:
         return True
 
     return turn.check == STORE_CHECK or turn.kind not in (NewsKind.JOINED, NewsKind.CHECK_CLOSED)
+
+
+def _is_better(turn: News) -> bool:
+    return turn.kind is NewsKind.CHECK_CLOSED
 
 
 def _event(turns: Sequence[News]) -> NoticeEvent:

@@ -56,7 +56,9 @@ class Notice:
     """Everything a notifier needs to tell one change of one incident, without its own look-ups.
 
     `headline` is the one sentence for the woken person. `members` are all checks of the incident
-    as they stood at `at`. `sequence` orders the notices of one incident. All times are UTC.
+    as they stood at `at`. `sequence` orders the notices of one incident. `better` marks an update
+    that only tells of what passes again; `may_roll_back` says that the service is rolled back by
+    itself, or would be. All times are UTC.
     """
 
     event: NoticeEvent
@@ -78,6 +80,8 @@ class Notice:
     links: tuple[Link, ...] = ()
     deploy: str | None = None
     rollback: RollbackSummary | None = None
+    better: bool = False
+    may_roll_back: bool = False
 
 
 class DeliveryState(StrEnum):

@@ -16,8 +16,10 @@ from monitor.core.model.endpoint import Severity, Signal
 from monitor.core.model.incident import IncidentClass, IncidentPhase
 from monitor.core.model.notice import Contact, Link, NoticeEvent
 from monitor.core.model.rollback import Blocked, Mode, Rollback, RollbackState
+from monitor.core.model.service import Service
 from monitor.core.model.verdict import Outcome
 from monitor.core.situation import Situation
+from tests.support.rolling import make_policy
 from tests.support.watching import at, make_check, make_directory, make_reason
 
 if TYPE_CHECKING:
@@ -141,6 +143,34 @@ def test_what_is_told(
     deliveries = desk.file(*now)
 
     assert events(deliveries) == told
+
+
+@pytest.mark.parametrize(
+    ("now", "better"),
+    [
+        ([(CLOSED, LATENCY.id)], True),
+        ([(CLOSED, LATENCY.id), (OPENED, PAGE.id)], False),
+        ([(OPENED, PAGE.id)], False),
+    ],
+)
+def test_an_update_that_only_tells_of_what_passes_is_marked(
+    desk: Desk, now: list[tuple[Change, str]], better: bool
+) -> None:
+    desk.file((OPENED, HEALTH.id), (OPENED, LATENCY.id))
+
+    (delivery,) = desk.file(*now)
+
+    assert delivery.notice.better is better
+
+
+@pytest.mark.parametrize(
+    ("mode", "may"), [(Mode.OFF, False), (Mode.OBSERVE, True), (Mode.AUTOMATIC, True)]
+)
+def test_a_notice_knows_whether_its_service_is_rolled_back_at_all(mode: Mode, may: bool) -> None:
+    service = Service(name="shop", rollback=make_policy(mode))
+    (delivery,) = Desk(make_directory(service)).file((OPENED, HEALTH.id))
+
+    assert delivery.notice.may_roll_back is may
 
 
 def test_the_store_is_told_even_to_those_who_know_that_the_monitor_is_blind(desk: Desk) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -50,6 +51,12 @@ def begin(mode: Mode = Mode.AUTOMATIC, conditions: Callable[[], Conditions] | No
         make_endpoint(make_check()), directory=make_directory(shop(mode)), conditions=conditions
     )
     story.sees(*[200] * 30)
+    announce(story)
+
+    return story
+
+
+def announce(story: Story) -> None:
     marker = story.engine.announce(
         "shop",
         version="v2",
@@ -58,8 +65,6 @@ def begin(mode: Mode = Mode.AUTOMATIC, conditions: Callable[[], Conditions] | No
         now=story.now,
     )
     story.said.append(marker)
-
-    return story
 
 
 def only(story: Story) -> Rollback:
@@ -99,7 +104,7 @@ def test_a_bad_deploy_is_rolled_back_proven_and_told() -> None:
     assert verifying == (RollbackState.VERIFYING, IncidentPhase.MONITORING)
     assert only(story).state is RollbackState.RECOVERED
     assert story.open == []
-    assert story.events == ["opened", "rollback", "rollback", "resolved"]
+    assert story.events == ["opened", "rollback", "resolved"]
     assert [entry.event for entry in story.engine.situation.timelines[incident.id]] == [
         "opened",
         "rollback_executing",
@@ -110,6 +115,56 @@ def test_a_bad_deploy_is_rolled_back_proven_and_told() -> None:
         "check_closed",
         "resolved",
     ]
+
+
+def test_what_opens_and_is_rolled_back_at_one_moment_is_one_notice() -> None:
+    story = begin()
+    story.sees(500, 500, 500)
+    (opened,) = [one.notice for one in story.told]
+
+    assert opened.headline == (
+        "shop answers 500, expected 2xx, for 60 s (api.health, 3 times in a row); "
+        "rollback of v2 under way"
+    )
+    assert opened.rollback is not None
+    assert (opened.rollback.state, opened.phase) == ("executing", IncidentPhase.IDENTIFIED)
+    assert opened.sequence == story.open[0].sequence == 2
+
+
+def test_what_joins_and_is_rolled_back_at_one_moment_is_one_notice() -> None:
+    policy = shop().rollback
+    assert policy is not None
+    both = replace(policy, triggers=("api.health", "page.health"), at_least=2)
+    story = make_story(
+        make_endpoint(make_check()),
+        make_endpoint(make_check(endpoint="page"), name="page"),
+        directory=make_directory(Service(name="shop", rollback=both)),
+    )
+    story.sees(*[200] * 30)
+    story.sees(*[200] * 30, endpoint="page")
+    announce(story)
+    story.sees(500, 500, 500)
+    story.sees(500, 500, 500, endpoint="page")
+
+    assert story.events == ["opened", "updated"]
+    assert story.told[0].notice.rollback is None
+    assert story.told[1].notice.headline.startswith("shop: page.health fails as well: ")
+    assert story.told[1].notice.headline.endswith("; rollback of v2 under way")
+
+
+def test_a_decision_that_breaks_does_not_keep_the_opening_from_being_told() -> None:
+    def break_down() -> Conditions:
+        raise ZeroDivisionError
+
+    story = begin()
+    story.sees(500, 500)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(story.engine, "_conditions", break_down)
+        with pytest.raises(ZeroDivisionError):
+            story.sees(500)
+    story.said.append(story.engine.tick(story.now))
+
+    assert story.events == ["opened", "rollback"]
 
 
 def test_the_notice_of_the_end_tells_how_the_rollback_ended() -> None:
@@ -143,7 +198,7 @@ def test_every_turn_of_a_rollback_comes_in_one_bundle_with_its_line_and_its_noti
 
     assert [one.state for one in opening.rollbacks] == [RollbackState.EXECUTING]
     assert opening.incidents[-1].rollback_id == only(story).id
-    assert [one.notice.event.value for one in opening.deliveries] == ["opened", "rollback"]
+    assert [one.notice.event.value for one in opening.deliveries] == ["opened"]
     assert [one.state for one in carried_out.rollbacks] == [RollbackState.VERIFYING]
     assert carried_out.incidents[-1].phase is IncidentPhase.MONITORING
 
@@ -156,7 +211,7 @@ def test_a_rollback_that_does_not_help_is_told_and_the_incident_stays_open() -> 
 
     assert only(story).state is RollbackState.NOT_RECOVERED
     assert story.open[0].phase is IncidentPhase.INVESTIGATING
-    assert story.events == ["opened", "rollback", "rollback"]
+    assert story.events == ["opened", "rollback"]
 
 
 def test_a_failed_attempt_is_on_the_timeline_although_the_next_is_planned() -> None:
@@ -179,13 +234,17 @@ def test_observe_records_and_tells_nobody() -> None:
     assert [entry.event for entry in timeline] == ["opened", "rollback_blocked"]
     assert story.events == ["opened"]
     assert story.open[0].phase is IncidentPhase.INVESTIGATING
+    opened = story.told[0].notice
+    assert "rollback" not in opened.headline
+    assert opened.rollback is not None
+    assert opened.rollback.reason == "MODE (its mode only observes)"
 
 
 def test_what_holds_a_rollback_back_is_told_once() -> None:
     story = begin(conditions=lambda: Conditions(kill_switch=True))
     story.sees(500, 500, 500, 500, 500)
 
-    assert story.events == ["opened", "rollback"]
+    assert story.events == ["opened"]
     assert "the kill switch is on" in story.told[-1].notice.headline
 
 
@@ -197,7 +256,8 @@ def test_a_guard_that_falls_away_lets_the_rollback_go_ahead_without_a_probe() ->
     story.said.append(story.engine.tick(story.now))
 
     assert only(story).state is RollbackState.EXECUTING
-    assert story.events == ["opened", "rollback", "rollback"]
+    assert story.events == ["opened", "rollback"]
+    assert story.told[-1].notice.headline == "shop: rollback of v2 under way"
 
 
 @pytest.mark.parametrize("service", [Service(name="shop"), Service(name="other")])

@@ -21,7 +21,7 @@ from monitor.core.model.notice import (
     TryAgain,
 )
 from monitor.core.outbox import Why
-from tests.support.notices import NOON, make_delivery, make_notice, make_pair
+from tests.support.notices import NOON, make_delivery, make_notice, make_pair, make_rollback
 
 if TYPE_CHECKING:
     from monitor.core.model.notice import Receipt
@@ -53,6 +53,17 @@ def test_an_open_that_was_never_delivered_is_told_together_with_its_end() -> Non
         "shop answers 500, expected 2xx, for 2 min (api.health, 5 times in a row). "
         "It is over: shop has recovered after 3 min (api.health)"
     )
+
+
+def test_what_was_under_way_at_the_beginning_is_not_told_with_the_end() -> None:
+    opened, resolved = make_pair()
+    headline = f"{opened.notice.headline}; rollback from v42 to v41 under way"
+    began = replace(opened.notice, headline=headline, rollback=make_rollback("executing"))
+
+    [errand] = outbox.plan_errands([replace(opened, notice=began), resolved])
+
+    assert "under way" not in errand.message.notice.headline
+    assert f"{opened.notice.headline}. It is over" in errand.message.notice.headline
 
 
 def test_an_open_that_was_delivered_is_followed_by_its_end_alone() -> None:

@@ -340,10 +340,49 @@ def make_rollback(state: RollbackState, blocked: Blocked | None = None) -> Rollb
 
 @pytest.mark.parametrize("state", RollbackState)
 def test_every_state_of_a_rollback_has_a_sentence(state: RollbackState) -> None:
-    told = wording.rollback_headline(make_rollback(state))
+    told = wording.rollback_headline(replace(make_rollback(state), detail="that is why"))
 
     assert told.startswith("api: rollback from v2 to v1 ")
-    assert told.endswith(": api.health is failing")
+    assert told.endswith(": that is why") is (
+        state not in (RollbackState.EXECUTING, RollbackState.VERIFYING, RollbackState.RECOVERED)
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "how"),
+    [
+        (RollbackState.EXECUTING, "under way"),
+        (RollbackState.VERIFYING, "done, recovery is being verified"),
+        (RollbackState.RECOVERED, "done, and it helped"),
+    ],
+)
+def test_what_tripped_a_rollback_is_not_told_as_if_it_went_on(
+    state: RollbackState, how: str
+) -> None:
+    told = wording.rollback_headline(make_rollback(state))
+
+    assert told == f"api: rollback from v2 to v1 {how}"
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        RollbackState.UNCERTAIN,
+        RollbackState.NOT_RECOVERED,
+        RollbackState.INCONCLUSIVE,
+        RollbackState.FAILED,
+    ],
+)
+def test_an_end_that_needs_a_person_says_so(state: RollbackState) -> None:
+    assert ", a person has to " in wording.rollback_headline(make_rollback(state))
+
+
+def test_where_a_rollback_stands_has_room_behind_the_longest_sentence() -> None:
+    blocked = make_rollback(RollbackState.BLOCKED, Blocked.NO_DEPLOY)
+    told = wording.with_rollback("word " * 300, replace(blocked, detail="why " * 300))
+
+    assert len(told) <= 600
+    assert "…; rollback of v2 blocked: NO_DEPLOY (why why" in told
 
 
 @pytest.mark.parametrize("blocked", Blocked)
@@ -376,8 +415,9 @@ def make_notice(
     klass: IncidentClass = IncidentClass.OUTAGE,
     resolved: bool = False,
     rollback: RollbackSummary | None = None,
+    **facts: object,
 ) -> Notice:
-    return Notice(
+    notice = Notice(
         event=NoticeEvent.OPENED,
         incident="i-1",
         sequence=1,
@@ -396,9 +436,19 @@ def make_notice(
         rollback=rollback,
     )
 
+    return replace(notice, **facts)  # type: ignore[arg-type]  # the tests name fields only
+
 
 ROLLED_BACK = RollbackSummary(
     id="r", state="executing", from_version="v2", to_version="v1", reason="api.health is failing"
+)
+
+BLOCKED = RollbackSummary(
+    id="r",
+    state="blocked",
+    from_version="v2",
+    to_version=None,
+    reason="MODE (its mode only observes)",
 )
 
 
@@ -406,30 +456,49 @@ ROLLED_BACK = RollbackSummary(
     ("notice", "second"),
     [
         pytest.param(
-            make_notice(),
+            make_notice(may_roll_back=True),
             "Since 2026-07-01 12:00:00 UTC (2 min), severity high. No rollback so far.",
             id="an outage says that nothing was rolled back",
         ),
         pytest.param(
-            make_notice(klass=IncidentClass.FINDING),
+            make_notice(),
+            "Since 2026-07-01 12:00:00 UTC (2 min), severity high.",
+            id="where nothing is ever rolled back, nothing is said of it",
+        ),
+        pytest.param(
+            make_notice(klass=IncidentClass.FINDING, may_roll_back=True),
             "Since 2026-07-01 12:00:00 UTC (2 min), severity high.",
             id="a finding has nothing to do with rollbacks",
         ),
         pytest.param(
-            make_notice(resolved=True),
+            make_notice(resolved=True, may_roll_back=True),
             "From 2026-07-01 12:00:00 UTC to 2026-07-01 12:03:00 UTC (3 min), severity high.",
             id="the end gives both times",
         ),
         pytest.param(
             make_notice(rollback=ROLLED_BACK),
             "Since 2026-07-01 12:00:00 UTC (2 min), severity high. "
-            "Rollback from v2 to v1 under way: api.health is failing.",
+            "Rollback from v2 to v1 under way.",
             id="a rollback is told",
+        ),
+        pytest.param(
+            make_notice(rollback=BLOCKED),
+            "Since 2026-07-01 12:00:00 UTC (2 min), severity high. "
+            "Rollback of v2 blocked: MODE (its mode only observes).",
+            id="what would have been done is told",
+        ),
+        pytest.param(
+            make_notice(
+                rollback=BLOCKED,
+                headline="api: rollback of v2 blocked: MODE (its mode only observes)",
+            ),
+            "Since 2026-07-01 12:00:00 UTC (2 min), severity high.",
+            id="what the first line says is not said again",
         ),
     ],
 )
 def test_two_lines_are_enough(notice: Notice, second: str) -> None:
-    assert wording.summary(notice) == ("api answers 500", second)
+    assert wording.summary(notice) == (notice.headline, second)
 
 
 def test_facts_that_are_empty_are_left_out() -> None:

@@ -93,6 +93,8 @@ def test_it_is_read_in_order_what_since_when_how_bad_what_to_do() -> None:
         ({"severity": Severity.MEDIUM}, "#ecb22e", ":warning:"),
         ({"event": NoticeEvent.RESOLVED}, "#2eb67d", ":white_check_mark:"),
         ({"event": NoticeEvent.ROLLBACK, "phase": IncidentPhase.MONITORING}, "#36c5f0", ":rewind:"),
+        ({"event": NoticeEvent.UPDATED}, "#e8602c", ":rotating_light:"),
+        ({"event": NoticeEvent.UPDATED, "better": True}, "#e8602c", ":information_source:"),
         ({"event": NoticeEvent.BLIND}, "#8d8d8d", ":grey_question:"),
         ({"event": NoticeEvent.TEST}, "#8d8d8d", ":bell:"),
     ],
