@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -40,21 +41,31 @@ def show(document: Document, secrets: Mapping[At, Iterable[Secret]]) -> dict[str
         at: sorted({secret.current for secret in of_part if secret.current}, key=len, reverse=True)
         for at, of_part in secrets.items()
     }
+    masking = _Masking(sources=document.sources, parts=parts)
 
-    def write(value: object, at: At, texts: list[str]) -> object:
-        if at in parts:
-            texts = texts + parts[at]
+    return {key: masking.write(value, (key,), everywhere) for key, value in document.data.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Masking:
+    """How a document is shown: what is written in place of values, and the secrets of its parts."""
+
+    sources: Mapping[At, str]
+    parts: Mapping[At, list[str]]
+
+    def write(self, value: object, at: At, texts: list[str]) -> object:
+        """Give a value as it may be shown; `texts` are the secrets of the parts around it."""
+        if at in self.parts:
+            texts = texts + self.parts[at]
         match value:
             case dict():
-                return {key: write(inner, (*at, key), texts) for key, inner in value.items()}
+                return {key: self.write(inner, (*at, key), texts) for key, inner in value.items()}
             case list():
-                return [write(inner, (*at, index), texts) for index, inner in enumerate(value)]
-            case _ if at in document.sources:
-                return _mask(document.sources[at], texts)
+                return [self.write(inner, (*at, index), texts) for index, inner in enumerate(value)]
+            case _ if at in self.sources:
+                return _mask(self.sources[at], texts)
 
         return _mask(value, texts)
-
-    return {key: write(value, (key,), everywhere) for key, value in document.data.items()}
 
 
 def _walk(value: object) -> Iterator[Secret]:
