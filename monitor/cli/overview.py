@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.markup import escape
 
@@ -14,6 +14,8 @@ from monitor.core.wording import duration_text
 
 if TYPE_CHECKING:
     from monitor.cli.page import Look
+
+_DAY: Final = timedelta(hours=24)
 
 
 def write_status(status: dict[str, Any], look: Look) -> str:
@@ -28,6 +30,7 @@ def write_status(status: dict[str, Any], look: Look) -> str:
     for rollback in status["rollbacks"]:
         if rollback["ended_at"] is None:
             _write_rollback(page, rollback)
+    _write_versions(page, status, now)
     _write_summary(page, status)
 
     return page.text()
@@ -69,9 +72,62 @@ def _write_incident(page: Page, incident: dict[str, Any], now: datetime) -> None
 
 
 def _write_rollback(page: Page, rollback: dict[str, Any]) -> None:
-    why = rollback["blocked"] or rollback["detail"] or rollback["reason"]
     page.line()
-    page.line(f"rollback of {escape(rollback['service'])}: {rollback['state']}, {escape(why)}")
+    page.line(f"{_subject(rollback)}: {_state(rollback)}, {escape(rollback['why'])}")
+
+
+def _write_versions(page: Page, status: dict[str, Any], now: datetime) -> None:
+    """Say which versions run, and what became of the rollbacks of the last day."""
+    lines = [_version(deploy) for deploy in status["deploys"]]
+    lines += [
+        _ended(rollback)
+        for rollback in status["rollbacks"]
+        if rollback["ended_at"] and now - datetime.fromisoformat(rollback["ended_at"]) <= _DAY
+    ]
+    if off := status.get("rollbacks_off"):
+        lines.append(f"[yellow bold]rollbacks are off[/] ({escape(str(off))})")
+    if lines:
+        page.line()
+    for line in lines:
+        page.line(line)
+
+
+def _version(deploy: dict[str, Any]) -> str:
+    of, version = escape(deploy["service"]), escape(deploy["version"])
+    if deploy["state"] == "started":
+        return f"{of}: {version} is being deployed"
+
+    bad = ", which is bad" if deploy["state"] == "bad" else ""
+
+    return f"{of} runs {version} since {_clock(deploy['finished_at'] or deploy['at'])}{bad}"
+
+
+def _ended(rollback: dict[str, Any]) -> str:
+    at = _clock(rollback["ended_at"])
+    if rollback["state"] == "recovered":
+        return f"rolled back {escape(rollback['service'])}{_way(rollback)} at {at} (recovered)"
+
+    return f"{_subject(rollback)} at {at}: {_state(rollback)}, {escape(rollback['why'])}"
+
+
+def _subject(rollback: dict[str, Any]) -> str:
+    return f"rollback of {escape(rollback['service'])}{_way(rollback)}"
+
+
+def _way(rollback: dict[str, Any]) -> str:
+    before, after = rollback["from"], rollback["to"]
+    if not before:
+        return ""
+
+    return escape(f" {before} → {after}" if after else f" {before}")
+
+
+def _state(rollback: dict[str, Any]) -> str:
+    return str(rollback["state"]).replace("_", " ")
+
+
+def _clock(iso: str) -> str:
+    return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M} UTC"
 
 
 def _write_summary(page: Page, status: dict[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from monitor.core import wording
 from monitor.core.model.verdict import Outcome, Reason, Verdict
 from monitor.core.sight import STALE_AFTER_INTERVALS
 
@@ -210,6 +211,7 @@ def rollback_json(rollback: Rollback, situation: Situation) -> dict[str, Any]:
         "to": rollback.to_version,
         "reason": rollback.reason,
         "detail": rollback.detail,
+        "why": wording.rollback_reason(rollback),
         "tripped_at": rollback.tripped_at.isoformat(),
         "started_at": _iso(rollback.started_at),
         "effect_done_at": _iso(rollback.effect_done_at),

@@ -17,6 +17,8 @@ from monitor.web.backend import BACKEND
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from monitor.core.model.service import Directory
+
 _HERE: Final = Path(__file__).parent
 _STATIC: Final = {"monitor.css": "text/css"}
 _WORDS: Final = {
@@ -34,7 +36,7 @@ async def index(request: web.Request) -> web.Response:
     page = _template().render(
         status=status,
         headline=_headline(status),
-        services=_by_service(status["checks"]),
+        services=_services(status, backend.engine.directory),
         open=sorted(
             (one for one in status["incidents"] if one["resolved_at"] is None), key=_badness
         ),
@@ -70,12 +72,22 @@ def _headline(status: dict[str, Any]) -> str:
     return _WORDS[status["verdict"]]
 
 
-def _by_service(checks: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
-    for check in checks:
-        found.setdefault(check["service"], []).append(check)
+def _services(status: dict[str, Any], directory: Directory) -> list[dict[str, Any]]:
+    """Give each service with its checks, what runs, where to look and whom to call."""
+    checks: dict[str, list[dict[str, Any]]] = {}
+    for check in status["checks"]:
+        checks.setdefault(check["service"], []).append(check)
+    deploys = {deploy["service"]: deploy for deploy in status["deploys"]}
 
-    return found
+    return [
+        {
+            "name": name,
+            "known": directory.service(name),
+            "deploy": deploys.get(name),
+            "checks": own,
+        }
+        for name, own in checks.items()
+    ]
 
 
 @cache

@@ -18,6 +18,11 @@ CONFIG = """
 environment: production
 web: {{listen: "127.0.0.1:${{PORT}}"}}
 defaults: {{every: 200ms, retry_every: 100ms, timeout: 150ms, failure_threshold: 2}}
+services:
+  shop:
+    runbook: https://wiki.example/shop
+    contacts: {{on_call: "@web-oncall"}}
+    version: {{endpoint: shop, json: $.version}}
 endpoints:
   shop:
     url: {url}/?<script>alert(1)</script>
@@ -40,6 +45,8 @@ async def test_the_page_lists_checks_and_incidents_and_escapes_what_targets_say(
 
     assert "Everything that is watched passes" in quiet
     assert "No open incident" in quiet
+    assert '<a href="https://wiki.example/shop">runbook</a> · on call: @web-oncall' in quiet
+    assert "version 1.0 (finished) since" in quiet
     assert "1 check is failing" in loud
     assert "shop.health" in loud
     assert "&lt;img src=x" in loud

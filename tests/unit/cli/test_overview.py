@@ -25,6 +25,7 @@ def status(**parts: Any) -> dict[str, Any]:
         "checks": [],
         "incidents": [],
         "rollbacks": [],
+        "deploys": [],
         "undelivered": 0,
         **parts,
     }
@@ -83,19 +84,59 @@ def test_an_open_incident_is_told_with_its_timeline() -> None:
     ]
 
 
+def rollback(state: str, **parts: Any) -> dict[str, Any]:
+    return {
+        "service": "shop",
+        "state": state,
+        "from": "1.0.9",
+        "to": "1.0.0",
+        "why": "api.health fails",
+        "ended_at": None,
+        **parts,
+    }
+
+
 def test_a_rollback_says_where_it_stands_and_why() -> None:
-    running = {"service": "shop", "ended_at": None, "blocked": None, "detail": ""}
     found = written(
         rollbacks=[
-            {**running, "state": "verifying", "reason": "api.health fails"},
-            {**running, "state": "blocked", "blocked": "COOLDOWN", "reason": "api.health fails"},
-            {**running, "state": "recovered", "reason": "x", "ended_at": "2026-07-01T12:00:00"},
+            rollback("verifying"),
+            rollback("blocked", to=None, why="COOLING_DOWN (too short a time ago)"),
         ]
     )
 
-    assert "rollback of shop: verifying, api.health fails" in found
-    assert "rollback of shop: blocked, COOLDOWN" in found
-    assert not any("recovered" in line for line in found)
+    assert "rollback of shop 1.0.9 → 1.0.0: verifying, api.health fails" in found
+    assert "rollback of shop 1.0.9: blocked, COOLING_DOWN (too short a time ago)" in found
+
+
+def test_rollbacks_of_the_last_day_say_how_they_ended() -> None:
+    early, late = "2026-06-30T12:04:59+00:00", "2026-07-01T01:52:00+00:00"
+    found = written(
+        rollbacks=[
+            rollback("recovered", ended_at=early),
+            rollback("recovered", ended_at=late),
+            rollback("not_recovered", ended_at=late, **{"from": None}),
+        ]
+    )
+
+    assert found[1:-2] == [
+        "rolled back shop 1.0.9 → 1.0.0 at 2026-07-01 01:52 UTC (recovered)",
+        "rollback of shop at 2026-07-01 01:52 UTC: not recovered, api.health fails",
+    ]
+
+
+def test_what_runs_and_that_rollbacks_are_off_is_said() -> None:
+    at = "2026-07-01T01:52:00+00:00"
+    deploys = [
+        {"service": one, "version": "1.0", "state": state, "at": at, "finished_at": None}
+        for one, state in (("api", "certified"), ("shop", "started"), ("web", "bad"))
+    ]
+
+    assert written(deploys=deploys, rollbacks_off="/state/rollbacks-off")[1:-2] == [
+        "api runs 1.0 since 2026-07-01 01:52 UTC",
+        "shop: 1.0 is being deployed",
+        "web runs 1.0 since 2026-07-01 01:52 UTC, which is bad",
+        "rollbacks are off (/state/rollbacks-off)",
+    ]
 
 
 def test_what_nobody_heard_yet_is_counted() -> None:

@@ -192,6 +192,7 @@ def test_the_status_holds_incidents_deploys_and_rollbacks_and_is_json(story: Sto
     ]
     assert [deploy["version"] for deploy in status["deploys"]] == ["v2"]
     assert status["rollbacks"][0]["steps"][0]["output"] == "restored"
+    assert status["rollbacks"][0]["why"] == rollback.reason
     assert status["undelivered"] == 2
 
 

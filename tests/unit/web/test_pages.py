@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from monitor.web.pages import _badness, _by_service, _clock, _headline, _lasted, _took
+from monitor.core.model.service import Directory, Service
+from monitor.web.pages import _badness, _clock, _headline, _lasted, _services, _took
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -66,8 +67,14 @@ def test_the_worst_incident_is_first_and_of_equals_the_oldest() -> None:
 
 def test_checks_stand_with_their_service_in_the_order_of_the_configuration() -> None:
     checks = [{"service": one, "n": n} for n, one in enumerate(["shop", "api", "shop"])]
+    shop = Service(name="shop", description="Public shop")
+    status = {"checks": checks, "deploys": [{"service": "api", "version": "2.0"}]}
 
-    assert {name: [one["n"] for one in own] for name, own in _by_service(checks).items()} == {
-        "shop": [0, 2],
-        "api": [1],
-    }
+    found = _services(status, Directory(services={"shop": shop}))
+
+    assert [(one["name"], [check["n"] for check in one["checks"]]) for one in found] == [
+        ("shop", [0, 2]),
+        ("api", [1]),
+    ]
+    assert [one["known"].description for one in found] == ["Public shop", ""]
+    assert [one["deploy"] and one["deploy"]["version"] for one in found] == [None, "2.0"]
