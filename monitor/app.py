@@ -145,6 +145,7 @@ class Monitor:
             record=self.pipeline.record,
             clock=clock,
             retention=lambda: self.compiled.retention,
+            kill_switch=lambda: self.kill_switch,
         )
 
     @classmethod
@@ -271,12 +272,15 @@ class Monitor:
             now=self.now(),
             sees=self.sees,
             store_works=self.store_works,
+            rollbacks_off=self.kill_switch.exists(),
             as_openmetrics=as_openmetrics,
         )
 
     def status(self) -> dict[str, Any]:
         """Give what is failing now, open incidents, rollbacks and deploys, as JSON."""
-        return operations.report_status(self.engine, self.now())
+        switch = self.kill_switch if self.kill_switch.exists() else None
+
+        return operations.report_status(self.engine, self.now(), rollbacks_off=switch)
 
     async def announce(self, marker: DeployMarker) -> dict[str, Any]:
         """Take a deploy marker; see `operations.announce_deploy`."""

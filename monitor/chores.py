@@ -14,6 +14,7 @@ from monitor.scheduler import Calendar
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+    from pathlib import Path
 
     from monitor.core.engine import Engine
     from monitor.core.model.changes import Changes
@@ -30,7 +31,8 @@ MEND_EVERY: Final = timedelta(minutes=1)
 class Chores:
     """Everything that is due without anybody asking for it.
 
-    `record` hands changes on to become durable; `retention` gives how long records are kept.
+    `record` hands changes on to become durable; `retention` gives how long records are kept;
+    `kill_switch` gives the file whose coming and going is logged.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Chores:
         record: Callable[[Changes], None],
         clock: Callable[[], datetime],
         retention: Callable[[], timedelta],
+        kill_switch: Callable[[], Path],
     ) -> None:
         self._engine = engine
         self._journal = journal
@@ -49,6 +52,8 @@ class Chores:
         self._record = record
         self._clock = clock
         self._retention = retention
+        self._kill_switch = kill_switch
+        self._rollbacks_off = False
         self._calendar: Calendar | None = None
 
     def plan(self) -> None:
@@ -70,6 +75,7 @@ class Chores:
             now = self._clock()
             self._record(self._engine.tick(now))
             self._tell_of_store(now)
+            self._watch_switch()
             if self._calendar is not None and monotonic() - mended >= MEND_EVERY.total_seconds():
                 mended = monotonic()
                 self._calendar.mend_after_jump()
@@ -85,6 +91,13 @@ class Chores:
 
         if deleted:
             _log.info("pruned", rows=deleted)
+
+    def _watch_switch(self) -> None:
+        switch = self._kill_switch()
+        before, self._rollbacks_off = self._rollbacks_off, switch.exists()
+        if before != self._rollbacks_off:
+            turn = "rollbacks_switched_off" if self._rollbacks_off else "rollbacks_switched_on"
+            _log.warning(turn, file=str(switch))
 
     def _tell_of_store(self, now: datetime) -> None:
         error = self._journal.error

@@ -152,6 +152,9 @@ class Metrics:
             "last_deploy_timestamp_seconds", "When the newest deploy was first seen.", "service"
         )
         self._store_works = self._gauge("store_works", "Whether the last commit succeeded.")
+        self._off = self._gauge(
+            "rollbacks_off", "Whether the kill switch holds all rollbacks back."
+        )
         self._reloaded = self._gauge(
             "config_last_reload_successful", "Whether the last reload of the configuration worked."
         )
@@ -212,9 +215,16 @@ class Metrics:
             self._follow_directory()
 
     def render(
-        self, *, now: datetime, sees: bool, store_works: bool, as_openmetrics: bool
+        self,
+        *,
+        now: datetime,
+        sees: bool,
+        store_works: bool,
+        rollbacks_off: bool,
+        as_openmetrics: bool,
     ) -> bytes:
         """Write the whole page: what is counted, then the series of each endpoint."""
+        self._off.set(float(rollbacks_off))
         self._read_situation(now, sees=sees, store_works=store_works)
         own = (
             openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]  # theirs is not annotated

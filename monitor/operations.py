@@ -13,6 +13,7 @@ from monitor.core.report import deploy_json, status_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from monitor.core.engine import Engine
     from monitor.core.model.changes import Changes
@@ -111,9 +112,17 @@ async def announce_deploy(
     return deploy_json(max(known, key=lambda deploy: deploy.at))
 
 
-def report_status(engine: Engine, now: datetime) -> dict[str, Any]:
-    """Give what is failing now, open incidents, rollbacks and deploys, as JSON."""
-    return status_json(engine, now)
+def report_status(
+    engine: Engine, now: datetime, *, rollbacks_off: Path | None = None
+) -> dict[str, Any]:
+    """Give what is failing now, open incidents, rollbacks and deploys, as JSON.
+
+    `rollbacks_off` is the file that holds all rollbacks back, if there is one.
+    """
+    return {
+        **status_json(engine, now),
+        "rollbacks_off": str(rollbacks_off) if rollbacks_off else None,
+    }
 
 
 def _text(raw: Mapping[str, Any], key: str) -> str | None:

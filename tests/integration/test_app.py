@@ -60,6 +60,18 @@ def events(log: list[Any]) -> list[str]:
     return [one["event"] for one in log]
 
 
+def see_switch(monitor: Monitor) -> tuple[str | None, str]:
+    """Give what the status and the metrics say of the kill switch."""
+    page = monitor.metrics_page(as_openmetrics=False).decode()
+    (value,) = [
+        line.split()[1]
+        for line in page.splitlines()
+        if line.startswith("production_monitor_rollbacks_off ")
+    ]
+
+    return monitor.status()["rollbacks_off"], value
+
+
 class TestStarting:
     async def test_it_is_ready_after_the_first_round_and_stays_so(
         self, shop: Counterpart, tmp_path: Path
@@ -478,6 +490,26 @@ class TestLiving:
             (tmp_path / ".production-monitor/rollbacks-off").touch()
 
             assert monitor._conditions().kill_switch
+
+    async def test_people_see_that_rollbacks_are_switched_off(
+        self, shop: Counterpart, tmp_path: Path, log: list[Any]
+    ) -> None:
+        switch = tmp_path / ".production-monitor/rollbacks-off"
+        async with running(tmp_path, watching(shop.url(), head=SLOW)) as monitor:
+            seen = [see_switch(monitor)]
+            switch.touch()
+            await until(lambda: "rollbacks_switched_off" in events(log))
+            seen.append(see_switch(monitor))
+            switch.unlink()
+            await until(lambda: "rollbacks_switched_on" in events(log))
+            seen.append(see_switch(monitor))
+
+        assert seen == [(None, "0.0"), (str(switch), "1.0"), (None, "0.0")]
+        turns = [(one["event"], one["file"]) for one in log if "switched" in one["event"]]
+        assert turns == [
+            ("rollbacks_switched_off", str(switch)),
+            ("rollbacks_switched_on", str(switch)),
+        ]
 
 
 class TestDaemon:

@@ -46,7 +46,7 @@ Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 def write(metrics: Metrics, *, now: datetime, as_openmetrics: bool = False) -> str:
     return metrics.render(
-        now=now, sees=True, store_works=True, as_openmetrics=as_openmetrics
+        now=now, sees=True, store_works=True, rollbacks_off=False, as_openmetrics=as_openmetrics
     ).decode()
 
 
@@ -335,7 +335,9 @@ def test_the_oldest_notice_that_somebody_still_has_to_get_has_its_age() -> None:
 def test_what_the_monitor_itself_suffers_from_is_said() -> None:
     story = make_story()
 
-    page = watch(story).render(now=at(0), sees=False, store_works=False, as_openmetrics=False)
+    page = watch(story).render(
+        now=at(0), sees=False, store_works=False, rollbacks_off=True, as_openmetrics=False
+    )
     series = read(page.decode())
 
     assert value(series, f"{OWN}blind") == 1

@@ -358,7 +358,7 @@ def test_what_is_held_back_later_does_not_hide_the_rollback_that_ran(desk: Desk)
     later = replace(
         make_rollback(incident, RollbackState.BLOCKED, Blocked.UNHEALTHY_BEFORE), id="r-2"
     )
-    told = []
+    told: list[Delivery] = []
     for rollback in (ran, later):
         desk.situation.apply(Changes(rollbacks=(rollback,)))
         desk.situation.apply(timeline.follow_rollback(None, rollback, desk.situation, at(70)))
