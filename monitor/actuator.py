@@ -213,13 +213,16 @@ class Actuator:
             detail=self._mask(effect.detail)[:_LONGEST_DETAIL],
             output=bound(self._mask(effect.output)),
         )
+        changes = effects.finish(rollback, step, known, policy, self._situation, self._clock())
+        result = changes.steps[0]
         _log.warning(
-            "rollback_step_ended", key=step.key, outcome=known.outcome.value, detail=known.detail
+            "rollback_step_ended",
+            key=result.key,
+            outcome=result.state.value,
+            detail=result.detail,
         )
 
-        return await self._record(
-            effects.finish(rollback, step, known, policy, self._situation, self._clock())
-        )
+        return await self._record(changes)
 
     def _hook(self, rollback: Rollback, step: Step) -> Hook | None:
         hooks = self._hooks.get(rollback.service, ())
@@ -257,7 +260,7 @@ class Actuator:
         """Let the hook do it; whatever it raises, its outcome is not known then."""
         hook = self._hook(rollback, step)
         if hook is None:
-            return Effect(outcome=EffectOutcome.REFUSED, detail="no such step is configured")
+            return Effect(outcome=EffectOutcome.REFUSED, detail="is no longer configured")
 
         context = effects.tell_hook(rollback, step, policy, self._directory)
         _log.warning("rollback_step_starts", key=step.key, kind=step.kind, attempt=step.attempt)
@@ -287,5 +290,5 @@ async def _try(
         _log.exception("hook_broke", key=context.step_key)
         return Effect(
             outcome=EffectOutcome.UNCERTAIN,
-            detail=f"the hook broke off: {type(error).__name__}: {error}",
+            detail=f"broke off: {type(error).__name__}: {error}",
         )

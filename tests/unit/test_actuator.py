@@ -178,6 +178,28 @@ async def test_steps_are_taken_in_order_and_the_first_failure_ends_them() -> Non
     assert [len(hook.told) for hook in (first, second, third)] == [1, 1, 0]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "word"),
+    [
+        (EffectOutcome.DONE, "done"),
+        (EffectOutcome.REFUSED, "failed"),
+        (EffectOutcome.UNCERTAIN, "uncertain"),
+    ],
+)
+async def test_the_log_and_the_timeline_say_the_same_of_a_step(
+    outcome: EffectOutcome, word: str
+) -> None:
+    with capture_logs() as logged:
+        life = alive(decided(), Recorder([outcome]))
+        await carry_out(life)
+
+    (step,) = life.world.situation.steps.values()
+    (ended,) = [one for one in logged if one["event"] == "rollback_step_ended"]
+    assert ended["outcome"] == step.state.value == word
+    assert ended["detail"] == step.detail
+    assert ("all about it" in step.detail) is (word != "done")
+
+
 async def test_a_hook_that_breaks_is_uncertain() -> None:
     life = alive(decided(), Recorder([ZeroDivisionError("division by zero")]))
 
@@ -191,7 +213,7 @@ async def test_a_step_without_a_hook_is_refused() -> None:
     rollback = await carry_out(alive(decided()))
 
     assert rollback.state is RollbackState.FAILED
-    assert "no such step" in rollback.detail
+    assert rollback.detail == "step 1 (command) is no longer configured"
 
 
 async def test_what_a_hook_said_is_masked_and_bounded() -> None:
