@@ -10,6 +10,7 @@ from time import monotonic_ns
 from typing import TYPE_CHECKING, Final, Self
 
 import structlog
+from yarl import URL
 
 from monitor.app import Monitor
 from monitor.systemd import Systemd, Watchdog
@@ -59,7 +60,13 @@ async def run_daemon(
         stack.push_async_callback(reloads.close)
 
         systemd.ready(f"endpoints watched: {len(monitor.watched)}")
-        _log.info("started", endpoints=len(monitor.watched), store=str(monitor.compiled.store))
+        _log.info(
+            "started",
+            endpoints=len(monitor.watched),
+            notifiers=", ".join(monitor.compiled.notifiers) or "none: nobody is told",
+            store=str(monitor.compiled.store),
+            page=str(URL.build(scheme="http", host=monitor.web.host, port=server.port, path="/")),
+        )
         await _first(signals.stop.wait(), monitor.crashed.wait())
         systemd.stopping()
         _log.info("stopping")

@@ -52,6 +52,18 @@ async def test_it_opens_tells_and_resolves(shop: Shop, tmp_path: Path) -> None:
         assert "Traceback" not in running.said()
 
 
+async def test_it_says_at_its_start_whom_it_tells_and_where_its_page_is(
+    shop: Shop, tmp_path: Path
+) -> None:
+    configure(tmp_path, shop)
+    async with daemon(tmp_path) as running:
+        await until(lambda: "started" in running.said())
+        (line,) = (one for one in running.said().splitlines() if " started " in one)
+
+    assert "notifiers=log" in line
+    assert f"page={running.url}/" in line
+
+
 async def test_counts_and_incidents_survive_a_kill(shop: Shop, tmp_path: Path) -> None:
     configure(tmp_path, shop, threshold=3)
     shop.status = 503
