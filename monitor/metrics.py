@@ -10,6 +10,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 
 from monitor import __version__
+from monitor.core.expectations import Source
+from monitor.core.model.endpoint import HealthRule
 from monitor.core.model.observation import Code, Phase
 from monitor.core.model.rollback import Blocked, RollbackState
 from monitor.core.model.verdict import Outcome
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+_CONTENT: Final = (Source.HEADER, Source.BODY, Source.JSON)
 _NOT_GOOD: Final = (Outcome.FAIL, Outcome.UNKNOWN)
 _STATES: Final = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNKNOWN: 2}
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -376,6 +379,17 @@ def _succeeded(latest: Latest) -> bool:
 
 
 def _content_failed(latest: Latest) -> bool:
-    health = _health(latest)
+    """Whether header, body or JSON were not as expected; what is slow has its own series."""
+    health, rule = _health(latest), _health_rule(latest.endpoint)
+    if health is None or rule is None or not health.reasons:
+        return False
 
-    return health is not None and any(reason.code is Code.EXPECTATION for reason in health.reasons)
+    about_content = {one.at for one in rule.expectations if one.source in _CONTENT}
+
+    return any(
+        reason.code is Code.EXPECTATION and reason.at in about_content for reason in health.reasons
+    )
+
+
+def _health_rule(endpoint: Endpoint) -> HealthRule | None:
+    return next((one.rule for one in endpoint.checks if isinstance(one.rule, HealthRule)), None)

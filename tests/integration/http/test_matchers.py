@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from monitor.core.model.observation import Code
@@ -126,6 +129,17 @@ async def test_the_lines_of_a_header(
 
     assert judge_health(seen, expectation).outcome == outcome
     assert metrics_of(seen, expectation)["probe_failed_due_to_regex"] == (outcome == "fail")
+
+
+async def test_an_answer_that_is_only_slow_has_the_content_that_was_wanted() -> None:
+    async with serve_script(answers_page(200, GOOD)) as server:
+        seen = await observe(server.url())
+
+    slow = {"response_time": {"lt": "1ms"}}
+    late = replace(seen, duration=timedelta(seconds=1))
+
+    assert judge_health(late, slow).outcome == "fail"
+    assert metrics_of(late, slow)["probe_failed_due_to_regex"] == 0
 
 
 async def test_a_wish_about_a_body_that_was_cut_fails_where_it_needs_the_rest() -> None:
