@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from time import monotonic_ns
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger()
 
 CONTROL: Final = "control.sock"
+_SWITCH_SECONDS: Final = 0.0005
+"""How long the event loop waits for another thread: by default ten times as long, and each time."""
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -40,11 +44,13 @@ async def run_daemon(
     False means that a part of the monitor itself broke: whoever started it should start it anew.
     Raises ConfigError, StoreError or ListenError before anything is watched.
     """
+    sys.setswitchinterval(_SWITCH_SECONDS)
     async with AsyncExitStack() as stack:
         systemd = stack.enter_context(Systemd(environ))
         signals = stack.enter_context(_Signals())
         monitor = await Monitor.open(load, options)
         stack.push_async_callback(monitor.close, hurry=signals.hurry)
+        gc.freeze()  # what is there now stays: nobody needs to look through it for garbage again
         on_built(monitor)
         server = WebServer(monitor)
         stack.push_async_callback(server.close)
