@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitor.cli import _COMMANDS
 from monitor.config import load
+from monitor.notifiers.webhook import payload
+from monitor.webhooks import sign
+from tests.support.notices import make_delivery
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -33,6 +37,25 @@ def test_the_configurations_of_the_readme_load_one_over_the_other(tmp_path: Path
 
 def test_the_readme_names_every_command() -> None:
     assert [command for command in _COMMANDS if f"`{command}`" not in README] == []
+
+
+def test_a_signature_is_verified_as_the_page_says() -> None:
+    page = (ROOT / "docs/notifications.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    shown: dict[str, Any] = {}
+    exec(example, shown)
+    for secret in ("a plain secret", "whsec_c2VjcmV0IGtleQ=="):
+        headers = {"webhook-id": "id-1", "webhook-timestamp": "1700000000"}
+        headers["webhook-signature"] = sign(secret, "id-1", "1700000000", b"{}")
+
+        assert shown["is_ours"](secret, headers, b"{}")
+        assert not shown["is_ours"](secret, headers, b"{ }")
+
+
+def test_the_page_of_notifications_names_every_key_of_the_payload() -> None:
+    page = (ROOT / "docs/notifications.md").read_text()
+
+    assert [key for key in payload(make_delivery()) if f"`{key}`" not in page] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
