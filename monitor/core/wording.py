@@ -275,14 +275,11 @@ def summary(notice: Notice) -> tuple[str, str]:
     when = f"Since {time_text(notice.since)} ({lasted})"
     if notice.resolved_at is not None:
         when = f"From {time_text(notice.since)} to {time_text(notice.resolved_at)} ({lasted})"
-    still = f"{when}, severity {notice.severity}."
-    if notice.rollback is not None:
-        told = notice.headline.endswith(_rollback_in(notice.rollback))
-        return notice.headline, still if told else f"{still} {rollback_text(notice.rollback)}"
-    if notice.may_roll_back and notice.resolved_at is None and notice.klass is IncidentClass.OUTAGE:
-        still = f"{still} No rollback so far."
+    second = f"{when}, severity {notice.severity}."
+    if told := _told_of_rollback(notice):
+        second = f"{second} {told}"
 
-    return notice.headline, still
+    return notice.headline, second
 
 
 def facts(notice: Notice) -> tuple[tuple[str, str], ...]:
@@ -370,6 +367,20 @@ def _lasting(member: Member, at: datetime) -> str:
 
 def _row(member: Member) -> str:
     return f", {member.failures} times in a row" if member.failures > 1 else ""
+
+
+def _told_of_rollback(notice: Notice) -> str:
+    """Say what the second line does of a rollback, which the first may have said already."""
+    over, rollback = notice.resolved_at is not None, notice.rollback
+    if rollback is None:
+        awaited = notice.may_roll_back and notice.klass is IncidentClass.OUTAGE and not over
+        return "No rollback so far." if awaited else ""
+    if notice.headline.endswith(_rollback_in(rollback)):
+        return ""
+    if over and rollback.state == RollbackState.BLOCKED:
+        return "Nothing was rolled back."
+
+    return rollback_text(rollback)
 
 
 def _rollback_of(rollback: Rollback) -> str:

@@ -488,6 +488,12 @@ BLOCKED = RollbackSummary(
             id="what would have been done is told",
         ),
         pytest.param(
+            make_notice(resolved=True, rollback=BLOCKED),
+            "From 2026-07-01 12:00:00 UTC to 2026-07-01 12:03:00 UTC (3 min), severity high. "
+            "Nothing was rolled back.",
+            id="once it is over, what held a rollback back is past",
+        ),
+        pytest.param(
             make_notice(
                 rollback=BLOCKED,
                 headline="api: rollback of v2 blocked: MODE (its mode only observes)",
