@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 @click.option(
     "--show",
     is_flag=True,
-    help="Print what is written in all files together, as JSON: variables expanded, secrets "
-    "masked, nothing added that is a default.",
+    help="Print all files as one, as JSON: what is written, without the defaults, secrets masked.",
 )
 @click.option(
     "--allow-unset", is_flag=True, help="Accept variables that are not set, as where CI has none."
