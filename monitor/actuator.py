@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -15,7 +15,7 @@ from monitor.core.rollback.decide import trips
 from monitor.hooks.hook import Remembering, bound
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from monitor.core.model.changes import Changes
@@ -64,6 +64,7 @@ class Actuator:
         self._woken = asyncio.Event()
         self._stopping = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._handed_over: set[str] = set()
         self._applying = 0
         self._worker: asyncio.Task[None] | None = None
 
@@ -97,13 +98,16 @@ class Actuator:
     async def stop(self, grace: timedelta) -> None:
         """Begin no further step, and wait for a running hook; then leave it, journalled as started.
 
-        A hook is not torn down half-way: a command goes on in its own session.
+        A hook is not torn down half-way: a command goes on in its own session. One that remembers
+        needs no waiting for: the next process asks it.
         """
         self._stopping.set()
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
             self._worker = None
+        for service in self._handed_over:
+            self._running[service].cancel()
         running = list(self._running.values())
         if not running:
             return
@@ -198,7 +202,8 @@ class Actuator:
 
         _log.warning("rollback_step_recalled", key=begun.key, attempt=begun.attempt)
         context = effects.tell_hook(rollback, begun, policy, self._directory)
-        effect = await _try(hook.recall, context)
+        with self._elsewhere(rollback.service):
+            effect = await _try(hook.recall, context)
         if effect is None:  # it was never run, so it may still be
             return await self._record(effects.take_back(begun, self._clock()))
 
@@ -223,6 +228,15 @@ class Actuator:
         )
 
         return await self._record(changes)
+
+    @contextmanager
+    def _elsewhere(self, service: str) -> Iterator[None]:
+        """Know that what runs for a service now does not run in this process."""
+        self._handed_over.add(service)
+        try:
+            yield
+        finally:
+            self._handed_over.discard(service)
 
     def _hook(self, rollback: Rollback, step: Step) -> Hook | None:
         hooks = self._hooks.get(rollback.service, ())
@@ -265,7 +279,11 @@ class Actuator:
         context = effects.tell_hook(rollback, step, policy, self._directory)
         _log.warning("rollback_step_starts", key=step.key, kind=step.kind, attempt=step.attempt)
 
-        return await _try(hook.apply, context)
+        if not isinstance(hook, Remembering):
+            return await _try(hook.apply, context)
+
+        with self._elsewhere(rollback.service):
+            return await _try(hook.apply, context)
 
     async def _record(self, changes: Changes) -> bool:
         """Make changes durable; say whether they are."""

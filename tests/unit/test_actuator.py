@@ -578,6 +578,24 @@ async def test_asking_what_came_of_a_step_holds_up_no_start() -> None:
     assert life.world.newest.state is RollbackState.VERIFYING
 
 
+async def test_stopping_waits_for_no_hook_that_remembers() -> None:
+    hook = Rememberer(known=Effect(outcome=EffectOutcome.DONE, detail="exit 0"))
+    hook.gate = asyncio.Event()
+    life = alive(decided(), hook)
+    async with life.run() as actuator, asyncio.timeout(5):
+        await hook.entered.wait()
+        await actuator.stop(timedelta(hours=1))
+    next_life = reborn(life)
+    async with next_life.run() as actuator, asyncio.timeout(5):
+        while not hook.asked:
+            await asyncio.sleep(0)
+        await actuator.stop(timedelta(hours=1))
+    hook.gate.set()
+
+    assert (await carry_out(reborn(next_life))).state is RollbackState.VERIFYING
+    assert len(hook.told) == 1
+
+
 async def test_a_memory_that_breaks_leaves_the_outcome_unknown() -> None:
     life = await interrupted(Rememberer(known=RuntimeError("no idea")))
 
