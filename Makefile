@@ -5,6 +5,7 @@
 .SUFFIXES:
 
 PYTHON ?= python3
+export PYTHON PREFIX DESTDIR LIBDIR BINDIR WHEELS
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -12,7 +13,7 @@ SOURCES := pyproject.toml constraints.txt
 
 .PHONY: help
 help: ## say what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(VENV)/.runtime ## install, and run the demo: a bad deploy, found and rolled back
@@ -42,6 +43,14 @@ bench: $(VENV)/.dev ## measure what a probe costs, beside blackbox_exporter and 
 format: $(VENV)/.dev ## format the code, and mend what can be mended by itself
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+.PHONY: install
+install: ## put it on this machine as a service (root; PREFIX, DESTDIR, LIBDIR, BINDIR, WHEELS)
+	@scripts/install
+
+.PHONY: uninstall
+uninstall: ## take it off this machine; configuration and store stay
+	@scripts/uninstall
 
 .PHONY: venv
 venv: $(VENV)/.dev ## create the virtual environment with everything for development

@@ -11,7 +11,11 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-_PACKAGES = {"promtool": "prometheus", "systemd-analyze": "systemd"}
+_PACKAGES = {
+    "promtool": "prometheus",
+    "systemd-analyze": "systemd",
+    "systemd-nspawn": "systemd-container",
+}
 """Debian packages that are named differently from the program in them."""
 
 

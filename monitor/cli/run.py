@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
+import structlog
 
 from monitor.cli.common import (
     CODES,
@@ -154,10 +155,17 @@ def _cycles_of_environment() -> int | None:
 
 
 def _hook_runner() -> Path | None:
-    """Give the socket of the hook runner, where there is one to use."""
-    named = os.environ.get("HOOK_RUNNER_SOCKET", "")
+    """Give the socket of the hook runner, where there is one to use.
 
-    return Path(named) if named else None
+    One that is not there is better known now than when something has to be rolled back.
+    """
+    named = os.environ.get("HOOK_RUNNER_SOCKET", "")
+    if not named:
+        return None
+    if not os.access(named, os.W_OK):
+        structlog.get_logger().error("hook_runner_cannot_be_reached", socket=named)
+
+    return Path(named)
 
 
 def _watch(load: Callable[[], Compiled], options: RunOptions) -> int:
