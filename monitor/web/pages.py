@@ -103,6 +103,7 @@ def _template() -> Template:
     )
     environment.filters["clock"] = _clock
     environment.filters["took"] = _took
+    environment.filters["versions"] = _versions
     environment.globals["lasted"] = _lasted
 
     return environment.get_template("index.html")
@@ -122,6 +123,15 @@ def _took(seconds: float | None) -> str:
         return ""
 
     return f"{seconds * 1000:.0f} ms" if seconds < 10 else f"{seconds:.1f} s"
+
+
+def _versions(rollback: dict[str, Any]) -> str:
+    """Name both versions; where nothing was deployed there is nothing to go back from, or to."""
+    before, after = rollback["from"], rollback["to"]
+    if not before:
+        return "none"
+
+    return f"{before} → {after or 'the version before'}"
 
 
 def _lasted(since: str, until: str | None, now: datetime) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.core.model.service import Directory, Service
-from monitor.web.pages import _badness, _clock, _headline, _lasted, _services, _took
+from monitor.web.pages import _badness, _clock, _headline, _lasted, _services, _took, _versions
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -47,6 +47,20 @@ def test_the_headline_says_the_worst_first(states: list[str], verdict: str, said
     status: dict[str, Any] = {"checks": [{"state": one} for one in states], "verdict": verdict}
 
     assert _headline(status) == said
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("1.5.0", "1.4.0", "1.5.0 → 1.4.0"),
+        ("1.5.0", None, "1.5.0 → the version before"),
+        (None, None, "none"),
+    ],
+)
+def test_a_rollback_names_its_versions_if_there_are_any(
+    before: str | None, after: str | None, shown: str
+) -> None:
+    assert _versions({"from": before, "to": after}) == shown
 
 
 def test_the_worst_incident_is_first_and_of_equals_the_oldest() -> None:
