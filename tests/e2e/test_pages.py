@@ -55,6 +55,19 @@ async def test_the_page_lists_checks_and_incidents_and_escapes_what_targets_say(
     assert "Resolved incidents" in after
 
 
+async def test_the_page_says_that_rollbacks_are_switched_off(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "monitor.yml").write_text(CONFIG.format(url=shop.url))
+    async with daemon(tmp_path) as running:
+        _, before = await running.get("/")
+        switch = tmp_path / ".production-monitor/rollbacks-off"
+        switch.touch()
+        await running.until(lambda status: status["rollbacks_off"])
+        _, after = await running.get("/")
+
+    assert "Rollbacks are off" not in before
+    assert f"<strong>Rollbacks are off</strong> ({switch})" in after
+
+
 async def test_the_page_has_the_headers_that_we_ask_of_others(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "monitor.yml").write_text(CONFIG.format(url=shop.url))
     async with (
