@@ -34,12 +34,14 @@ KEPT = Path("/var/lib/production-monitor-hooks")
 PATIENCE = 40.0
 
 HOOK_SOURCE = f"""#!/bin/sh
+id -un
 echo "uid $(id -u), from $MONITOR_FROM_VERSION to $MONITOR_TO_VERSION" >>{RUNS}
 setsid sleep 4321 &
 touch {BEGAN}
 while [ ! -e {FREE} ]; do sleep 0.05; done
 touch {RESTORED}
 """
+MONITOR = ("--reuid=production-monitor", "--regid=production-monitor", "--clear-groups")
 ASK = """
 import socket, sys
 with socket.socket(socket.AF_UNIX) as connection:
@@ -96,6 +98,7 @@ def main() -> None:
         stop_during_a_probe,
         roll_back_over_a_restart,
         attack,
+        run_as_another_user,
         upgrade,
         uninstall,
     ):
@@ -258,7 +261,8 @@ def roll_back_over_a_restart(box: Box) -> None:
     begun = time.monotonic()
     call("systemctl", "restart", UNIT)
     facts["restart_seconds"] = time.monotonic() - begun
-    facts["hook_processes"] = call("pgrep", "-c", "restore-shop", may_fail=True)
+    hooks = call("pgrep", "restore-shop", may_fail=True).split()
+    facts["hook_cgroups"] = [Path(f"/proc/{hook}/cgroup").read_text() for hook in hooks]
     until(lambda: rollback_of(box)["steps"], "the new monitor to know the rollback")
     facts["left_behind_at_first"] = left_behind()
     facts["while_it_runs"] = [rollback_of(box)["state"], rollback_of(box)["steps"][-1]["state"]]
@@ -275,25 +279,18 @@ def roll_back_over_a_restart(box: Box) -> None:
 
 def attack(box: Box) -> None:
     """Do what somebody would who has taken the monitor over."""
-    right = call(
-        "/opt/production-monitor/bin/python",
-        "-c",
-        "from pathlib import Path; from monitor.hooks.command import CommandOptions as C;"
-        f"print(C.model_validate(['{HOOK}'], context={{'base': Path('{CONFIG.parent}')}})"
-        ".fingerprint)",
-    ).strip()
-    monitor = ("--reuid=production-monitor", "--regid=production-monitor", "--clear-groups")
+    right = fingerprint()
     group = call("id", "-g", "production-monitor").strip()
     asked = {
-        "another command": (monitor, order("11111111.1.1", "0" * 64)),
-        "an argument list": (monitor, order("22222222.1.1", right, run=["/bin/touch", "/pwned"])),
+        "another command": (MONITOR, order("11111111.1.1", "0" * 64)),
+        "an argument list": (MONITOR, order("22222222.1.1", right, run=["/bin/touch", "/pwned"])),
         "an argument list in the context": (
-            monitor,
+            MONITOR,
             order("33333333.1.1", right, in_context={"run": "/bin/touch"}),
         ),
-        "no such step": (monitor, order("44444444.1.2", right)),
-        "no such service": (monitor, order("55555555.1.1", right, in_context={"service": "x"})),
-        "a path as key": (monitor, order("../../etc/cron.d/x.1.1", right)),
+        "no such step": (MONITOR, order("44444444.1.2", right)),
+        "no such service": (MONITOR, order("55555555.1.1", right, in_context={"service": "x"})),
+        "a path as key": (MONITOR, order("../../etc/cron.d/x.1.1", right)),
         "another user": (
             ("--reuid=nobody", "--regid=nogroup", "--clear-groups"),
             order("66666666.1.1", right),
@@ -307,7 +304,7 @@ def attack(box: Box) -> None:
 
     CONFIG.chmod(0o664)
     facts["denied"]["a configuration that the group may write"] = ask(
-        monitor, order("88888888.1.1", right)
+        MONITOR, order("88888888.1.1", right)
     )
     CONFIG.chmod(0o640)
     facts["runs_after_attacks"] = len(RUNS.read_text().splitlines())
@@ -315,9 +312,22 @@ def attack(box: Box) -> None:
     facts["pwned"] = Path("/pwned").exists()
 
     FREE.touch()
-    first, again = (ask(monitor, order("99999999.1.1", right)) for _ in range(2))
+    first, again = (ask(MONITOR, order("99999999.1.1", right)) for _ in range(2))
     facts["asked_for_twice"] = [json.loads(first)["effect"]["outcome"], first == again]
     facts["runs_after_asking_twice"] = len(RUNS.read_text().splitlines())
+
+
+def run_as_another_user(box: Box) -> None:
+    """Let the administrator choose who runs commands, as docs/operations.md says."""
+    drop_in = Path("/etc/systemd/system/production-monitor-hooks@.service.d")
+    drop_in.mkdir()
+    (drop_in / "override.conf").write_text(
+        "[Service]\nUser=games\nSupplementaryGroups=production-monitor\n"
+    )
+    call("systemctl", "daemon-reload")
+    facts["as_another_user"] = json.loads(ask(MONITOR, order("aaaaaaaa.1.1", fingerprint())))
+    (drop_in / "override.conf").unlink()
+    call("systemctl", "daemon-reload")
 
 
 def upgrade(box: Box) -> None:
@@ -344,6 +354,17 @@ def uninstall(_box: Box) -> None:
         if Path(path).exists()
     ]
     facts["unit_after_uninstall"] = show("LoadState", "ActiveState")
+
+
+def fingerprint() -> str:
+    """Give what tells the configured command from others, as the monitor does."""
+    return call(
+        "/opt/production-monitor/bin/python",
+        "-c",
+        "from pathlib import Path; from monitor.hooks.command import CommandOptions as C;"
+        f"print(C.model_validate(['{HOOK}'], context={{'base': Path('{CONFIG.parent}')}})"
+        ".fingerprint)",
+    ).strip()
 
 
 def order(key: str, fingerprint: str, *, in_context: Any = None, **beside: Any) -> bytes:

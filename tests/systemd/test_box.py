@@ -158,7 +158,9 @@ class TestTheService:
 
 class TestARollback:
     def test_outlives_the_restart_of_its_monitor(self, facts: Facts) -> None:
-        assert facts["hook_processes"].strip() == "1"
+        (cgroup,) = facts["hook_cgroups"]
+
+        assert "production-monitor-hooks@" in cgroup
         assert facts["while_it_runs"] == ["executing", "started"]
 
     def test_does_not_hold_up_that_restart(self, facts: Facts) -> None:
@@ -209,6 +211,13 @@ class TestAMonitorThatWasTakenOver:
     def test_gets_a_configured_step_once_for_each_key(self, facts: Facts) -> None:
         assert facts["asked_for_twice"] == ["done", True]
         assert facts["runs_after_asking_twice"] == 2
+
+
+def test_commands_run_as_whom_the_administrator_chooses(facts: Facts) -> None:
+    answer = facts["as_another_user"]
+
+    assert answer["known"] == "result", answer
+    assert answer["effect"]["output"].startswith("games\n")
 
 
 def test_what_is_uninstalled_is_gone_and_what_was_known_is_kept(facts: Facts) -> None:
