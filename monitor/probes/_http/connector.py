@@ -85,9 +85,14 @@ class Call:
         return self.protocol is not None and isinstance(self.protocol.exception(), OSError)
 
     def hang_up(self) -> None:
-        """End the connection now, whatever is still unsent or unread."""
+        """End the connection now, whatever is still unsent or unread.
+
+        Both are let go: the transport remembers the task's context and so this call, and such a
+        circle would wait for the garbage collector, at each probe.
+        """
         if self.transport is not None:
             self.transport.abort()
+        self.transport = self.protocol = None
 
 
 class _Answer(ResponseHandler):
