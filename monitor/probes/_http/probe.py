@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import aiohttp
 import structlog
@@ -13,13 +13,13 @@ from yarl import URL
 
 from monitor.core.model.observation import Code, Fault, Hop, Phase
 from monitor.probes._http.body import Body
-from monitor.probes._http.connector import Call, Connector, current_call, is_inward
+from monitor.probes._http.client import Client, shared_client
+from monitor.probes._http.connector import Call, current_call, is_inward
 from monitor.probes._http.explain import clean, explain, explain_redirects, explain_timeout
 from monitor.probes._http.request import REDIRECTS, first_request, next_request, with_cookies
 from monitor.probes._http.sighting import Sighting, write_down
 from monitor.probes._http.urls import mask_query, show_location
 from monitor.probes._net.faults import Faulted
-from monitor.probes._net.resolver import shared_resolver
 from monitor.probes._net.tls import TlsTerms
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from monitor.probes.probe import ProbeContext
 
 _log = structlog.get_logger()
-_NO_TIMEOUT: Final = aiohttp.ClientTimeout(total=None, sock_connect=None)
-_WRITTEN_BY_US: Final = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
 class HttpProbe:
@@ -49,7 +47,7 @@ class HttpProbe:
         self._server_name = options.request.tls.server_name
         self._host = URL(options.url).host
         self._timeout = context.timeout
-        self._resolver = resolver or shared_resolver()
+        self._client = Client(resolver) if resolver else shared_client()
         self._session: aiohttp.ClientSession | None = None
 
     async def observe(self) -> Observation:
@@ -85,10 +83,10 @@ class HttpProbe:
         return write_down(at, sighting, fault, asked=self._options.target)
 
     async def close(self) -> None:
-        """Give back the session."""
+        """Let go of the session."""
         if self._session is not None:
-            await self._session.close()
             self._session = None
+            await self._client.close()
 
     async def _ask(self, sighting: Sighting) -> None:
         """Send the request, and those that redirects ask for, until an answer stands."""
@@ -152,16 +150,7 @@ class HttpProbe:
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=Connector(self._resolver),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=_NO_TIMEOUT,
-                auto_decompress=False,
-                skip_auto_headers=_WRITTEN_BY_US,
-            )
-            # aiohttp sends a request again when the connection closes before the answer, on a new
-            # connection too; one probe is one request, so this is switched off (and tested)
-            self._session._retry_connection = False
+            self._session = self._client.open()
 
         return self._session
 
