@@ -159,7 +159,7 @@ def change(path: Path, before: str, after: str) -> None:
         pytest.param(RefusingStage, 20.0, "the rollback is failed", id="the hook fails"),
         pytest.param(LyingStage, 20.0, "but version 1.5.0 is live", id="the hook lies"),
         pytest.param(MistakenStage, 20.0, "the monitor ended with 2", id="no monitor"),
-        pytest.param(SlowStage, 3.0, "waited 3 s for the first failure", id="nothing fails"),
+        pytest.param(SlowStage, 8.0, "waited 8 s for the first failure", id="nothing fails"),
     ],
 )
 async def test_what_does_not_happen_is_said(
