@@ -52,8 +52,8 @@ def serve(
 ) -> None:
     """Take one order and answer it.
 
-    `prepare` finds what an order names, or raises Denied, and gives what carries it out. Whoever
-    asked may be gone before that has ended: it is carried out all the same, and its result kept.
+    `prepare` finds what an order names, or raises Denied, and gives what carries it out. Nothing is
+    begun for who is gone already. Whoever leaves later does not end it, and its result is kept.
     """
     connection.settimeout(_PATIENCE)
     try:
@@ -120,6 +120,8 @@ def _answer(connection: socket.socket, order: Order, records: Records, prepare: 
 
     _check_earlier(order, records)
     carry_out = prepare(order)
+    if _is_gone(connection):
+        raise _Gone  # whoever comes after it decides anew
     facts = {"service": order.context.service, "pid": os.getpid(), "at": time()}
     with ExitStack() as stack:
         try:
@@ -163,11 +165,17 @@ def _check_earlier(order: Order, records: Records) -> None:
 def _wait(connection: socket.socket, order: Order, records: Records) -> Answer | Standing:
     """Wait while the attempt runs elsewhere, as long as somebody wants to know."""
     while (known := records.recall(order.name)) is Standing.RUNNING:
-        readable, _, _ = select.select([connection], [], [], _LOOK_EVERY)
-        if readable:
-            raise _Gone  # there is nothing more to say: that is its end
+        if _is_gone(connection, _LOOK_EVERY):
+            raise _Gone
 
     return known
+
+
+def _is_gone(connection: socket.socket, within: float = 0) -> bool:
+    """Whether whoever asked has left: after an order there is nothing more to say but that."""
+    readable, _, _ = select.select([connection], [], [], within)
+
+    return bool(readable)
 
 
 def _tell(known: Answer | Standing) -> Answer:

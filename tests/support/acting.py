@@ -19,7 +19,7 @@ from monitor.core.situation import Situation
 from monitor.store.codec import decode, encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from monitor.core.model.rollback import Blocked, EffectContext
     from tests.support.rolling import World
@@ -84,6 +84,49 @@ class Rememberer(Recorder):
         return self.known
 
 
+@dataclass
+class Faraway:
+    """A hook runner: it outlives the process, runs each attempt once, and remembers it.
+
+    Its script has outcomes, and `lost` (the process dies before the order arrives), `crash` (it
+    dies while the attempt runs) and `killed` (the runner itself dies over it).
+    """
+
+    script: list[EffectOutcome | str] = field(default_factory=list)
+    kept: dict[tuple[str, int], Effect] = field(default_factory=dict)
+    effects: Counter[str] = field(default_factory=Counter)
+    crashed: bool = False
+
+    async def apply(self, context: EffectContext) -> Effect:
+        name = context.step_key, context.attempt
+        if name in self.kept:
+            return self.kept[name]
+
+        turn = self.script.pop(0) if self.script else DONE
+        if turn == "lost":
+            self._crash()
+        outcome = turn if isinstance(turn, EffectOutcome) else DONE
+        if turn == "killed":
+            outcome = EffectOutcome.UNCERTAIN
+        if outcome is not EffectOutcome.NOTHING_APPLIED:
+            self.effects[context.step_key] += 1
+        self.kept[name] = Effect(outcome=outcome, detail=f"said {outcome}")
+        if turn == "crash":
+            self._crash()
+
+        return self.kept[name]
+
+    async def recall(self, context: EffectContext) -> Effect | None:
+        return self.kept.get((context.step_key, context.attempt))
+
+    async def close(self) -> None:
+        """Hold nothing."""
+
+    def _crash(self) -> None:
+        self.crashed = True
+        raise Crash
+
+
 class Disk:
     """What survives a crash: each record as the store writes it, the newest of each key."""
 
@@ -123,7 +166,7 @@ class Life:
 
     world: World
     disk: Disk
-    hooks: list[Recorder]
+    hooks: Sequence[Recorder | Faraway]
     crash_at: int | None = None
     durable_first: bool = True
     refuse: Callable[[Changes], bool] = lambda _changes: False

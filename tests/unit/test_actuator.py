@@ -22,7 +22,7 @@ from monitor.core.model.rollback import (
     StepState,
 )
 from monitor.core.model.service import Directory, StepPlan
-from tests.support.acting import Crash, Disk, Life, Recorder, Rememberer
+from tests.support.acting import Crash, Disk, Faraway, Life, Recorder, Rememberer
 from tests.support.rolling import World, make_policy
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def decided(*steps: StepPlan) -> World:
     return world
 
 
-def alive(world: World, *hooks: Recorder) -> Life:
+def alive(world: World, *hooks: Recorder | Faraway) -> Life:
     disk = Disk()
     situation = world.situation
     disk.commit(
@@ -605,7 +605,7 @@ async def test_a_memory_that_breaks_leaves_the_outcome_unknown() -> None:
 async def test_nobody_is_asked_for_a_step_that_is_configured_no_more() -> None:
     hook = Rememberer()
     life = await interrupted(hook)
-    life.hooks.clear()
+    life.hooks = []
 
     assert (await carry_out(life)).state is RollbackState.UNCERTAIN
     assert hook.asked == []
@@ -662,6 +662,32 @@ def test_whatever_happens_in_any_order_an_effect_happens_at_most_once(
         assert all(count <= 2 for count in hook.effects.values())
     begun = [one for one in life.disk.load().rollbacks.values() if one.started_at is not None]
     assert len({one.deploy_id for one in begun}) == len(begun)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    story=st.lists(MOMENTS, min_size=3, max_size=14),
+    script=st.lists(
+        st.sampled_from([*EffectOutcome, "lost", "crash", "killed"]),
+        min_size=1,
+        max_size=4,
+    ),
+)
+def test_nor_where_its_hook_outlives_the_process_and_is_asked_afterwards(
+    story: list[str | tuple[str, int] | tuple[str, int, bool]],
+    script: list[EffectOutcome | str],
+) -> None:
+    hook = Faraway(script)
+    life = alive(decided(), hook)
+    with capture_logs():
+        asyncio.run(_live_through(life, story))
+
+    assert all(count == 1 for count in hook.effects.values())
+    journalled = life.disk.load().steps
+    for (key, attempt), effect in hook.kept.items():
+        step = journalled[key]
+        if step.attempt == attempt and effect.outcome is EffectOutcome.DONE:
+            assert step.state is StepState.DONE  # what is known is not called uncertain
 
 
 async def _live_through(

@@ -387,15 +387,29 @@ class TestTheRunner:
 
         assert list((folder / "kept").iterdir()) == []
 
-    async def test_keeps_the_result_for_who_does_not_wait_for_the_answer(
-        self, folder: Path
-    ) -> None:
+    async def test_begins_nothing_for_who_is_gone_already(self, folder: Path) -> None:
         order = Order(wish=Wish.RUN, fingerprint=fingerprint(folder), context=TOLD)
         with runner_here(folder) as runner:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(str(runner.path))
                 connection.sendall(write_order(order))
-            await until(folder / "kept" / f"{order.name}.result")
+            runner.wait()
+            recalled = await recall(HookRunner(runner.path), folder)
+
+        assert recalled is None
+        assert runs(folder) == 0
+
+    async def test_keeps_the_result_for_who_does_not_wait_for_the_answer(
+        self, folder: Path
+    ) -> None:
+        write_program(folder, WAITS)
+        order = Order(wish=Wish.RUN, fingerprint=fingerprint(folder), context=TOLD)
+        with runner_here(folder) as runner:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(str(runner.path))
+                connection.sendall(write_order(order))
+                await until(folder / "begun")
+            (folder / "free").touch()
             effect = await recall(HookRunner(runner.path), folder)
 
         assert effect is not None
