@@ -26,7 +26,7 @@ from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
     from pathlib import Path
 
     from monitor.config import Compiled, WebSettings
@@ -265,6 +265,10 @@ class Monitor:
     async def tell_control(self, control: Path) -> None:
         """Let commands that know the store find the socket on which this process listens."""
         await self._store.tell_control(control)
+
+    def freshen_metrics(self) -> Iterator[None]:
+        """Prepare the page that Prometheus reads, step by step; see `Metrics.freshen`."""
+        return self.metrics.freshen(self.now())
 
     def metrics_page(self, *, as_openmetrics: bool) -> bytes:
         """Write the page that Prometheus reads."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
@@ -35,6 +36,8 @@ OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8
 _CONTENT: Final = (Source.HEADER, Source.BODY, Source.JSON)
 _NOT_GOOD: Final = (Outcome.FAIL, Outcome.UNKNOWN)
 _STATES: Final = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNKNOWN: 2}
+_AT_A_TIME: Final = 100
+"""Endpoints whose lines are written before anything else gets its turn: two milliseconds."""
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LAGS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -146,14 +149,10 @@ class Metrics:
         self._blocked = self._counter(
             "rollback_blocked", "Trips that were held back.", "service", "reason"
         )
-        self._open = self._gauge("incidents_open", "Open incidents.", "service", "severity")
         self._waiting = self._gauge(
             "oldest_undelivered_notification_seconds", "Age of the oldest notice not delivered yet."
         )
         self._blind = self._gauge("blind", "Whether the witnesses failed.")
-        self._deployed = self._gauge(
-            "last_deploy_timestamp_seconds", "When the newest deploy was first seen.", "service"
-        )
         self._store_works = self._gauge("store_works", "Whether the last commit succeeded.")
         self._off = self._gauge(
             "rollbacks_off", "Whether the kill switch holds all rollbacks back."
@@ -226,7 +225,10 @@ class Metrics:
         rollbacks_off: bool,
         as_openmetrics: bool,
     ) -> bytes:
-        """Write the whole page: what is counted, then the series of each endpoint."""
+        """Write the whole page: the series of each endpoint, check and service, what is counted.
+
+        Whoever has others to serve meanwhile goes through `freshen` first.
+        """
         self._off.set(float(rollbacks_off))
         self._read_situation(now, sees=sees, store_works=store_works)
         own = (
@@ -234,9 +236,20 @@ class Metrics:
             if as_openmetrics
             else generate_latest(self.registry)
         )
-        endpoints = self._endpoint_lines(now) + "".join(self._check_lines())
+        lines = chain(self._endpoint_lines(now), self._check_lines(), self._service_lines())
 
-        return endpoints.encode() + own
+        return "".join(lines).encode() + own
+
+    def freshen(self, now: datetime) -> Iterator[None]:
+        """Write the lines of endpoints that were probed since the last page, some at a time.
+
+        Between any two steps there may be other work; `render` writes what has become old by then.
+        """
+        for number, (name, latest) in enumerate(list(self._engine.latest.items()), 1):
+            if why_no_series(latest, now) is None:
+                self._lines_of(name, latest)
+            if number % _AT_A_TIME == 0:
+                yield
 
     def _follow_directory(self) -> None:
         """Begin what may be counted at 0, and drop what was counted of those that are gone."""
@@ -267,16 +280,6 @@ class Metrics:
         situation = self._engine.situation
         self._blind.set(float(not sees))
         self._store_works.set(float(store_works))
-        self._open.clear()
-        for check in self._engine.checks.values():
-            self._open.labels(check.service, check.severity.value)
-        for incident in situation.open_incidents():
-            self._open.labels(incident.service, incident.severity.value).inc()
-        self._deployed.clear()
-        for service in self._services():
-            deploy = situation.current_deploy(service)
-            if deploy is not None and not deploy.baseline:
-                self._deployed.labels(service).set(deploy.at.timestamp())
         queued = [
             pending[0].queued_at
             for notifier in self._engine.directory.notifiers
@@ -284,21 +287,28 @@ class Metrics:
         ]
         self._waiting.set(max((now - min(queued)).total_seconds(), 0.0) if queued else 0.0)
 
-    def _endpoint_lines(self, now: datetime) -> str:
-        """Write the series of all endpoints; lines are made once for each probe."""
-        before, self._written = self._written, {}
-        families: dict[str, list[str]] = {}
-        for name, latest in self._engine.latest.items():
-            if why_no_series(latest, now) is not None:
-                continue
-            known, lines = before.get(name, (None, {}))
-            if known is not latest:
-                lines = _lines(latest, _labels(latest.endpoint))
-            self._written[name] = (latest, lines)
-            for family, written in lines.items():
-                families.setdefault(family, []).append(written)
+    def _endpoint_lines(self, now: datetime) -> Iterator[str]:
+        """Write the series of all endpoints, and forget those of endpoints that have none now."""
+        written = {
+            name: (latest, self._lines_of(name, latest))
+            for name, latest in self._engine.latest.items()
+            if why_no_series(latest, now) is None
+        }
+        self._written = written
+        families: dict[str, list[str]] = {family: [] for family in _HELP}
+        for _, lines in written.values():
+            for family, line in lines.items():
+                families[family].append(line)
 
-        return _explain(families)
+        yield _explain(families)
+
+    def _lines_of(self, name: str, latest: Latest) -> dict[str, str]:
+        """Give the lines of one endpoint, which are made once for each probe."""
+        known = self._written.get(name)
+        if known is None or known[0] is not latest:
+            known = self._written[name] = (latest, _lines(latest, _labels(latest.endpoint)))
+
+        return known[1]
 
     def _check_lines(self) -> Iterator[str]:
         states = self._engine.situation.states
@@ -312,6 +322,26 @@ class Metrics:
         for id in self._engine.checks:
             count = states[id].consecutive_failures if id in states else 0
             yield f'{name}{{check="{_escape(id)}"}} {count}\n'
+
+    def _service_lines(self) -> Iterator[str]:
+        """Write what is told of each service: the client library is slow with many series."""
+        situation = self._engine.situation
+        open_now = {(check.service, check.severity): 0.0 for check in self._engine.checks.values()}
+        for incident in situation.open_incidents():
+            key = (incident.service, incident.severity)
+            open_now[key] = open_now.get(key, 0) + 1
+        name = "production_monitor_incidents_open"
+        yield f"# HELP {name} Open incidents.\n# TYPE {name} gauge\n"
+        for (service, severity), count in open_now.items():
+            labels = f'service="{_escape(service)}",severity="{severity}"'
+            yield f"{name}{{{labels}}} {count}\n"
+
+        name = "production_monitor_last_deploy_timestamp_seconds"
+        yield f"# HELP {name} When the newest deploy was first seen.\n# TYPE {name} gauge\n"
+        for service in self._services():
+            deploy = situation.current_deploy(service)
+            if deploy is not None and not deploy.baseline:
+                yield f'{name}{{service="{_escape(service)}"}} {deploy.at.timestamp()!r}\n'
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"production_monitor_{name}", text, labels, registry=self.registry)
@@ -342,7 +372,7 @@ def _explain(families: Mapping[str, Iterable[str]]) -> str:
     return "".join(
         f"# HELP {family} {text}\n# TYPE {family} gauge\n{''.join(families[family])}"
         for family, text in _HELP.items()
-        if family in families
+        if families.get(family)
     )
 
 

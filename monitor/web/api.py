@@ -37,6 +37,8 @@ async def ready(request: web.Request) -> web.Response:
 async def metrics(request: web.Request) -> web.Response:
     """Give the page that Prometheus reads, as OpenMetrics where that is asked for."""
     as_openmetrics = "application/openmetrics-text" in request.headers.get("Accept", "")
+    for _ in request.app[BACKEND].freshen_metrics():
+        await asyncio.sleep(0)
     page = request.app[BACKEND].metrics_page(as_openmetrics=as_openmetrics)
 
     return web.Response(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from aiohttp import web
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from monitor.config import WebSettings
@@ -38,6 +39,10 @@ class Backend(Protocol):
 
     def status(self) -> dict[str, Any]:
         """Give what is failing now, incidents, rollbacks and deploys."""
+        ...
+
+    def freshen_metrics(self) -> Iterator[None]:
+        """Prepare the page that Prometheus reads, so that probes go on between the steps."""
         ...
 
     def metrics_page(self, *, as_openmetrics: bool) -> bytes:
