@@ -30,11 +30,14 @@ BEGAN = Path("/run/hook-began")
 FREE = Path("/run/hook-free")
 RUNS = Path("/root/hook-runs")
 HOOK = Path("/usr/local/sbin/restore-shop")
+CREDENTIAL = Path("/etc/production-monitor/credentials/token")
+SECRET = "credential-canary-77a0"
 KEPT = Path("/var/lib/production-monitor-hooks")
 PATIENCE = 40.0
 
 HOOK_SOURCE = f"""#!/bin/sh
 id -un
+echo "told $TOKEN"
 echo "uid $(id -u), from $MONITOR_FROM_VERSION to $MONITOR_TO_VERSION" >>{RUNS}
 setsid sleep 4321 &
 touch {BEGAN}
@@ -58,7 +61,10 @@ facts: dict[str, Any] = {}
 
 
 class Shop(BaseHTTPRequestHandler):
-    """A shop: `/shop` loses its second version, `/flaky` never works, `/slow` takes its time."""
+    """A shop: `/shop` loses its second version, `/flaky` never works, `/slow` takes its time.
+
+    `/private` wants to know who asks.
+    """
 
     version = "1.0"
     slow_begun = 0
@@ -68,6 +74,8 @@ class Shop(BaseHTTPRequestHandler):
         broken = self.path == "/flaky"
         if self.path == "/shop":
             broken = Shop.version == "2.0" and not RESTORED.exists()
+        if self.path == "/private":
+            broken = self.headers["Authorization"] != f"Bearer {SECRET}"
         if self.path == "/slow":
             Shop.slow_begun += 1
             time.sleep(1.5)
@@ -132,6 +140,10 @@ class Box:
                 "shop": {"url": f"{shop}/shop"},
                 "flaky": {"url": f"{shop}/flaky", "health": {"failure_threshold": 1000}},
                 "slow": {"url": f"{shop}/slow", "every": "3s", "timeout": "2500ms"},
+                "private": {
+                    "url": f"{shop}/private",
+                    "request": {"headers": {"Authorization": "Bearer ${credential:token}"}},
+                },
                 **more,
             },
             "services": {
@@ -139,7 +151,15 @@ class Box:
                     "version": {"endpoint": "shop", "json": "$.version"},
                     "rollback": {
                         "mode": "automatic",
-                        "steps": [{"command": {"run": [str(HOOK)], "timeout": "60s"}}],
+                        "steps": [
+                            {
+                                "command": {
+                                    "run": [str(HOOK)],
+                                    "env": {"TOKEN": "${credential:token}"},
+                                    "timeout": "60s",
+                                }
+                            }
+                        ],
                     },
                 }
             },
@@ -176,9 +196,11 @@ def install(_box: Box) -> None:
     facts["credentials_mode"] = f"{(CONFIG.parent / 'credentials').stat().st_mode & 0o777:o}"
     facts["default_config"] = call("production-monitor", "check-config", str(CONFIG))
     facts["verified"] = call("systemd-analyze", "verify", UNIT, "production-monitor-hooks.socket")
-    drop_in = Path("/etc/systemd/system/production-monitor.service.d")
-    drop_in.mkdir(parents=True)
-    (drop_in / "box.conf").write_text("[Service]\nWatchdogSec=4\n")
+    CREDENTIAL.write_text(SECRET)
+    CREDENTIAL.chmod(0o600)
+    credential = f"[Service]\nLoadCredential=token:{CREDENTIAL}\n"
+    drop_in("production-monitor.service", f"{credential}WatchdogSec=4\n")
+    drop_in("production-monitor-hooks@.service", credential)
     call("systemctl", "daemon-reload")
 
 
@@ -189,6 +211,8 @@ def start(box: Box) -> None:
     facts["start_seconds"] = time.monotonic() - begun
     facts["after_start"] = show("ActiveState", "SubState", "StatusText", "Type")
     until(lambda: box.get("/-/ready"), "ready")
+    until(lambda: state_of(box, "private.health") == "pass", "the credential to be used")
+    facts["status"] = call("production-monitor", "status", may_fail=True)
     facts["exposure"] = call("systemd-analyze", "security", "--no-pager", UNIT).splitlines()[-1]
     facts["sandbox"] = call(
         "nsenter", "-t", str(main_pid()), "-m", "touch", "/etc/from-the-sandbox", may_fail=True
@@ -225,7 +249,7 @@ def reload(box: Box) -> None:
     box.configure(new={"url": f"http://127.0.0.1:{box.shop}/shop"})
     call("systemctl", "reload", UNIT)
     until(lambda: "new" in {one["endpoint"] for one in box.status()["checks"]}, "the endpoint")
-    until(lambda: show("StatusText")["StatusText"].endswith("watched: 4"), "the status")
+    until(lambda: show("StatusText")["StatusText"].endswith("watched: 5"), "the status")
     facts["good_reload"] = show("ActiveState", "StatusText")
 
     CONFIG.write_text("endpoints: 5\n")
@@ -237,7 +261,7 @@ def reload(box: Box) -> None:
     )
     box.configure()
     call("systemctl", "reload", UNIT)
-    until(lambda: show("StatusText")["StatusText"].endswith("watched: 3"), "the status")
+    until(lambda: show("StatusText")["StatusText"].endswith("watched: 4"), "the status")
     facts["same_process"] = main_pid() == process
     facts["counted_over_reloads"] = [counted, box.flaky()]
 
@@ -319,19 +343,28 @@ def attack(box: Box) -> None:
 
 def run_as_another_user(box: Box) -> None:
     """Let the administrator choose who runs commands, as docs/operations.md says."""
-    drop_in = Path("/etc/systemd/system/production-monitor-hooks@.service.d")
-    drop_in.mkdir()
-    (drop_in / "override.conf").write_text(
-        "[Service]\nUser=games\nSupplementaryGroups=production-monitor\n"
+    chosen = drop_in(
+        "production-monitor-hooks@.service",
+        "[Service]\nUser=games\nSupplementaryGroups=production-monitor\n",
+        name="chosen",
     )
     call("systemctl", "daemon-reload")
     facts["as_another_user"] = json.loads(ask(MONITOR, order("aaaaaaaa.1.1", fingerprint())))
-    (drop_in / "override.conf").unlink()
+    chosen.unlink()
     call("systemctl", "daemon-reload")
 
 
 def upgrade(box: Box) -> None:
-    """Install over what runs."""
+    """Install over what runs; what does not take the configuration is not installed."""
+    good = CONFIG.read_text()
+    CONFIG.write_text("endpoints: 5\n")
+    process = main_pid()
+    facts["refused_upgrade"] = call("/repository/scripts/install", may_fail=True, WHEELS="/wheels")
+    facts["refused_upgrade_left"] = [
+        main_pid() == process,
+        Path("/opt/production-monitor.new").exists(),
+    ]
+    CONFIG.write_text(good)
     process, counted = main_pid(), box.flaky()
     facts["upgraded"] = call("/repository/scripts/install", WHEELS="/wheels").splitlines()[-1]
     until(lambda: main_pid() not in (0, process) and box.flaky(), "the new version")
@@ -340,6 +373,8 @@ def upgrade(box: Box) -> None:
 
 def uninstall(_box: Box) -> None:
     facts["uninstalled"] = call("/repository/scripts/uninstall").strip()
+    said = call("journalctl", "--no-pager", "-o", "cat")
+    facts["secret_in_the_journal"] = SECRET in said
     facts["left"] = [
         path
         for path in (
@@ -358,13 +393,16 @@ def uninstall(_box: Box) -> None:
 
 def fingerprint() -> str:
     """Give what tells the configured command from others, as the monitor does."""
-    return call(
-        "/opt/production-monitor/bin/python",
-        "-c",
-        "from pathlib import Path; from monitor.hooks.command import CommandOptions as C;"
-        f"print(C.model_validate(['{HOOK}'], context={{'base': Path('{CONFIG.parent}')}})"
-        ".fingerprint)",
-    ).strip()
+    program = f"""
+from pathlib import Path
+from monitor.hooks.command import CommandOptions
+
+options = {{"run": ["{HOOK}"], "env": {{"TOKEN": "any"}}}}
+context = {{"base": Path("{CONFIG.parent}")}}
+print(CommandOptions.model_validate(options, context=context).fingerprint)
+"""
+
+    return call("/opt/production-monitor/bin/python", "-c", program).strip()
 
 
 def order(key: str, fingerprint: str, *, in_context: Any = None, **beside: Any) -> bytes:
@@ -401,6 +439,15 @@ def ask(who: tuple[str, ...], line: bytes) -> str:
     )
 
     return (done.stdout or done.stderr).decode().strip()
+
+
+def drop_in(unit: str, text: str, *, name: str = "box") -> Path:
+    """Say what differs on this machine, as `systemctl edit` would."""
+    path = Path(f"/etc/systemd/system/{unit}.d/{name}.conf")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+    return path
 
 
 def rollback_of(box: Box) -> dict[str, Any]:

@@ -94,7 +94,7 @@ class TestTheService:
             "Type": "notify",
             "ActiveState": "active",
             "SubState": "running",
-            "StatusText": "endpoints watched: 3",
+            "StatusText": "endpoints watched: 4",
         }
 
     def test_runs_without_any_privilege(self, facts: Facts) -> None:
@@ -125,7 +125,7 @@ class TestTheService:
     def test_takes_over_a_good_configuration(self, facts: Facts) -> None:
         assert facts["good_reload"] == {
             "ActiveState": "active",
-            "StatusText": "endpoints watched: 4",
+            "StatusText": "endpoints watched: 5",
         }
 
     def test_refuses_a_bad_one_and_goes_on_with_what_it_had(self, facts: Facts) -> None:
@@ -134,7 +134,7 @@ class TestTheService:
             "the last reload was refused: /etc/production-monitor/monitor.yml:1:12: endpoints"
             in facts["bad_reload"]["StatusText"]
         )
-        assert facts["endpoints_after_bad_reload"] == ["flaky", "new", "shop", "slow"]
+        assert facts["endpoints_after_bad_reload"] == ["flaky", "new", "private", "shop", "slow"]
 
     def test_counts_on_over_reloads(self, facts: Facts) -> None:
         before, after = facts["counted_over_reloads"]
@@ -154,6 +154,15 @@ class TestTheService:
 
         assert "upgraded and restarted" in facts["upgraded"]
         assert before <= after
+
+    def test_stays_as_it_is_where_a_newer_one_would_not_take_its_configuration(
+        self, facts: Facts
+    ) -> None:
+        assert "monitor.yml:1:12: endpoints: expected a map" in facts["refused_upgrade"]
+        assert facts["refused_upgrade_left"] == [True, False]
+
+    def test_is_found_by_commands_in_a_shell(self, facts: Facts) -> None:
+        assert "flaky" in facts["status"]
 
 
 class TestARollback:
@@ -175,6 +184,12 @@ class TestARollback:
     def test_ran_once_and_could_do_what_the_sandbox_forbids(self, facts: Facts) -> None:
         assert facts["runs"] == ["uid 0, from 2.0 to "]
         assert "Read-only file system" in facts["sandbox"]
+
+    def test_gets_its_credential_and_nobody_else_does(self, facts: Facts) -> None:
+        (step,) = facts["rollback"]["steps"]
+
+        assert step["output"] == "root\ntold ***\n"
+        assert not facts["secret_in_the_journal"]
 
     def test_leaves_no_process_behind(self, facts: Facts) -> None:
         assert len(facts["left_behind_at_first"]) == 1
