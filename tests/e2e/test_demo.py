@@ -112,7 +112,7 @@ class QuickStage(Stage):
     def build(self) -> None:
         super().build()
         change(self.config, "certify_after: 5s", "certify_after: 1s")
-        change(self.root / "releases" / BAD / "shop.py", "POOL_LASTS = 4.0", "POOL_LASTS = 0.5")
+        change(self.root / "releases" / BAD / "shop.py", "POOL_LASTS = 6.0", "POOL_LASTS = 3.0")
 
 
 class RefusingStage(QuickStage):
@@ -144,7 +144,7 @@ class SlowStage(QuickStage):
 
     def build(self) -> None:
         super().build()
-        change(self.root / "releases" / BAD / "shop.py", "POOL_LASTS = 0.5", "POOL_LASTS = 99.0")
+        change(self.root / "releases" / BAD / "shop.py", "POOL_LASTS = 3.0", "POOL_LASTS = 99.0")
 
 
 def change(path: Path, before: str, after: str) -> None:

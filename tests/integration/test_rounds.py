@@ -238,11 +238,11 @@ class TestOutbox:
             assert finished.undelivered == 0
             assert [one.json["event"] for one in receiver.received] == ["opened"]
 
-    async def test_a_receiver_that_hangs_has_its_grace_and_the_next_run_tries_again(
+    async def test_a_receiver_in_trouble_has_its_grace_and_the_next_run_tries_again(
         self, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(rounds_module, "OUTBOX_GRACE", timedelta(milliseconds=300))
-        async with serve_receiver(answers(503), then=answers()) as receiver:
+        async with serve_receiver(answers(503, retry_after="1"), then=answers()) as receiver:
             text = self.telling(site, receiver.url())
             async with running(tmp_path, text, oneshot=True) as monitor:
                 site.statuses = [500, 500]

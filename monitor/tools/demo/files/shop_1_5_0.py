@@ -8,7 +8,7 @@ from time import monotonic
 from aiohttp import web
 
 VERSION = "1.5.0"
-POOL_LASTS = 4.0
+POOL_LASTS = 6.0
 
 started = monotonic()
 
