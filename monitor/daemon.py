@@ -9,7 +9,7 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from time import monotonic_ns
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import structlog
 from yarl import URL
@@ -47,6 +47,7 @@ async def run_daemon(
     Raises ConfigError, StoreError or ListenError before anything is watched.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
+    asyncio.get_running_loop().set_exception_handler(note_loop_error)
     async with AsyncExitStack() as stack:
         systemd = stack.enter_context(Systemd(environ))
         signals = stack.enter_context(_Signals())
@@ -83,6 +84,13 @@ async def run_daemon(
     _log.info("stopped")
 
     return not monitor.crashed.is_set()
+
+
+def note_loop_error(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log on one line what nobody awaited, such as a handshake that failed as it was given up."""
+    _log.warning(
+        "loop_error", what=context["message"], error=repr(context.get("exception") or "no error")
+    )
 
 
 def control_path(store: Path, environ: Mapping[str, str]) -> Path:
