@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from monitor.config.suggest import suggest
 from monitor.core.expectations import ExpectationError, Source, compile_expectation
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from monitor.config.document import At
     from monitor.config.findings import Findings
     from monitor.core.expectations import Expectation
+
+_POLICIES: Final = frozenset(Policy)
 
 
 def read_expectations(
@@ -43,7 +45,7 @@ def read_policies(findings: Findings, names: Sequence[str], at: At) -> tuple[Pol
     """Give the header policies of these names."""
     policies: list[Policy] = []
     for index, name in enumerate(names):
-        if name not in set(Policy):
+        if name not in _POLICIES:
             meant = suggest(name, Policy) or f", expected one of {', '.join(Policy)}"
             findings.complain((*at, index), f"unknown policy {plain(name)}{meant}")
         elif Policy(name) in policies:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import BaseModel
@@ -223,6 +224,7 @@ def _keys_at(model: type[BaseModel], steps: Sequence[str | int]) -> tuple[str, .
     return keys_of(model)
 
 
+@cache
 def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     """Give the keys of a model as they are written."""
     return tuple(field.alias or name for name, field in model.model_fields.items())

@@ -9,6 +9,7 @@ from monitor.core.expectations.json_body import JsonPath, PathError, compile_pat
 from monitor.core.expectations.operands import read_flag, unknown, wrong
 from monitor.core.expectations.operators import (
     NOT,
+    OPERATORS,
     compile_condition,
     compile_count,
     read_operator,
@@ -77,7 +78,7 @@ def _source(raw: Mapping[object, object]) -> Source:
 
     for key in raw:
         bare = str(key).removeprefix(NOT)
-        if bare not in set(Operator):
+        if bare not in OPERATORS:
             raise unknown((), "source", key, Source)
 
     raise ExpectationError((), f"expected a source beside {next(iter(raw))}: {', '.join(Source)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 import re2
@@ -67,8 +68,9 @@ def parse_json(text: str) -> object:
     return document
 
 
+@lru_cache(maxsize=1024)
 def compile_path(text: str) -> JsonPath:
-    """Compile an RFC 9535 JSONPath.
+    """Compile an RFC 9535 JSONPath; many endpoints share one.
 
     Raises PathError with what is wrong with it.
     """

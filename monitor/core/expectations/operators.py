@@ -66,6 +66,7 @@ COUNTING: Final = (Operator.EQUALS, Operator.IN, *_COMPARING)
 """The operators that can hold for a number of values."""
 
 _EVERY_KIND: Final = frozenset(Kind)
+OPERATORS: Final = frozenset(Operator)
 _STRING: Final = frozenset({Kind.STRING})
 _SIZED: Final = frozenset({Kind.STRING, Kind.ARRAY, Kind.OBJECT})
 _PARTICIPLE: Final = re.compile(r"^(text|something|an array)\b")
@@ -91,7 +92,7 @@ def read_operator(name: object, source: Source, path: Path) -> tuple[Operator, b
     """
     bare = str(name).removeprefix(NOT)
     negated = bare != name
-    if bare not in set(Operator) or (negated and bare in ABOUT_NODES):
+    if bare not in OPERATORS or (negated and bare in ABOUT_NODES):
         raise _unknown_operator(name, bare, source, path)
 
     found = Operator(bare)
