@@ -383,20 +383,20 @@ class Monitor:
     async def _restore_windows(self) -> None:
         """Fill the latency windows that were open when the last process ended."""
         now = self.now()
-        for endpoint in self.compiled.endpoints:
-            rules = [
-                (check, check.rule)
-                for check in endpoint.checks
-                if isinstance(check.rule, LatencyRule)
-            ]
-            if not rules:
-                continue
-
-            longest = max(rule.window for _, rule in rules)
-            samples = await self._store.samples(endpoint.name, now - longest)
-            for check, rule in rules:
-                recent = [(at, took) for at, took in samples if at >= now - rule.window]
-                self.engine.restore_window(check, recent)
+        rules = [
+            (check, check.rule)
+            for endpoint in self.compiled.endpoints
+            for check in endpoint.checks
+            if isinstance(check.rule, LatencyRule)
+        ]
+        since: dict[str, datetime] = {}
+        for check, rule in rules:
+            since[check.endpoint] = min(since.get(check.endpoint, now), now - rule.window)
+        samples = await self._store.samples_of(since)
+        for check, rule in rules:
+            known = samples.get(check.endpoint, ())
+            recent = [(at, took) for at, took in known if at >= now - rule.window]
+            self.engine.restore_window(check, recent)
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something in the background that ends with the monitor; log it if it breaks."""

@@ -23,7 +23,7 @@ from monitor.store.lock import Lock
 from monitor.store.writing import write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -102,6 +102,12 @@ class Database:
     def samples(self, endpoint: str, since: datetime) -> list[tuple[datetime, timedelta]]:
         """See `Store.samples`."""
         return self._read(lambda connection: reading.read_samples(connection, endpoint, since))
+
+    def samples_of(
+        self, since: Mapping[str, datetime]
+    ) -> dict[str, list[tuple[datetime, timedelta]]]:
+        """See `Store.samples_of`."""
+        return self._read(lambda connection: reading.read_samples_of(connection, since))
 
     def results(self, endpoint: str | None, since: datetime, limit: int) -> list[Result]:
         """See `Store.results`."""

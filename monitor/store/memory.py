@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.situation import Situation
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -39,6 +40,14 @@ class MemoryStore:
         self._results |= {(result.endpoint, result.at): result for result in changes.results}
         for key in list(self._results)[: max(0, len(self._results) - _MOST_RESULTS)]:
             del self._results[key]
+
+    async def samples_of(
+        self, since: Mapping[str, datetime]
+    ) -> dict[str, list[tuple[datetime, timedelta]]]:
+        """Give the samples of many endpoints; one that has no results is left out."""
+        known = {result.endpoint for result in self._results.values()}
+
+        return {name: await self.samples(name, since[name]) for name in since if name in known}
 
     async def samples(self, endpoint: str, since: datetime) -> list[tuple[datetime, timedelta]]:
         """Give the scheduled latency samples of an endpoint at or after `since`, oldest first."""

@@ -23,6 +23,7 @@ from monitor.store.codec import CodecError, decode, from_microseconds, to_micros
 from monitor.store.writing import LETTERS, storable
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from sqlalchemy import Connection, Row, Select
@@ -114,6 +115,19 @@ def read_samples(
     )
 
     return [(from_microseconds(at), timedelta(microseconds=latency)) for at, latency in found]
+
+
+def read_samples_of(
+    connection: Connection, since: Mapping[str, datetime]
+) -> dict[str, list[tuple[datetime, timedelta]]]:
+    """Read the samples of many endpoints; one that has no results is left out."""
+    known = set(_names(connection).values())
+
+    return {
+        endpoint: read_samples(connection, endpoint, start)
+        for endpoint, start in since.items()
+        if storable(endpoint) in known
+    }
 
 
 def read_results(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 from monitor.store.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -93,6 +93,12 @@ class Store:
     async def samples(self, endpoint: str, since: datetime) -> list[tuple[datetime, timedelta]]:
         """Read the scheduled latency samples of an endpoint at or after `since`, oldest first."""
         return await self._run(self._database.samples, endpoint, since)
+
+    async def samples_of(
+        self, since: Mapping[str, datetime]
+    ) -> dict[str, list[tuple[datetime, timedelta]]]:
+        """Read the samples of many endpoints at once; one that has no results is left out."""
+        return await self._run(self._database.samples_of, since)
 
     async def results(self, endpoint: str | None, since: datetime, limit: int) -> list[Result]:
         """Read the newest results at or after `since`, of one endpoint or of all, oldest first."""

@@ -157,6 +157,9 @@ async def test_samples_are_the_scheduled_latencies_of_one_endpoint(store: Store)
     assert await store.samples("api", NOON) == [(after(1), quarter), (after(3), quarter)]
     assert await store.samples("api", after(2)) == [(after(3), quarter)]
     assert await store.samples("unheard", NOON) == []
+    assert await store.samples_of({"api": after(2), "unheard": NOON}) == {
+        "api": [(after(3), quarter)]
+    }
 
 
 async def test_a_timeline_is_given_in_its_order(store: Store) -> None:
