@@ -89,16 +89,20 @@ def listening(folder: Path, answer: Callable[[socket.socket], None]) -> Iterator
 
 
 @contextmanager
-def runner_here(folder: Path, **environ: str) -> Iterator[Runner]:
-    """Run the hook runner in this process, over `folder/monitor.yml` and `folder/kept`."""
+def runner_here(folder: Path, *, before: Callable[[], object] = lambda: None) -> Iterator[Runner]:
+    """Run the hook runner in this process, over `folder/monitor.yml` and `folder/kept`.
+
+    `before` is called before it looks at a connection.
+    """
     records = keep(folder)
 
     def answer(connection: socket.socket) -> None:
+        before()
         serve(
             connection,
             group=None,
             records=records,
-            prepare=lambda order: prepare(order, paths=[folder / "monitor.yml"], environ=environ),
+            prepare=lambda order: prepare(order, paths=[folder / "monitor.yml"], environ={}),
         )
 
     with listening(folder, answer) as runner:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -389,11 +390,12 @@ class TestTheRunner:
 
     async def test_begins_nothing_for_who_is_gone_already(self, folder: Path) -> None:
         order = Order(wish=Wish.RUN, fingerprint=fingerprint(folder), context=TOLD)
-        with runner_here(folder) as runner:
+        gone = threading.Event()
+        with runner_here(folder, before=lambda: gone.wait(15)) as runner:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.connect(str(runner.path))
                 connection.sendall(write_order(order))
-            runner.wait()
+            gone.set()
             recalled = await recall(HookRunner(runner.path), folder)
 
         assert recalled is None
