@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 QUICK: Final = bool(os.environ.get("QUICK"))
 SECONDS: Final = 6 if QUICK else 20
 WARM_UP: Final = 3 if QUICK else 5
+WARM_UP_OF_PEER: Final = 10  # Prometheus takes up its targets some seconds after it is ready
 RATES: Final = (500, 1000)
 ROUNDS: Final = 3 if QUICK else 11
 MANY: Final = 10_000
@@ -103,7 +104,7 @@ def compare(folder: Path, watched: Target, rate: int) -> None:
         time.sleep(WARM_UP)
         here = watch_here(monitor, watched, SECONDS)
     with counterparts.blackbox_and_prometheus(folder / f"peer-{rate}", watched, rate) as processes:
-        time.sleep(WARM_UP)
+        time.sleep(WARM_UP_OF_PEER)
         with measured(watched, *processes) as peer:
             time.sleep(SECONDS)
     print(f"  blackbox + Prometheus  {peer}")
