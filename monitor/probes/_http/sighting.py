@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Observation
 from monitor.probes._http.urls import mask_query
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from monitor.core.model.observation import Fault, Hop
     from monitor.probes._http.body import Body
     from monitor.probes._http.connector import Call
+
+
+_REMEMBERED: Final = 512  # of the lines that nearly all answers have in common
 
 
 class Sighting:
@@ -69,7 +73,13 @@ def _version(response: aiohttp.ClientResponse) -> str | None:
 
 
 def _header_lines(response: aiohttp.ClientResponse) -> tuple[tuple[str, str], ...]:
-    return tuple((_decode(name), _decode(value)) for name, value in response.raw_headers)
+    return tuple(_read_line(name, value) for name, value in response.raw_headers)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read_line(name: bytes, value: bytes) -> tuple[str, str]:
+    """Read a header line; the same line of another answer is the same object."""
+    return _decode(name), _decode(value)
 
 
 def _decode(raw: bytes) -> str:
