@@ -266,19 +266,19 @@ class Monitor:
         """Let commands that know the store find the socket on which this process listens."""
         await self._store.tell_control(control)
 
-    def freshen_metrics(self) -> Iterator[None]:
-        """Prepare the page that Prometheus reads, step by step; see `Metrics.freshen`."""
-        return self.metrics.freshen(self.now())
-
-    def metrics_page(self, *, as_openmetrics: bool) -> bytes:
-        """Write the page that Prometheus reads."""
-        return self.metrics.render(
+    def metrics_parts(self, *, as_openmetrics: bool) -> Iterator[bytes]:
+        """Write the page that Prometheus reads, so that probes go on between its parts."""
+        return self.metrics.parts(
             now=self.now(),
             sees=self.sees,
             store_works=self.store_works,
             rollbacks_off=self.kill_switch.exists(),
             as_openmetrics=as_openmetrics,
         )
+
+    def metrics_page(self, *, as_openmetrics: bool) -> bytes:
+        """Write the page that Prometheus reads."""
+        return b"".join(self.metrics_parts(as_openmetrics=as_openmetrics))
 
     def status(self) -> dict[str, Any]:
         """Give what is failing now, open incidents, rollbacks and deploys, as JSON."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter as Counts
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final
@@ -36,8 +37,7 @@ OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8
 _CONTENT: Final = (Source.HEADER, Source.BODY, Source.JSON)
 _NOT_GOOD: Final = (Outcome.FAIL, Outcome.UNKNOWN)
 _STATES: Final = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNKNOWN: 2}
-_AT_A_TIME: Final = 100
-"""Endpoints whose lines are written before anything else gets its turn: two milliseconds."""
+_AT_A_TIME: Final = 100  # endpoints, two milliseconds, before anything else gets its turn
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _LAGS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -225,31 +225,41 @@ class Metrics:
         rollbacks_off: bool,
         as_openmetrics: bool,
     ) -> bytes:
-        """Write the whole page: the series of each endpoint, check and service, what is counted.
-
-        Whoever has others to serve meanwhile goes through `freshen` first.
-        """
-        self._off.set(float(rollbacks_off))
-        self._read_situation(now, sees=sees, store_works=store_works)
-        own = (
-            openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]  # theirs is not annotated
-            if as_openmetrics
-            else generate_latest(self.registry)
+        """Write the whole page: the series of each endpoint, check and service, what is counted."""
+        return b"".join(
+            self.parts(
+                now=now,
+                sees=sees,
+                store_works=store_works,
+                rollbacks_off=rollbacks_off,
+                as_openmetrics=as_openmetrics,
+            )
         )
-        lines = chain(self._endpoint_lines(now), self._check_lines(), self._service_lines())
 
-        return "".join(lines).encode() + own
-
-    def freshen(self, now: datetime) -> Iterator[None]:
-        """Write the lines of endpoints that were probed since the last page, some at a time.
-
-        Between any two steps there may be other work; `render` writes what has become old by then.
-        """
+    def parts(
+        self,
+        *,
+        now: datetime,
+        sees: bool,
+        store_works: bool,
+        rollbacks_off: bool,
+        as_openmetrics: bool,
+    ) -> Iterator[bytes]:
+        """Write the page part by part, for whoever has others to serve in between."""
         for number, (name, latest) in enumerate(list(self._engine.latest.items()), 1):
             if why_no_series(latest, now) is None:
                 self._lines_of(name, latest)
             if number % _AT_A_TIME == 0:
-                yield
+                yield b""
+        for lines in chain(self._endpoint_lines(now), self._check_lines(), self._service_lines()):
+            yield lines.encode()
+        self._off.set(float(rollbacks_off))
+        self._read_situation(now, sees=sees, store_works=store_works)
+        yield (
+            openmetrics.generate_latest(self.registry)  # type: ignore[no-untyped-call]  # theirs is not annotated
+            if as_openmetrics
+            else generate_latest(self.registry)
+        )
 
     def _follow_directory(self) -> None:
         """Begin what may be counted at 0, and drop what was counted of those that are gone."""
@@ -295,12 +305,14 @@ class Metrics:
             if why_no_series(latest, now) is None
         }
         self._written = written
+        yield ""
         families: dict[str, list[str]] = {family: [] for family in _HELP}
-        for _, lines in written.values():
-            for family, line in lines.items():
+        for _, by_family in written.values():
+            for family, line in by_family.items():
                 families[family].append(line)
 
-        yield _explain(families)
+        for family, lines in families.items():
+            yield _explain({family: lines})
 
     def _lines_of(self, name: str, latest: Latest) -> dict[str, str]:
         """Give the lines of one endpoint, which are made once for each probe."""
@@ -312,36 +324,42 @@ class Metrics:
 
     def _check_lines(self) -> Iterator[str]:
         states = self._engine.situation.states
-        yield "# HELP production_monitor_check_state 0 pass, 1 fail, 2 unknown.\n"
-        yield "# TYPE production_monitor_check_state gauge\n"
-        for id in self._engine.checks:
-            state = states[id].state if id in states else Outcome.UNKNOWN
-            yield f'production_monitor_check_state{{check="{_escape(id)}"}} {_STATES[state]}\n'
-        name = "production_monitor_check_consecutive_failures"
-        yield f"# HELP {name} Failures in a row.\n# TYPE {name} gauge\n"
-        for id in self._engine.checks:
-            count = states[id].consecutive_failures if id in states else 0
-            yield f'{name}{{check="{_escape(id)}"}} {count}\n'
+        known = [(f'{{check="{_escape(id)}"}}', states.get(id)) for id in self._engine.checks]
+        yield ""  # here, and after each part, others may have their turn
+        yield _family(
+            "production_monitor_check_state",
+            "0 pass, 1 fail, 2 unknown.",
+            ((labels, _STATES[one.state if one else Outcome.UNKNOWN]) for labels, one in known),
+        )
+        yield _family(
+            "production_monitor_check_consecutive_failures",
+            "Failures in a row.",
+            ((labels, one.consecutive_failures if one else 0) for labels, one in known),
+        )
 
     def _service_lines(self) -> Iterator[str]:
         """Write what is told of each service: the client library is slow with many series."""
         situation = self._engine.situation
-        open_now = {(check.service, check.severity): 0.0 for check in self._engine.checks.values()}
-        for incident in situation.open_incidents():
-            key = (incident.service, incident.severity)
-            open_now[key] = open_now.get(key, 0) + 1
-        name = "production_monitor_incidents_open"
-        yield f"# HELP {name} Open incidents.\n# TYPE {name} gauge\n"
-        for (service, severity), count in open_now.items():
-            labels = f'service="{_escape(service)}",severity="{severity}"'
-            yield f"{name}{{{labels}}} {count}\n"
-
-        name = "production_monitor_last_deploy_timestamp_seconds"
-        yield f"# HELP {name} When the newest deploy was first seen.\n# TYPE {name} gauge\n"
-        for service in self._services():
-            deploy = situation.current_deploy(service)
-            if deploy is not None and not deploy.baseline:
-                yield f'{name}{{service="{_escape(service)}"}} {deploy.at.timestamp()!r}\n'
+        open_now = Counts((one.service, one.severity) for one in situation.open_incidents())
+        known = {(one.service, one.severity) for one in self._engine.checks.values()}
+        yield _family(
+            "production_monitor_incidents_open",
+            "Open incidents.",
+            (
+                (f'{{service="{_escape(one[0])}",severity="{one[1]}"}}', float(open_now[one]))
+                for one in known | open_now.keys()
+            ),
+        )
+        deploys = ((service, situation.current_deploy(service)) for service in self._services())
+        yield _family(
+            "production_monitor_last_deploy_timestamp_seconds",
+            "When the newest deploy was first seen.",
+            (
+                (f'{{service="{_escape(service)}"}}', deploy.at.timestamp())
+                for service, deploy in deploys
+                if deploy is not None and not deploy.baseline
+            ),
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"production_monitor_{name}", text, labels, registry=self.registry)
@@ -374,6 +392,13 @@ def _explain(families: Mapping[str, Iterable[str]]) -> str:
         for family, text in _HELP.items()
         if families.get(family)
     )
+
+
+def _family(name: str, text: str, series: Iterable[tuple[str, float]]) -> str:
+    """Write a gauge of the monitor's own; each series is its labels and its value."""
+    lines = "".join(f"{name}{labels} {value!r}\n" for labels, value in series)
+
+    return f"# HELP {name} {text}\n# TYPE {name} gauge\n{lines}"
 
 
 def _labels(endpoint: Endpoint) -> str:

@@ -37,12 +37,13 @@ async def ready(request: web.Request) -> web.Response:
 async def metrics(request: web.Request) -> web.Response:
     """Give the page that Prometheus reads, as OpenMetrics where that is asked for."""
     as_openmetrics = "application/openmetrics-text" in request.headers.get("Accept", "")
-    for _ in request.app[BACKEND].freshen_metrics():
+    parts = []
+    for part in request.app[BACKEND].metrics_parts(as_openmetrics=as_openmetrics):
+        parts.append(part)
         await asyncio.sleep(0)
-    page = request.app[BACKEND].metrics_page(as_openmetrics=as_openmetrics)
 
     return web.Response(
-        body=page, headers={"Content-Type": OPENMETRICS if as_openmetrics else TEXT}
+        body=b"".join(parts), headers={"Content-Type": OPENMETRICS if as_openmetrics else TEXT}
     )
 
 

@@ -41,12 +41,8 @@ class Backend(Protocol):
         """Give what is failing now, incidents, rollbacks and deploys."""
         ...
 
-    def freshen_metrics(self) -> Iterator[None]:
-        """Prepare the page that Prometheus reads, so that probes go on between the steps."""
-        ...
-
-    def metrics_page(self, *, as_openmetrics: bool) -> bytes:
-        """Write the page that Prometheus reads."""
+    def metrics_parts(self, *, as_openmetrics: bool) -> Iterator[bytes]:
+        """Write the page that Prometheus reads, so that probes go on between its parts."""
         ...
 
     async def announce(self, marker: DeployMarker) -> dict[str, Any]:
