@@ -69,6 +69,9 @@ def find_nodes(expectation: Expectation, evidence: Evidence) -> Sequence[object]
             return evidence.observation.header(expectation.name)
         case Source.BODY:
             return (evidence.text,)
+        case Source.HTTP_VERSION:
+            version = evidence.observation.http_version
+            return () if version is None else (version,)
         case Source.RESPONSE_TIME:
             return (evidence.observation.duration,)
         case Source.JSON:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from monitor.core.expectations.operands import Path
 
 _NAMED: Final = (Source.HEADER, Source.JSON)
+_PLAIN: Final = (Source.STATUS, Source.HTTP_VERSION)
 _HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -54,7 +55,7 @@ def compile_expectation(raw: object, at: str) -> Expectation:
                 (str(key),), f"expected {key} below {source}, as in {_example(source)}"
             )
     operators = raw[source]
-    if source is Source.STATUS and not isinstance(operators, dict):
+    if source in _PLAIN and not isinstance(operators, dict):
         condition = compile_condition(Operator.EQUALS, False, operators, source, (str(source),))
         return Expectation(source=source, requirements=(Each(condition=condition),), at=at)
 
@@ -164,4 +165,5 @@ def _example(source: Source) -> str:
         Source.BODY: "{body: {contains: ok}}",
         Source.JSON: "{json: $.status, equals: ok}",
         Source.RESPONSE_TIME: "{response_time: {lt: 3s}}",
+        Source.HTTP_VERSION: '{http_version: "1.1"}',
     }[source]

@@ -64,6 +64,9 @@ def same(found: object, wanted: object) -> bool:
             return found == wanted and not isinstance(found, bool)
 
 
+_HTTP_VERSIONS: Final = {"1.0": "1.0", "1.1": "1.1", "2": "2", "2.0": "2"}
+
+
 def wrong(path: Path, wanted: str, found: object) -> ExpectationError:
     """Say what was expected and found at a place below the expectation."""
     return ExpectationError(path, f"expected {wanted}, found {show(found)}")
@@ -92,6 +95,17 @@ def read_text(raw: object, path: Path) -> str:
 def read_string(raw: object, path: Path) -> str:
     """Read a text to compare a whole text with; it may be empty."""
     return "" if raw == "" else read_text(raw, path)
+
+
+def read_http_version(raw: object, path: Path) -> str:
+    """Read a version of HTTP, quoted or not; 3 is never spoken, so it is refused."""
+    text = str(raw) if isinstance(raw, str | int | float) and not isinstance(raw, bool) else ""
+    if text in ("3", "3.0"):
+        raise ExpectationError(path, "HTTP/3 is not spoken here, so that would never hold")
+    if text not in _HTTP_VERSIONS:
+        raise wrong(path, "a version of HTTP: 1.0, 1.1 or 2", raw)
+
+    return _HTTP_VERSIONS[text]
 
 
 def read_number(raw: object, path: Path) -> float:

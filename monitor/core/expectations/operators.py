@@ -11,6 +11,7 @@ from monitor.core.expectations.operands import (
     kind_of,
     read_duration,
     read_flag,
+    read_http_version,
     read_json,
     read_kind,
     read_number,
@@ -59,6 +60,7 @@ ALLOWED: Final[Mapping[Source, tuple[Operator, ...]]] = {
     Source.BODY: _TEXT,
     Source.JSON: (*_TEXT, *_COMPARING, Operator.TYPE, *ABOUT_NODES),
     Source.RESPONSE_TIME: _COMPARING,
+    Source.HTTP_VERSION: (Operator.EQUALS, Operator.IN),
 }
 """The operators that can hold for what a source gives; others are refused at load."""
 
@@ -77,6 +79,7 @@ _LITERAL: Final[Mapping[Source, Callable[[object, Path], object]]] = {
     Source.BODY: read_string,
     Source.JSON: read_json,
     Source.RESPONSE_TIME: read_duration,
+    Source.HTTP_VERSION: read_http_version,
 }
 _ORDERED: Final[Mapping[Source, Callable[[object, Path], Any]]] = {
     Source.STATUS: read_status_code,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, printable
 
@@ -22,6 +22,13 @@ class Source(StrEnum):
     BODY = "body"
     JSON = "json"
     RESPONSE_TIME = "response_time"
+    HTTP_VERSION = "http_version"
+
+
+_IN_WORDS: Final = {
+    Source.RESPONSE_TIME: "response time",
+    Source.HTTP_VERSION: "HTTP version",
+}
 
 
 class Operator(StrEnum):
@@ -125,8 +132,8 @@ class Expectation:
     @property
     def subject(self) -> str:
         """What a person reads first: `status`, `header content-type`, `json $.db`."""
-        if self.source is Source.RESPONSE_TIME:
-            return "response time"
+        if self.source in _IN_WORDS:
+            return _IN_WORDS[self.source]
 
         return f"{self.source} {plain(self.name)}" if self.name else str(self.source)
 

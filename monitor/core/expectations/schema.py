@@ -17,6 +17,7 @@ _FLAG: Final = {"type": "boolean"}
 _DURATION: Final = {"type": "string", "pattern": DURATION_PATTERN}
 _CODE: Final = {"type": "integer", "minimum": 100, "maximum": 599}
 _STATUS: Final = {"anyOf": [_CODE, {"type": "string", "pattern": "^[1-5]xx$"}]}
+_HTTP_VERSION: Final = {"enum": ["1.0", "1.1", "2", 1.0, 1.1, 2]}
 _ANYTHING: Final[Mapping[str, Any]] = {}
 
 _LITERAL: Final[Mapping[Source, Mapping[str, Any]]] = {
@@ -25,6 +26,7 @@ _LITERAL: Final[Mapping[Source, Mapping[str, Any]]] = {
     Source.BODY: _TEXT,
     Source.JSON: _ANYTHING,
     Source.RESPONSE_TIME: _DURATION,
+    Source.HTTP_VERSION: _HTTP_VERSION,
 }
 _ORDERED: Final[Mapping[Source, Mapping[str, Any]]] = {
     Source.STATUS: _CODE,
@@ -44,8 +46,8 @@ def _shape(source: Source) -> dict[str, Any]:
         case Source.HEADER | Source.JSON:
             named = {"type": "string", "description": _NAMED[source]}
             return _object({source.value: named, **operators}, source, at_least=2)
-        case Source.STATUS:
-            below = {"anyOf": [_STATUS, _object(operators)]}
+        case Source.STATUS | Source.HTTP_VERSION:
+            below = {"anyOf": [_LITERAL[source], _object(operators)]}
             return _object({source.value: below}, source)
         case _:
             return _object({source.value: _object(operators)}, source)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from monitor.core.expectations import ExpectationError, compile_expectation
 from monitor.core.model.observation import Code, Phase
 from tests.support.http_probe import observe
 from tests.support.servers import answers, answers_page, serve_script
@@ -83,6 +84,33 @@ async def test_the_version_of_the_answer_is_seen(line: str, version: str) -> Non
 
     assert seen.http_version == version
     assert metrics_of(seen)["probe_http_version"] == float(version)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "outcome"),
+    [
+        pytest.param((), "pass", id="5: any version -> pass"),
+        pytest.param("1.1", "pass", id="5: 1.1 -> pass"),
+        pytest.param({"in": ["1.1", "2"]}, "pass", id="5: 1.1 or 2 -> pass"),
+        pytest.param("2", "fail", id="5: 2 -> fail"),
+    ],
+)
+async def test_a_version_may_be_required(allowed: object, outcome: str) -> None:
+    async with serve_script(answers_page(200)) as server:
+        seen = await observe(server.url())
+
+    verdict = judge_health(seen, *([{"http_version": allowed}] if allowed else []))
+
+    assert verdict.outcome == outcome
+    assert [reason.message for reason in verdict.reasons] == (
+        ['HTTP version is "1.1", expected "2"'] if outcome == "fail" else []
+    )
+
+
+@pytest.mark.parametrize("raw", ["3", 3, {"in": ["1.1", "3.0"]}])
+def test_6_a_version_that_is_never_spoken_is_refused_at_load(raw: object) -> None:
+    with pytest.raises(ExpectationError, match="HTTP/3 is not spoken here"):
+        compile_expectation({"http_version": raw}, "monitor.yml:1:1")
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,13 @@ REFUSED: list[tuple[object, tuple[str | int, ...], str]] = [
     (
         {"html": "h1", "exists": True},
         ("html",),
-        'unknown source "html", expected one of status, header, body, json, response_time',
+        'unknown source "html", expected one of '
+        "status, header, body, json, response_time, http_version",
     ),
     (
         {"equals": 3},
         (),
-        "expected a source beside equals: status, header, body, json, response_time",
+        "expected a source beside equals: status, header, body, json, response_time, http_version",
     ),
     (
         {"status": 200, "body": {"contains": "x"}},
@@ -304,8 +305,8 @@ def _shapes() -> list[dict[str, Any]]:
 
 def _operators_of(shape: dict[str, Any], source: Source) -> list[str]:
     below = shape["properties"]
-    if source is Source.STATUS:
-        below = below["status"]["anyOf"][1]["properties"]
+    if source in (Source.STATUS, Source.HTTP_VERSION):
+        below = below[source]["anyOf"][1]["properties"]
     elif source in (Source.BODY, Source.RESPONSE_TIME):
         below = below[source]["properties"]
 
