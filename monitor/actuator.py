@@ -65,7 +65,6 @@ class Actuator:
         self._stopping = asyncio.Event()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._handed_over: set[str] = set()
-        self._applying = 0
         self._worker: asyncio.Task[None] | None = None
 
     async def recover(self) -> None:
@@ -120,8 +119,12 @@ class Actuator:
 
     @property
     def applying(self) -> bool:
-        """Whether a hook runs now."""
-        return self._applying > 0
+        """Whether a step was begun and has no result yet, as the journal has it."""
+        return any(
+            effects.find_begun(rollback, self._situation) is not None
+            for rollback in self._situation.rollbacks.values()
+            if rollback.state is RollbackState.EXECUTING
+        )
 
     async def replace(self, hooks: Mapping[str, Sequence[Hook]], directory: Directory) -> None:
         """Take over a changed configuration; a hook that runs is the one it was."""

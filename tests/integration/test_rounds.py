@@ -347,6 +347,17 @@ class TestRollback:
 
         assert finished.cycles == 1
 
+    async def test_a_hook_that_takes_longer_than_the_proof_may_is_waited_for(
+        self, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(rounds_module, "HELD_GRACE", timedelta(seconds=-8.5))  # of 10 s
+        text = self.healing(site, tmp_path, f"sleep 3; rm {tmp_path}/down")
+        async with running(tmp_path, text, oneshot=True) as monitor:
+            await self.break_it(monitor, site)
+            await go(monitor)
+
+            assert self.states(monitor) == [RollbackState.RECOVERED]
+
     async def test_one_that_is_held_half_way_is_left_for_the_next_run(
         self, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

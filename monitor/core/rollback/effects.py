@@ -55,7 +55,7 @@ def find_intent(rollback: Rollback, plan: StepPlan, situation: Situation) -> Ste
 
 
 def find_begun(rollback: Rollback, situation: Situation) -> Step | None:
-    """Give the step that was begun and has no result: whoever began it is gone."""
+    """Give the step that was begun and has no result yet."""
     return next(
         (step for step in situation.steps_of(rollback.id) if step.state is StepState.STARTED), None
     )
