@@ -174,6 +174,7 @@ class Life:
     mask: Callable[[str], str] = str
     calls: int = 0
     written: list[Changes] = field(default_factory=list)
+    waiting: list[Changes] = field(default_factory=list)
     died: bool = False
 
     async def record(self, changes: Changes) -> None:
@@ -185,12 +186,19 @@ class Life:
         if dies and not self.durable_first:
             self.die()
         if self.refuse(changes):
+            self.waiting.append(changes)
             raise StoreBroken("database is locked")
 
-        self.disk.commit(changes)
+        self.commit(changes)
         self.written.append(changes)
         if dies:
             self.die()
+
+    def commit(self, changes: Changes) -> None:
+        """Make changes durable, after those that were refused: the journal keeps their order."""
+        while self.waiting:
+            self.disk.commit(self.waiting.pop(0))
+        self.disk.commit(changes)
 
     def die(self) -> None:
         self.died = True

@@ -719,11 +719,12 @@ async def _live_through(
             hooks=current.hooks,
             crash_at=crash_at,
             durable_first=durable,
+            waiting=current.waiting,
         )
         broken = iter([True] * failing)
         current.refuse = lambda _changes, broken=broken: next(broken, False)  # type: ignore[misc]  # a default binds it
         current.world.later(0.1)
-        disk.commit(current.world.decide() + current.world.verify())
+        current.commit(current.world.decide() + current.world.verify())
         async with current.run():
             await current.settle()
         if current.over:
