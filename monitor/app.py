@@ -276,10 +276,6 @@ class Monitor:
             as_openmetrics=as_openmetrics,
         )
 
-    def metrics_page(self, *, as_openmetrics: bool) -> bytes:
-        """Write the page that Prometheus reads."""
-        return b"".join(self.metrics_parts(as_openmetrics=as_openmetrics))
-
     def status(self) -> dict[str, Any]:
         """Give what is failing now, open incidents, rollbacks and deploys, as JSON."""
         switch = self.kill_switch if self.kill_switch.exists() else None

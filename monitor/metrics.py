@@ -216,26 +216,6 @@ class Metrics:
             self._reloaded_at.set(now.timestamp())
             self._follow_directory()
 
-    def render(
-        self,
-        *,
-        now: datetime,
-        sees: bool,
-        store_works: bool,
-        rollbacks_off: bool,
-        as_openmetrics: bool,
-    ) -> bytes:
-        """Write the whole page: the series of each endpoint, check and service, what is counted."""
-        return b"".join(
-            self.parts(
-                now=now,
-                sees=sees,
-                store_works=store_works,
-                rollbacks_off=rollbacks_off,
-                as_openmetrics=as_openmetrics,
-            )
-        )
-
     def parts(
         self,
         *,

@@ -20,7 +20,7 @@ from monitor.daemon import control_path, run_daemon
 from monitor.store import StoreError, StoreHeld
 from monitor.web.server import ListenError
 from tests.support.receiver import serve_receiver
-from tests.support.running import NOON, Clock, build, loader, running, until, write
+from tests.support.running import NOON, Clock, build, loader, page_of, running, until, write
 from tests.support.servers import (
     answers_page,
     page,
@@ -62,7 +62,7 @@ def events(log: list[Any]) -> list[str]:
 
 def see_switch(monitor: Monitor) -> tuple[str | None, str]:
     """Give what the status and the metrics say of the kill switch."""
-    page = monitor.metrics_page(as_openmetrics=False).decode()
+    page = page_of(monitor).decode()
     (value,) = [
         line.split()[1]
         for line in page.splitlines()
@@ -408,9 +408,7 @@ class TestLiving:
                 monitor.journal._commit = full
                 await receiver.wait_for(1)
                 assert monitor.journal.error is not None
-                assert b"production_monitor_store_works 0.0" in monitor.metrics_page(
-                    as_openmetrics=False
-                )
+                assert b"production_monitor_store_works 0.0" in page_of(monitor)
                 monitor.journal._commit = commit
                 await receiver.wait_for(2)
 
@@ -477,7 +475,7 @@ class TestLiving:
                         for one in monitor.engine.situation.rollbacks.values()
                     )
                 )
-                page = monitor.metrics_page(as_openmetrics=False).decode()
+                page = page_of(monitor).decode()
 
         assert 'production_monitor_rollbacks_total{outcome="recovered",service="shop"} 1.0' in page
         assert 'production_monitor_last_deploy_timestamp_seconds{service="shop"}' in page

@@ -65,6 +65,11 @@ async def running(
         await monitor.close(timedelta())
 
 
+def page_of(monitor: Monitor) -> bytes:
+    """Give the page that Prometheus reads, in one piece."""
+    return b"".join(monitor.metrics_parts(as_openmetrics=False))
+
+
 async def until(happened: Callable[[], object]) -> None:
     """Wait for a condition, not for a clock."""
     async with asyncio.timeout(PATIENCE):

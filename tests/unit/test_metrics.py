@@ -45,9 +45,11 @@ Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def write(metrics: Metrics, *, now: datetime, as_openmetrics: bool = False) -> str:
-    return metrics.render(
+    parts = metrics.parts(
         now=now, sees=True, store_works=True, rollbacks_off=False, as_openmetrics=as_openmetrics
-    ).decode()
+    )
+
+    return b"".join(parts).decode()
 
 
 def read(page: str, *, as_openmetrics: bool = False) -> Series:
@@ -335,10 +337,10 @@ def test_the_oldest_notice_that_somebody_still_has_to_get_has_its_age() -> None:
 def test_what_the_monitor_itself_suffers_from_is_said() -> None:
     story = make_story()
 
-    page = watch(story).render(
+    parts = watch(story).parts(
         now=at(0), sees=False, store_works=False, rollbacks_off=True, as_openmetrics=False
     )
-    series = read(page.decode())
+    series = read(b"".join(parts).decode())
 
     assert value(series, f"{OWN}blind") == 1
     assert value(series, f"{OWN}store_works") == 0
