@@ -1,9 +1,8 @@
-"""The composition root: builds everything from the configuration, reloads it, and drains it."""
+"""The composition root: builds everything from the configuration, and drains it at the end."""
 
 from __future__ import annotations
 
 import asyncio
-import resource
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -12,21 +11,22 @@ import structlog
 
 from monitor import operations, plugins
 from monitor.actuator import Actuator
+from monitor.background import Background, drain
 from monitor.chores import Chores
-from monitor.config import ConfigError
 from monitor.core.engine import Conditions, Engine
 from monitor.core.model.endpoint import LatencyRule
 from monitor.dispatch import Dispatch
 from monitor.metrics import Metrics
 from monitor.options import Redactor
-from monitor.pipeline import Pipeline
+from monitor.pipeline import Pipeline, probe_slots
+from monitor.reloading import Parts, Reloads, Setup
 from monitor.runner import HookRunner
 from monitor.scheduler import Scheduler
 from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from monitor.config import Compiled, WebSettings
@@ -42,9 +42,6 @@ DRAIN: Final = timedelta(seconds=10)
 
 KILL_SWITCH: Final = "rollbacks-off"
 """A file of this name beside the store keeps every rollback from having an effect."""
-
-_SPARE_DESCRIPTORS: Final = 128
-_DESCRIPTORS_PER_PROBE: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,17 +81,25 @@ class Monitor:
         situation: Situation,
         clock: Callable[[], datetime],
     ) -> None:
-        self.compiled = compiled
         self.options = options
         self.redactor = Redactor(compiled.secrets)
         self.now = clock
-        self._load = load
         self._store = store
-        self._reloading = asyncio.Lock()
-        self._closing = False
+        hook_runner = HookRunner(options.hook_runner) if options.hook_runner else None
+        made = plugins.make_plugins(
+            compiled, clock=clock, mask=self.redactor.mask, hook_runner=hook_runner
+        )
+        self._setup = Setup(
+            compiled=compiled,
+            made=made,
+            redactor=self.redactor,
+            clock=clock,
+            selected=options.selected,
+            hook_runner=hook_runner,
+        )
         self._first_round = frozenset(endpoint.name for endpoint in self.watched)
-        self.crashed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background()
+        self.crashed = self._background.crashed
         self.engine = Engine(
             endpoints=compiled.endpoints,
             directory=compiled.directory,
@@ -107,19 +112,15 @@ class Monitor:
         self.scheduler = Scheduler(
             probe=self._probe, settled=self.engine.settled, meter=self.metrics
         )
-        self._hook_runner = HookRunner(options.hook_runner) if options.hook_runner else None
-        self._plugins = plugins.make_plugins(
-            compiled, clock=clock, mask=self.redactor.mask, hook_runner=self._hook_runner
-        )
         self.dispatch = Dispatch(
-            notifiers=self._plugins.notifiers,
+            notifiers=made.notifiers,
             situation=situation,
             record=self._record_delivery,
             clock=clock,
             on_receipt=self.metrics.delivered,
         )
         self.actuator = Actuator(
-            hooks=self._plugins.hooks,
+            hooks=made.hooks,
             directory=compiled.directory,
             situation=situation,
             record=self._record_rollback,
@@ -129,14 +130,14 @@ class Monitor:
         )
         self.pipeline = Pipeline(
             engine=self.engine,
-            probes=self._plugins.probes,
-            witnesses=self._plugins.witnesses,
+            probes=made.probes,
+            witnesses=made.witnesses,
             journal=self.journal,
             clock=clock,
             stalled_since=self.scheduler.stalled_since,
             wake=self._wake,
             meter=self.metrics,
-            slots=_probe_slots(),
+            slots=probe_slots(),
         )
         self.chores = Chores(
             engine=self.engine,
@@ -146,6 +147,18 @@ class Monitor:
             clock=clock,
             retention=lambda: self.compiled.retention,
             kill_switch=lambda: self.kill_switch,
+        )
+        self.reloads = Reloads(
+            self._setup,
+            load,
+            Parts(
+                engine=self.engine,
+                pipeline=self.pipeline,
+                scheduler=self.scheduler,
+                actuator=self.actuator,
+                dispatch=self.dispatch,
+                metrics=self.metrics,
+            ),
         )
 
     @classmethod
@@ -200,13 +213,13 @@ class Monitor:
         if self.options.hooks:
             await self.actuator.recover()
             self.actuator.start()
-        self._own(self.chores.run(), "chores")
-        self._own(self.chores.prune(), "pruning")
+        self._background.own(self.chores.run(), "chores")
+        self._background.own(self.chores.prune(), "pruning")
         if self.options.oneshot:
             return
 
         self.scheduler.watch(self.watched)
-        self._own(self.scheduler.run(), "scheduler")
+        self._background.own(self.scheduler.run(), "scheduler")
         self.chores.plan()
 
     async def close(self, grace: timedelta = DRAIN, hurry: asyncio.Event | None = None) -> None:
@@ -214,26 +227,28 @@ class Monitor:
 
         `hurry` cuts the waiting short, at whatever moment it is set.
         """
-        self._closing = True
         hurry = hurry or asyncio.Event()
-        async with self._reloading:
-            await _drain(self.scheduler.stop, grace, hurry)
-            self.chores.stop()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            await _drain(self.actuator.stop, grace, hurry)
-            await self.dispatch.stop()
-            await plugins.close_all(self._plugins)
-            try:
-                await self.journal.close()
-            finally:
-                await self._store.close()
+        await self.reloads.close()
+        await drain(self.scheduler.stop, grace, hurry)
+        self.chores.stop()
+        await self._background.stop()
+        await drain(self.actuator.stop, grace, hurry)
+        await self.dispatch.stop()
+        await plugins.close_all(self._setup.made)
+        try:
+            await self.journal.close()
+        finally:
+            await self._store.close()
+
+    @property
+    def compiled(self) -> Compiled:
+        """The configuration as it is now."""
+        return self._setup.compiled
 
     @property
     def watched(self) -> tuple[Endpoint, ...]:
         """The endpoints that are probed, in the order of the configuration."""
-        return tuple(filter(self.options.selected, self.compiled.endpoints))
+        return self._setup.watched
 
     @property
     def ready(self) -> bool:
@@ -294,58 +309,7 @@ class Monitor:
 
     async def reload(self) -> tuple[str, ...]:
         """Take over the changed configuration, all or nothing; give what was wrong with it."""
-        async with self._reloading:
-            if self._closing:
-                return ("the monitor is stopping",)
-
-            try:
-                fresh = await asyncio.to_thread(self._load)
-                made = plugins.remake_plugins(
-                    fresh,
-                    before=self.compiled,
-                    known=self._plugins,
-                    clock=self.now,
-                    mask=self.redactor.mask,
-                    hook_runner=self._hook_runner,
-                )
-            except ConfigError as error:
-                return self._refuse(tuple(str(problem) for problem in error.problems))
-            except (OSError, ValueError) as error:
-                return self._refuse((f"what is configured cannot be set up: {error}",))
-
-            await self._take_over(fresh, made)
-            self.metrics.reloaded(successful=True, now=self.now())
-            _log.info("reloaded", endpoints=len(fresh.endpoints))
-
-        return ()
-
-    def _refuse(self, problems: tuple[str, ...]) -> tuple[str, ...]:
-        self.metrics.reloaded(successful=False, now=self.now())
-        _log.error("reload_refused", problems=problems)
-
-        return problems
-
-    async def _take_over(self, fresh: Compiled, made: plugins.Plugins) -> None:
-        """Replace everything in one go, then close what is no longer needed."""
-        old, self.compiled = self.compiled, fresh
-        old_plugins, self._plugins = self._plugins, made
-        self.redactor.learn(fresh.secrets)
-        for key, before, after in (
-            ("store", old.store, fresh.store),
-            ("web.listen", (old.web.host, old.web.port), (fresh.web.host, fresh.web.port)),
-        ):
-            if before != after:
-                _log.warning("change_needs_a_restart", key=key)
-
-        self.pipeline.probes = made.probes
-        self.pipeline.witnesses = made.witnesses
-        self.pipeline.record(self.engine.adopt(fresh.endpoints, fresh.directory, self.now()))
-        self.scheduler.watch(self.watched)
-        await self.actuator.replace(made.hooks, fresh.directory)
-        await self.dispatch.replace(made.notifiers)
-
-        kept = {id(plugin) for plugin in made}
-        await plugins.close_all(one for one in old_plugins if id(one) not in kept)
+        return await self.reloads.reload()
 
     async def _probe(self, endpoint: Endpoint, scheduled: bool) -> None:
         await self.pipeline.run(endpoint, scheduled)
@@ -394,47 +358,9 @@ class Monitor:
             recent = [(at, took) for at, took in known if at >= now - rule.window]
             self.engine.restore_window(check, recent)
 
-    def _own(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run something in the background that ends with the monitor; log it if it breaks."""
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._note_crash)
-        self._tasks.append(task)
-
-    def _note_crash(self, task: asyncio.Task[None]) -> None:
-        """Let the whole process end rather than go on without one of its parts."""
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("task_crashed", task=task.get_name(), exc_info=error)
-            self.crashed.set()
-
-
-async def _drain(
-    stop: Callable[[timedelta], Coroutine[Any, Any, None]], grace: timedelta, hurry: asyncio.Event
-) -> None:
-    """Stop a part of the monitor: within the grace, or at once when there is a hurry."""
-    patient = asyncio.create_task(stop(grace))
-    hurried = asyncio.create_task(hurry.wait())
-    try:
-        await asyncio.wait((patient, hurried), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        hurried.cancel()
-        if not patient.done():
-            patient.cancel()
-    if hurry.is_set():
-        await asyncio.gather(patient, return_exceptions=True)
-        await stop(timedelta())
-    else:
-        patient.result()
-
 
 def _tell_nobody(compiled: Compiled) -> Compiled:
     """Take the notifiers away, so that nothing is queued for a later run either."""
     directory = replace(compiled.directory, notifiers=())
 
     return replace(compiled, directory=directory, notifiers={})
-
-
-def _probe_slots() -> int:
-    """Leave descriptors for the store, receivers and clients; probes get the rest."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-
-    return max(8, (soft - _SPARE_DESCRIPTORS) // _DESCRIPTORS_PER_PROBE)

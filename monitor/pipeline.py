@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from monitor.witness import Witnesses
 
 _log = structlog.get_logger()
+
+_SPARE_DESCRIPTORS: Final = 128
+_DESCRIPTORS_PER_PROBE: Final = 2
 
 
 class Meter(Protocol):
@@ -152,6 +156,13 @@ def _stood_still() -> Fault:
         message="the monitor itself stood still for more than a second during this probe",
         own=True,
     )
+
+
+def probe_slots() -> int:
+    """Leave descriptors for the store, receivers and clients; probes get the rest."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    return max(8, (soft - _SPARE_DESCRIPTORS) // _DESCRIPTORS_PER_PROBE)
 
 
 def cut_off(fault: Fault) -> Fault:

@@ -600,15 +600,15 @@ class TestDaemon:
         self, shop: Counterpart, tmp_path: Path, log: list[Any]
     ) -> None:
         task, monitor = await self.daemon(tmp_path, watching(shop.url()))
-        good = monitor._load
+        good = monitor.reloads.load
 
         def broken() -> Any:
             raise RuntimeError("a bug")
 
-        monitor._load = broken
+        monitor.reloads.load = broken
         signal.raise_signal(signal.SIGHUP)
         await until(lambda: "reload_broke" in events(log))
-        monitor._load = good
+        monitor.reloads.load = good
         signal.raise_signal(signal.SIGHUP)
         await until(lambda: "reloaded" in events(log))
         signal.raise_signal(signal.SIGTERM)
