@@ -1,0 +1,42 @@
+"""The sentences that people read in notices and timelines, whatever carries them."""
+
+from monitor.core.wording.incidents import (
+    closed,
+    headline,
+    joined,
+    left,
+    member_line,
+    severity_changed,
+    update,
+)
+from monitor.core.wording.notices import facts, summary
+from monitor.core.wording.phrases import duration_text, reasons_text, time_text
+from monitor.core.wording.rollbacks import (
+    rollback_headline,
+    rollback_reason,
+    rollback_text,
+    step_text,
+    with_rollback,
+    without_rollback,
+)
+
+__all__ = [
+    "closed",
+    "duration_text",
+    "facts",
+    "headline",
+    "joined",
+    "left",
+    "member_line",
+    "reasons_text",
+    "rollback_headline",
+    "rollback_reason",
+    "rollback_text",
+    "severity_changed",
+    "step_text",
+    "summary",
+    "time_text",
+    "update",
+    "with_rollback",
+    "without_rollback",
+]

@@ -1,0 +1,211 @@
+"""The sentences about incidents: what fails and for how long, who joined, what is over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.model.incident import STORE_CHECK, IncidentClass
+from monitor.core.model.observation import Code
+from monitor.core.wording.phrases import (
+    as_sentence,
+    duration_text,
+    listed,
+    one_line,
+    reasons_text,
+    time_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from monitor.core.model.endpoint import Severity
+    from monitor.core.model.incident import Incident, Member
+    from monitor.core.model.verdict import Reason
+
+_LONGEST_VALUE: Final = 40
+_LONGEST_TARGET: Final = 120
+_WORTH_SAYING: Final = timedelta(seconds=5)
+
+_HOW_IT_FAILS: Final = {
+    Code.DNS: "cannot be reached",
+    Code.CONNECTION_REFUSED: "cannot be reached",
+    Code.CONNECTION_RESET: "cannot be reached",
+    Code.TLS_HANDSHAKE: "cannot be reached",
+    Code.TIMEOUT: "does not answer in time",
+    Code.TLS_CERT_EXPIRED: "cannot be trusted",
+    Code.TLS_CERT_NOT_YET_VALID: "cannot be trusted",
+    Code.TLS_CERT_HOSTNAME: "cannot be trusted",
+    Code.TLS_CERT_UNTRUSTED: "cannot be trusted",
+}
+"""How a service fails, where the code of the first reason says more than that it does."""
+
+_RECOVERED: Final = {
+    IncidentClass.OUTAGE: "passes again",
+    IncidentClass.FINDING: "passes again",
+    IncidentClass.MONITOR: "can be judged again",
+}
+
+_REMAINS: Final = {
+    IncidentClass.OUTAGE: "still fails",
+    IncidentClass.FINDING: "still needs attention",
+    IncidentClass.MONITOR: "still cannot be judged",
+}
+
+
+def member_line(member: Member) -> str:
+    """Say on one line how one check of an incident stands."""
+    if member.closed_at is not None:
+        lasted = duration_text(member.closed_at - member.since)
+
+        return f"{member.check}: over at {time_text(member.closed_at)}, after {lasted}"
+
+    row = f", {member.failures} times in a row" if member.failures > 1 else ""
+    since = f"since {time_text(member.since)}"
+
+    asked = f" at {one_line(member.target, _LONGEST_TARGET)}" if member.target else ""
+    what = f"{member.check} ({member.severity}){asked}"
+
+    return f"{what}: {reasons_text(member.reasons)}, {since}{row}"
+
+
+def headline(incident: Incident, *, at: datetime) -> str:
+    """Say in one sentence what is wrong, for how long, and which checks say so; or that it is over.
+
+    The open check of the worst severity speaks, of several the first to fail.
+    """
+    still = _worst_first([member for member in incident.members if member.closed_at is None])
+    if not still:
+        return as_sentence(_over(incident, at))
+    if incident.klass is IncidentClass.MONITOR:
+        return as_sentence(_own_trouble(still, at))
+
+    lead, others = still[0], [member.check for member in still[1:]]
+    also = f"; {listed(others)} {'fails' if len(others) == 1 else 'fail'} as well" if others else ""
+    what = (
+        f"needs attention: {reasons_text(lead.reasons)}"
+        if incident.klass is IncidentClass.FINDING
+        else _failing(lead.reasons)
+    )
+
+    return as_sentence(
+        f"{incident.service} {what}{_lasting(lead, at)} ({lead.check}{_row(lead)}){also}"
+    )
+
+
+def joined(member: Member, klass: IncidentClass, *, at: datetime) -> str:
+    """Say that one more check belongs to an incident now, and why."""
+    if member.check == STORE_CHECK:
+        return as_sentence(f"the store cannot be relied on: {reasons_text(member.reasons)}")
+
+    how = {
+        IncidentClass.OUTAGE: "fails as well",
+        IncidentClass.FINDING: "needs attention as well",
+        IncidentClass.MONITOR: "cannot be judged either",
+    }[klass]
+    row = f" ({member.failures} times in a row)" if member.failures > 1 else ""
+
+    return as_sentence(
+        f"{member.check} {how}: {reasons_text(member.reasons)}{_lasting(member, at)}{row}"
+    )
+
+
+def left(
+    check: str, still: Sequence[Member], klass: IncidentClass, *, removed: bool = False
+) -> str:
+    """Say that a check no longer belongs to an incident, and what is left of it."""
+    gone = "is no longer configured" if removed else _RECOVERED[klass]
+    said = "the store can be relied on again" if check == STORE_CHECK else f"{check} {gone}"
+    if not still:
+        return as_sentence(said)
+
+    lead = min(still, key=_badness)
+    others = [member.check for member in still if member is not lead]
+    rest = f" ({listed(others)} as well)" if others else ""
+    if lead.check == STORE_CHECK:
+        return as_sentence(f"{said}; the store still cannot be relied on{rest}")
+
+    remains = f"{lead.check} {_REMAINS[klass]}: {reasons_text(lead.reasons)}"
+
+    return as_sentence(f"{said}; {remains}{rest}")
+
+
+def update(incident: Incident, turns: Sequence[str]) -> str:
+    """Say what has just changed about an incident that goes on."""
+    about = "the monitor" if incident.klass is IncidentClass.MONITOR else incident.service
+
+    return as_sentence(f"{about}: {'; '.join(turns)}")
+
+
+def closed(incident: Incident, why: str) -> str:
+    """Say that an incident ends although nothing has recovered, and why."""
+    return as_sentence(f"{incident.service}: the incident is closed because {why}")
+
+
+def severity_changed(before: Severity, after: Severity) -> str:
+    """Say that an incident is worse, or less bad, than it was."""
+    return (
+        f"the severity {'rises' if after.rank < before.rank else 'falls'} from {before} to {after}"
+    )
+
+
+def _failing(reasons: Sequence[Reason]) -> str:
+    """Say how a service fails in words that go on from its name: `answers 500, expected 2xx`."""
+    if not reasons:
+        return "is failing"
+
+    first, more = reasons[0], f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    found, expected = one_line(first.found), one_line(first.expected)
+    if first.code is Code.STATUS and found.isdigit() and 0 < len(expected) <= _LONGEST_VALUE:
+        return f"answers {found}, expected {expected}{more}"
+
+    return f"{_HOW_IT_FAILS.get(first.code, 'is failing')}: {reasons_text(reasons)}"
+
+
+def _own_trouble(still: Sequence[Member], at: datetime) -> str:
+    """Say what the monitor itself cannot do; nothing is said about the targets."""
+    blind = [member for member in still if member.check != STORE_CHECK]
+    if len(blind) < len(still):
+        store = next(member for member in still if member.check == STORE_CHECK)
+        cannot = f"the monitor cannot rely on its store{_lasting(store, at)}"
+        judge = f"; nor can it judge {listed([member.check for member in blind])}" if blind else ""
+        return f"{cannot}: {reasons_text(store.reasons)}{judge}"
+
+    names = listed([member.check for member in blind])
+    lead = blind[0]
+
+    return f"the monitor cannot judge {names}{_lasting(lead, at)}: {reasons_text(lead.reasons)}"
+
+
+def _over(incident: Incident, at: datetime) -> str:
+    lasted = duration_text((incident.resolved_at or at) - incident.since)
+    checks = [member.check for member in incident.members if member.check != STORE_CHECK]
+    match incident.klass:
+        case IncidentClass.MONITOR:
+            again = [f"judge {listed(checks)}"] if checks else []
+            if len(checks) < len(incident.members):
+                again.insert(0, "rely on its store")
+            return f"the monitor can {' and '.join(again)} again, after {lasted}"
+        case IncidentClass.FINDING:
+            return f"{incident.service}: the finding is over after {lasted} ({listed(checks)})"
+        case IncidentClass.OUTAGE:
+            return f"{incident.service} has recovered after {lasted} ({listed(checks)})"
+
+
+def _worst_first(members: Sequence[Member]) -> list[Member]:
+    return sorted(members, key=_badness)
+
+
+def _badness(member: Member) -> tuple[int, datetime, str]:
+    return member.severity.rank, member.since, member.check
+
+
+def _lasting(member: Member, at: datetime) -> str:
+    lasts = at - member.since
+
+    return f", for {duration_text(lasts)}" if lasts >= _WORTH_SAYING else ""
+
+
+def _row(member: Member) -> str:
+    return f", {member.failures} times in a row" if member.failures > 1 else ""

@@ -1,0 +1,70 @@
+"""What every message says of a notice, whatever carries it: two lines and the labelled facts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monitor.core.model.incident import IncidentClass
+from monitor.core.model.rollback import RollbackState
+from monitor.core.wording.phrases import duration_text, time_text
+from monitor.core.wording.rollbacks import rollback_phrase, rollback_text
+
+if TYPE_CHECKING:
+    from monitor.core.model.notice import Notice
+
+
+def summary(notice: Notice) -> tuple[str, str]:
+    """Give the two lines that come first in every message: what, and since when, how bad, what now.
+
+    What the first says of a rollback is not said again. They hold no markup; text that a target
+    answered may be in them, so escape before marking up.
+    """
+    lasted = duration_text((notice.resolved_at or notice.at) - notice.since)
+    when = f"Since {time_text(notice.since)} ({lasted})"
+    if notice.resolved_at is not None:
+        when = f"From {time_text(notice.since)} to {time_text(notice.resolved_at)} ({lasted})"
+    second = f"{when}, severity {notice.severity}."
+    if told := _told_of_rollback(notice):
+        second = f"{second} {told}"
+
+    return notice.headline, second
+
+
+def facts(notice: Notice) -> tuple[tuple[str, str], ...]:
+    """Give the labelled facts of a notice in reading order; those that are empty are left out.
+
+    The checks are in `notice.members` (see `member_line`), the links in `notice.links`.
+    """
+    rows = [
+        ("Service", notice.service),
+        ("About", notice.description),
+        ("Severity", str(notice.severity)),
+        ("Phase", str(notice.phase)),
+        ("Since", time_text(notice.since)),
+        ("Resolved", time_text(notice.resolved_at) if notice.resolved_at else ""),
+        ("Environment", notice.environment),
+        ("Location", notice.location),
+        ("Deploy", notice.deploy or ""),
+        ("Rollback", rollback_text(notice.rollback) if notice.rollback else ""),
+        *(
+            (contact.role.replace("_", " ").capitalize(), contact.name)
+            for contact in notice.contacts
+        ),
+        ("Incident", notice.incident),
+    ]
+
+    return tuple((name, text) for name, text in rows if text)
+
+
+def _told_of_rollback(notice: Notice) -> str:
+    """Say what the second line does of a rollback, which the first may have said already."""
+    over, rollback = notice.resolved_at is not None, notice.rollback
+    if rollback is None:
+        awaited = notice.may_roll_back and notice.klass is IncidentClass.OUTAGE and not over
+        return "No rollback so far." if awaited else ""
+    if notice.headline.endswith(rollback_phrase(rollback)):
+        return ""
+    if over and rollback.state == RollbackState.BLOCKED:
+        return "Nothing was rolled back."
+
+    return rollback_text(rollback)

@@ -1,0 +1,131 @@
+"""The sentences about rollbacks: where one stands, why it is held back, what its steps did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.model.rollback import Blocked, RollbackState, StepState
+from monitor.core.wording.phrases import LONGEST_SENTENCE, as_sentence, one_line
+
+if TYPE_CHECKING:
+    from monitor.core.model.notice import Notice, RollbackSummary
+    from monitor.core.model.rollback import Rollback, Step
+
+_LONGEST_TURN: Final = 400
+
+_WHY_BLOCKED: Final = {
+    Blocked.MODE: "its mode only observes",
+    Blocked.KILL_SWITCH: "the kill switch is on",
+    Blocked.WARMING_UP: "the monitor has only just started",
+    Blocked.BLIND: "the monitor itself may be cut off",
+    Blocked.NO_DEPLOY: "no deploy is known, so there is nothing to undo",
+    Blocked.OUTSIDE_WINDOW: "the last deploy was too long ago to be the cause",
+    Blocked.UNHEALTHY_BEFORE: "it is not known to have been healthy before the deploy",
+    Blocked.COMMON_CAUSE: "other services fail as well, so the deploy is not the cause",
+    Blocked.ALREADY_ROLLED_BACK: "this deploy was rolled back already",
+    Blocked.DAILY_LIMIT: "the limit of rollbacks for one day is reached",
+    Blocked.FLEET_LIMIT: "the limit of rollbacks for all services is reached",
+    Blocked.COOLING_DOWN: "the last rollback was too short a time ago",
+    Blocked.IN_PROGRESS: "another rollback is in progress",
+    Blocked.DEPLOY_IN_PROGRESS: "a deploy is in progress",
+    Blocked.LATCHED: "an earlier rollback did not help, and a person has to look first",
+    Blocked.STORE: "the store cannot be written",
+}
+
+_ROLLBACK_STATE: Final = {
+    RollbackState.BLOCKED: "blocked",
+    RollbackState.EXECUTING: "under way",
+    RollbackState.UNCERTAIN: "uncertain, a person has to look",
+    RollbackState.VERIFYING: "done, recovery is being verified",
+    RollbackState.RECOVERED: "done, and it helped",
+    RollbackState.NOT_RECOVERED: "done, but it did not help, a person has to act",
+    RollbackState.INCONCLUSIVE: "done, but whether it helped is not known, a person has to look",
+    RollbackState.FAILED: "failed, a person has to act",
+    RollbackState.CANCELLED: "called off",
+}
+
+_GOES_WELL: Final = (RollbackState.EXECUTING, RollbackState.VERIFYING, RollbackState.RECOVERED)
+"""The states of a rollback for which there is no reason but what tripped it."""
+
+_STEP_STATE: Final = {
+    StepState.INTENT: "is next",
+    StepState.STARTED: "started",
+    StepState.DONE: "done",
+    StepState.FAILED: "failed",
+    StepState.UNCERTAIN: "has an uncertain end",
+}
+
+
+def step_text(step: Step) -> str:
+    """Say on one line what became of one step of a rollback."""
+    detail = f": {one_line(step.detail)}" if step.detail else ""
+    again = f", attempt {step.attempt}" if step.attempt > 1 else ""
+
+    return f"rollback step {step.number} ({step.kind}{again}) {_STEP_STATE[step.state]}{detail}"
+
+
+def rollback_headline(rollback: Rollback) -> str:
+    """Say in one sentence where the rollback of a service stands."""
+    return as_sentence(f"{rollback.service}: {_phrase_of(rollback)}")
+
+
+def with_rollback(sentence: str, rollback: Rollback) -> str:
+    """Say as well where the rollback stands, for which there is always room."""
+    more = f"; {_phrase_of(rollback)}"
+
+    return as_sentence(one_line(sentence, max(LONGEST_SENTENCE - len(more), 1)) + more)
+
+
+def without_rollback(notice: Notice) -> str:
+    """Give the headline of a notice without where the rollback stood by then."""
+    if notice.rollback is None:
+        return notice.headline
+
+    return notice.headline.removesuffix(f"; {rollback_phrase(notice.rollback)}")
+
+
+def rollback_reason(rollback: Rollback) -> str:
+    """Say why a rollback is blocked, how it ended, or, while it runs, what tripped it."""
+    if rollback.blocked is not None:
+        why = one_line(rollback.detail) or _WHY_BLOCKED[rollback.blocked]
+        return f"{rollback.blocked} ({why})"
+
+    return one_line(rollback.detail or rollback.reason)
+
+
+def rollback_text(rollback: RollbackSummary) -> str:
+    """Say in one sentence whether a rollback is under way, and if it is blocked, why."""
+    said = rollback_phrase(rollback)
+
+    return f"{said[0].upper()}{said[1:]}."
+
+
+def rollback_phrase(summary: RollbackSummary) -> str:
+    """Say where a rollback stands in words that end a sentence."""
+    return _phrase(
+        RollbackState(summary.state), summary.from_version, summary.to_version, summary.reason
+    )
+
+
+def _phrase_of(rollback: Rollback) -> str:
+    return _phrase(
+        rollback.state, rollback.from_version, rollback.to_version, rollback_reason(rollback)
+    )
+
+
+def _phrase(state: RollbackState, before: str | None, after: str | None, reason: str) -> str:
+    """Say where a rollback stands; what tripped it is said elsewhere, and past once it helped."""
+    why = f": {reason}" if reason and state not in _GOES_WELL else ""
+
+    return one_line(
+        f"rollback{_versions(before, after)} {_ROLLBACK_STATE[state]}{why}", _LONGEST_TURN
+    )
+
+
+def _versions(before: str | None, after: str | None) -> str:
+    if before and after:
+        return f" from {before} to {after}"
+    if before:
+        return f" of {before}"
+
+    return ""
