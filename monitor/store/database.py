@@ -10,9 +10,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from sqlalchemy import create_engine
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import NullPool
 
 from monitor.core.situation import Situation
 from monitor.store import pruning, reading, schema
@@ -26,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
-
-    from sqlalchemy import Connection, Engine
+    from sqlite3 import Connection
 
     from monitor.core.model.changes import Changes, Result
     from monitor.core.model.incident import Incident, TimelineEntry
@@ -52,7 +48,7 @@ class Database:
         self._files = files
         self._lock = lock
         self._clock = clock
-        self._engine = _engine(files.path, busy_timeout)
+        self._busy_timeout = busy_timeout
         self._connection: Connection | None = None
         self._numbers: dict[str, int] = {}
         self._distrusts_log = False
@@ -153,7 +149,6 @@ class Database:
     def close(self) -> None:
         """Close the file, which empties its log, and give up the lock."""
         self._disconnect()
-        self._engine.dispose()
         self._lock.release()
 
     def _read(self, work: Callable[[Connection], reading.Record]) -> reading.Record:
@@ -181,7 +176,7 @@ class Database:
         suspect = self._files.suspect
         self._files.create()
         with self._translated("open"):
-            self._connection = self._engine.connect()
+            self._connection = _connect_to(self.path, self._busy_timeout)
             if suspect:
                 self._check()
             schema.bring_up_to_date(self._connection, self.path)
@@ -190,8 +185,7 @@ class Database:
 
     def _check(self) -> None:
         assert self._connection is not None
-        problem = self._connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
-        self._connection.commit()
+        (problem,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
         if problem != "ok":
             raise Corrupt(f"{self.path}: the store is corrupt: {' '.join(problem.split())}")
 
@@ -210,7 +204,7 @@ class Database:
     def _transaction(self, begin: str) -> Iterator[Connection]:
         with self._translated("read" if begin == _FOR_READING else "write"):
             connection = self._ready()
-            connection.exec_driver_sql(begin)
+            connection.execute(begin)
             yield connection
             connection.commit()
 
@@ -222,7 +216,7 @@ class Database:
                 " restart to begin with what is there now"
             )
         if self._connection is None:
-            self._connection = self._engine.connect()
+            self._connection = _connect_to(self.path, self._busy_timeout)
         if self._distrusts_log:
             self._empty_log(self._connection)
 
@@ -234,8 +228,7 @@ class Database:
         After a failed fsync the kernel may call such pages clean, and a second fsync succeeds
         without writing them; what follows them in the log would be lost with them.
         """
-        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
-        connection.commit()
+        busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreError(f"{self.path}: cannot write: another process is reading the store")
 
@@ -246,9 +239,9 @@ class Database:
         """Turn what the database raises into StoreError, and drop the connection that raised it."""
         try:
             yield
-        except DBAPIError as error:
-            code = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
-            message = f"{self.path}: cannot {act} the store: {error.orig}"
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            message = f"{self.path}: cannot {act} the store: {error}"
             self._disconnect()
             if code == sqlite3.SQLITE_IOERR:
                 self._distrusts_log = True
@@ -266,30 +259,25 @@ class Database:
         connection, self._connection = self._connection, None
         self._numbers.clear()
         if connection is not None:
-            with suppress(DBAPIError):
+            with suppress(sqlite3.Error):
                 connection.close()
 
 
-def _engine(path: Path, busy_timeout: timedelta) -> Engine:
-    def connect() -> sqlite3.Connection:
-        # isolation_level: transactions are begun and ended here, never by the driver.
-        connection = sqlite3.connect(
-            path, timeout=busy_timeout.total_seconds(), isolation_level=None
-        )
-        try:
-            (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-            if mode != "wal":
-                raise StoreError(
-                    f"{path}: the file system cannot hold a write-ahead log (journal mode is"
-                    f" {mode}, expected wal): put the store on a local disk"
-                )
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA foreign_keys=ON")
-            connection.execute(f"PRAGMA journal_size_limit={_LARGEST_WAL}")
-        except BaseException:
-            connection.close()
-            raise
+def _connect_to(path: Path, busy_timeout: timedelta) -> Connection:
+    # isolation_level: transactions are begun and ended here, never by the driver.
+    connection = sqlite3.connect(path, timeout=busy_timeout.total_seconds(), isolation_level=None)
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            raise StoreError(
+                f"{path}: the file system cannot hold a write-ahead log (journal mode is"
+                f" {mode}, expected wal): put the store on a local disk"
+            )
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA journal_size_limit={_LARGEST_WAL}")
+    except BaseException:
+        connection.close()
+        raise
 
-        return connection
-
-    return create_engine("sqlite+pysqlite://", creator=connect, poolclass=NullPool)
+    return connection

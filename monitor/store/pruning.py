@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
-
-from sqlalchemy import delete, select, tuple_, union
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import Deploy
@@ -14,13 +12,13 @@ from monitor.core.model.rollback import Rollback, RollbackState
 from monitor.core.situation import Situation
 from monitor.store import tables
 from monitor.store.codec import decode, to_microseconds
+from monitor.store.reading import MARKS_OF_PENDING
 from monitor.store.writing import delete_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-
-    from sqlalchemy import Connection
+    from sqlite3 import Connection
 
 CHUNK: Final = 5_000
 """How many result rows one transaction deletes, so that a commit never waits long for pruning."""
@@ -31,7 +29,7 @@ _KEPT_DEPLOYS: Final = 20
 
 def numbers_of_endpoints(connection: Connection) -> Sequence[int]:
     """Give the numbers under which results may be stored."""
-    return connection.scalars(select(tables.names.c.id)).all()
+    return _column(connection, "SELECT id FROM names")
 
 
 def cutoff(before: datetime, now: datetime) -> datetime:
@@ -44,15 +42,13 @@ def cutoff(before: datetime, now: datetime) -> datetime:
 
 def prune_results(connection: Connection, endpoints: Sequence[int], before: datetime) -> int:
     """Delete one chunk of the oldest results of some endpoints; give how many there were."""
-    table = tables.results.c
-    key = tuple_(table.endpoint, table.at)
-    oldest = (
-        select(table.endpoint, table.at)
-        .where(table.endpoint.in_(endpoints), table.at < to_microseconds(before))
-        .limit(CHUNK)
-    )
+    marks = ", ".join("?" * len(endpoints))
 
-    return connection.execute(delete(tables.results).where(key.in_(oldest))).rowcount
+    return connection.execute(
+        "DELETE FROM results WHERE (endpoint, at) IN"  # noqa: S608 - only marks
+        f" (SELECT endpoint, at FROM results WHERE endpoint IN ({marks}) AND at < ? LIMIT ?)",
+        (*endpoints, to_microseconds(before), CHUNK),
+    ).rowcount
 
 
 def prune_incidents(connection: Connection, before: datetime, chunk: int = 200) -> int:
@@ -60,34 +56,28 @@ def prune_incidents(connection: Connection, before: datetime, chunk: int = 200) 
 
     An incident stays while a notice of it is pending.
     """
-    incidents, deliveries = tables.incidents.c, tables.deliveries.c
-    pending = select(deliveries.incident).where(deliveries.state.in_(PENDING))
-    old = connection.scalars(
-        select(incidents.id)
-        .where(incidents.resolved_at < to_microseconds(before), incidents.id.not_in(pending))
-        .order_by(incidents.resolved_at)
-        .limit(chunk)
-    ).all()
-    if not old:
-        return 0
-
-    connection.execute(delete(tables.timeline).where(tables.timeline.c.incident.in_(old)))
-    connection.execute(delete(tables.deliveries).where(deliveries.incident.in_(old)))
-    connection.execute(delete(tables.incidents).where(incidents.id.in_(old)))
+    old = _column(
+        connection,
+        "SELECT id FROM incidents WHERE resolved_at < ?"  # noqa: S608 - only marks
+        f" AND id NOT IN (SELECT incident FROM deliveries WHERE state IN ({MARKS_OF_PENDING}))"
+        " ORDER BY resolved_at LIMIT ?",
+        to_microseconds(before),
+        *PENDING,
+        chunk,
+    )
+    delete_all(connection, tables.TIMELINE, "incident", old)
+    delete_all(connection, tables.DELIVERIES, "incident", old)
+    delete_all(connection, tables.INCIDENTS, "id", old)
 
     return len(old)
 
 
 def prune_deliveries(connection: Connection, before: datetime) -> int:
     """Delete finished deliveries that belong to no incident of the store (tests, and the like)."""
-    deliveries = tables.deliveries.c
-
     return connection.execute(
-        delete(tables.deliveries).where(
-            deliveries.queued_at < to_microseconds(before),
-            deliveries.state.not_in(PENDING),
-            deliveries.incident.not_in(select(tables.incidents.c.id)),
-        )
+        f"DELETE FROM deliveries WHERE queued_at < ? AND state NOT IN ({MARKS_OF_PENDING})"  # noqa: S608 - only marks
+        " AND incident NOT IN (SELECT id FROM incidents)",
+        (to_microseconds(before), *PENDING),
     ).rowcount
 
 
@@ -99,8 +89,9 @@ def prune_deploys(connection: Connection, before: datetime) -> int:
     that have not ended, and what deploys and rollbacks that stay refer to.
     """
     limit = to_microseconds(before)
-    deploys, rollbacks = tables.deploys.c, tables.rollbacks.c
-    services = connection.scalars(union(select(deploys.service), select(rollbacks.service))).all()
+    services = _column(
+        connection, "SELECT service FROM deploys UNION SELECT service FROM rollbacks"
+    )
 
     return sum(_prune_service(connection, service, limit) for service in services)
 
@@ -108,18 +99,16 @@ def prune_deploys(connection: Connection, before: datetime) -> int:
 def _prune_service(connection: Connection, service: str, limit: int) -> int:
     deploys = [
         decode(Deploy, body)
-        for body in connection.scalars(
-            select(tables.deploys.c.body)
-            .where(tables.deploys.c.service == service)
-            .order_by(tables.deploys.c.at.desc(), tables.deploys.c.id)
+        for body in _column(
+            connection, "SELECT body FROM deploys WHERE service = ? ORDER BY at DESC, id", service
         )
     ]
     rollbacks = [
         decode(Rollback, body)
-        for body in connection.scalars(
-            select(tables.rollbacks.c.body)
-            .where(tables.rollbacks.c.service == service)
-            .order_by(tables.rollbacks.c.tripped_at.desc(), tables.rollbacks.c.id)
+        for body in _column(
+            connection,
+            "SELECT body FROM rollbacks WHERE service = ? ORDER BY tripped_at DESC, id",
+            service,
         )
     ]
     kept = _needed_deploys(service, deploys, limit)
@@ -127,9 +116,9 @@ def _prune_service(connection: Connection, service: str, limit: int) -> int:
     kept |= {rollback.deploy_id for rollback in rollbacks if rollback.id not in old_rollbacks}
     old_deploys = [deploy.id for deploy in deploys if deploy.id not in kept]
 
-    delete_all(connection, tables.steps.c.rollback, old_rollbacks)
-    delete_all(connection, tables.rollbacks.c.id, old_rollbacks)
-    delete_all(connection, tables.deploys.c.id, old_deploys)
+    delete_all(connection, tables.STEPS, "rollback", old_rollbacks)
+    delete_all(connection, tables.ROLLBACKS, "id", old_rollbacks)
+    delete_all(connection, tables.DEPLOYS, "id", old_deploys)
 
     return len(old_rollbacks) + len(old_deploys)
 
@@ -161,3 +150,7 @@ def _old_rollbacks(rollbacks: list[Rollback], deploys: set[str], limit: int) -> 
         and rollback is not newest
         and rollback is not latching
     ]
+
+
+def _column(connection: Connection, statement: str, *values: str | int) -> list[Any]:
+    return [value for (value,) in connection.execute(statement, values)]

@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import structlog
-from sqlalchemy import or_, select
 
 from monitor.core.model.changes import Changes, Result
 from monitor.core.model.check_state import CheckState
@@ -18,15 +17,13 @@ from monitor.core.model.notice import PENDING, Delivery
 from monitor.core.model.observation import Code
 from monitor.core.model.rollback import Rollback, Step
 from monitor.core.situation import Situation
-from monitor.store import tables
 from monitor.store.codec import CodecError, decode, from_microseconds, to_microseconds
 from monitor.store.writing import LETTERS, storable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
-
-    from sqlalchemy import Connection, Row, Select
+    from sqlite3 import Connection
 
 _log = structlog.get_logger()
 
@@ -35,6 +32,9 @@ RECENT_INCIDENTS: Final = 200
 
 RECENT_DELIVERIES: Final = 1_000
 """How many finished deliveries are loaded into memory at start."""
+
+MARKS_OF_PENDING: Final = ", ".join("?" * len(PENDING))
+"""The place of `PENDING` in a statement."""
 
 _OUTCOMES: Final = {letter: outcome for outcome, letter in LETTERS.items()}
 
@@ -47,21 +47,17 @@ def read_situation(connection: Connection) -> Situation:
     situation = Situation()
     situation.apply(
         Changes(
-            states=_records(connection, CheckState, select(tables.check_states.c.body)),
+            states=_records(connection, CheckState, "SELECT body FROM check_states"),
             incidents=incidents,
             timeline=tuple(
                 entry for incident in incidents for entry in read_timeline(connection, incident.id)
             ),
             deliveries=_read_deliveries(connection),
-            deploys=_records(
-                connection, Deploy, select(tables.deploys.c.body).order_by(tables.deploys.c.at)
-            ),
+            deploys=_records(connection, Deploy, "SELECT body FROM deploys ORDER BY at"),
             rollbacks=_records(
-                connection,
-                Rollback,
-                select(tables.rollbacks.c.body).order_by(tables.rollbacks.c.tripped_at),
+                connection, Rollback, "SELECT body FROM rollbacks ORDER BY tripped_at"
             ),
-            steps=_records(connection, Step, select(tables.steps.c.body)),
+            steps=_records(connection, Step, "SELECT body FROM steps"),
         )
     )
 
@@ -73,22 +69,20 @@ def read_timeline(connection: Connection, incident: str) -> tuple[TimelineEntry,
     return _records(
         connection,
         TimelineEntry,
-        select(tables.timeline.c.body)
-        .where(tables.timeline.c.incident == incident)
-        .order_by(tables.timeline.c.sequence),
+        "SELECT body FROM timeline WHERE incident = ? ORDER BY sequence",
+        incident,
     )
 
 
 def read_incidents(connection: Connection, since: datetime, limit: int) -> list[Incident]:
     """Read the newest incidents that were open at `since` or later, oldest first."""
-    table = tables.incidents.c
     found = _records(
         connection,
         Incident,
-        select(table.body)
-        .where(or_(table.resolved_at.is_(None), table.resolved_at >= to_microseconds(since)))
-        .order_by(table.opened_at.desc(), table.id.desc())
-        .limit(limit),
+        "SELECT body FROM incidents WHERE resolved_at IS NULL OR resolved_at >= ?"
+        " ORDER BY opened_at DESC, id DESC LIMIT ?",
+        to_microseconds(since),
+        limit,
     )
 
     return list(reversed(found))
@@ -102,16 +96,10 @@ def read_samples(
     if number is None:
         return []
 
-    table = tables.results.c
     found = connection.execute(
-        select(table.at, table.latency)
-        .where(
-            table.endpoint == number,
-            table.at >= to_microseconds(since),
-            table.scheduled.is_(True),
-            table.latency.is_not(None),
-        )
-        .order_by(table.at)
+        "SELECT at, latency FROM results"
+        " WHERE endpoint = ? AND at >= ? AND scheduled AND latency IS NOT NULL ORDER BY at",
+        (number, to_microseconds(since)),
     )
 
     return [(from_microseconds(at), timedelta(microseconds=latency)) for at, latency in found]
@@ -138,17 +126,13 @@ def read_results(
         return []
 
     names = _names(connection)
-    numbers = (
-        connection.scalars(select(tables.names.c.id)).all()
-        if endpoint is None
-        else [_number(connection, endpoint)]
-    )
+    of_endpoint = [_number(connection, endpoint)] if endpoint is not None else names
 
     newest: list[tuple[int, int, Result]] = []
     earliest = to_microseconds(since)
-    for number in numbers:
-        for row in connection.execute(_newest_results(number, earliest, limit)):
-            item = (row.at, row.endpoint, _result(row, names))
+    for number in of_endpoint:
+        for row in connection.execute(_NEWEST_RESULTS, (number, earliest, limit)):
+            item = (row[1], row[0], _result(row, names))
             if len(newest) < limit:
                 heapq.heappush(newest, item)
             else:
@@ -159,47 +143,41 @@ def read_results(
     return [result for _, _, result in sorted(newest, key=lambda item: item[:2])]
 
 
-def _newest_results(number: int | None, earliest: int, limit: int) -> Select[Any]:
-    table = tables.results.c
-
-    return (
-        select(tables.results)
-        .where(table.endpoint == number, table.at >= earliest)
-        .order_by(table.at.desc())
-        .limit(limit)
-    )
+_NEWEST_RESULTS: Final = (
+    "SELECT endpoint, at, duration, latency, scheduled, checks, outcomes, code, status, version"
+    " FROM results WHERE endpoint = ? AND at >= ? ORDER BY at DESC LIMIT ?"
+)
 
 
-def _result(row: Row[Any], names: dict[int, str]) -> Result:
-    checks: list[str] = json.loads(names[row.checks])
+def _result(row: tuple[Any, ...], names: dict[int, str]) -> Result:
+    endpoint, at, duration, latency, scheduled, checks, outcomes, code, status, version = row
 
     return Result(
-        endpoint=names[row.endpoint],
-        at=from_microseconds(row.at),
-        duration=timedelta(microseconds=row.duration),
-        scheduled=row.scheduled,
+        endpoint=names[endpoint],
+        at=from_microseconds(at),
+        duration=timedelta(microseconds=duration),
+        scheduled=bool(scheduled),
         outcomes=tuple(
-            (check, _OUTCOMES[letter]) for check, letter in zip(checks, row.outcomes, strict=True)
+            (check, _OUTCOMES[letter])
+            for check, letter in zip(json.loads(names[checks]), outcomes, strict=True)
         ),
-        code=Code(row.code) if row.code else None,
-        status=row.status,
-        latency=None if row.latency is None else timedelta(microseconds=row.latency),
-        version=row.version,
+        code=Code(code) if code else None,
+        status=status,
+        latency=None if latency is None else timedelta(microseconds=latency),
+        version=version,
     )
 
 
 def _read_incidents(connection: Connection) -> tuple[Incident, ...]:
-    table = tables.incidents.c
     unresolved = _records(
-        connection, Incident, select(table.body).where(table.resolved_at.is_(None))
+        connection, Incident, "SELECT body FROM incidents WHERE resolved_at IS NULL"
     )
     resolved = _records(
         connection,
         Incident,
-        select(table.body)
-        .where(table.resolved_at.is_not(None))
-        .order_by(table.resolved_at.desc(), table.id)
-        .limit(RECENT_INCIDENTS),
+        "SELECT body FROM incidents WHERE resolved_at IS NOT NULL"
+        " ORDER BY resolved_at DESC, id LIMIT ?",
+        RECENT_INCIDENTS,
     )
 
     return tuple(
@@ -209,27 +187,30 @@ def _read_incidents(connection: Connection) -> tuple[Incident, ...]:
 
 def _read_deliveries(connection: Connection) -> tuple[Delivery, ...]:
     """Read what is pending, what open incidents were told already, and the newest of the rest."""
-    table = tables.deliveries.c
-    unresolved = select(tables.incidents.c.id).where(tables.incidents.c.resolved_at.is_(None))
-    needed = select(table.body).where(or_(table.state.in_(PENDING), table.incident.in_(unresolved)))
-    recent = select(table.body).order_by(table.queued_at.desc()).limit(RECENT_DELIVERIES)
-    found = {
-        delivery.id: delivery
-        for delivery in (
-            *_records(connection, Delivery, recent),
-            *_records(connection, Delivery, needed),
-        )
-    }
+    recent = _records(
+        connection,
+        Delivery,
+        "SELECT body FROM deliveries ORDER BY queued_at DESC LIMIT ?",
+        RECENT_DELIVERIES,
+    )
+    needed = _records(
+        connection,
+        Delivery,
+        f"SELECT body FROM deliveries WHERE state IN ({MARKS_OF_PENDING})"  # noqa: S608 - only marks
+        " OR incident IN (SELECT id FROM incidents WHERE resolved_at IS NULL)",
+        *PENDING,
+    )
+    found = {delivery.id: delivery for delivery in (*recent, *needed)}
 
     return tuple(sorted(found.values(), key=lambda delivery: (delivery.queued_at, delivery.id)))
 
 
 def _records(
-    connection: Connection, kind: type[Record], statement: Select[Any]
+    connection: Connection, kind: type[Record], statement: str, *values: str | int
 ) -> tuple[Record, ...]:
     """Read records; one that cannot be read stops nobody, unless it guards a second rollback."""
     found = []
-    for body in connection.scalars(statement):
+    for (body,) in connection.execute(statement, values):
         try:
             found.append(decode(kind, body))
         except CodecError as error:
@@ -241,10 +222,10 @@ def _records(
 
 
 def _number(connection: Connection, name: str) -> int | None:
-    return connection.scalar(select(tables.names.c.id).where(tables.names.c.name == storable(name)))
+    found = connection.execute("SELECT id FROM names WHERE name = ?", (storable(name),)).fetchone()
+
+    return found[0] if found else None
 
 
 def _names(connection: Connection) -> dict[int, str]:
-    found = connection.execute(select(tables.names.c.id, tables.names.c.name))
-
-    return {row.id: row.name for row in found}
+    return dict(connection.execute("SELECT id, name FROM names"))

@@ -5,37 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Column, MetaData, String, Table, insert, inspect, select
-
 from monitor.store import tables
 from monitor.store.errors import StoreError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from sqlite3 import Connection
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
-_revision: Final = Table(
-    "alembic_version",
-    MetaData(),
-    Column("version_num", String(32), primary_key=True),
-)
+_REVISION: Final = "alembic_version"
 
 
 def bring_up_to_date(connection: Connection, path: Path) -> None:
-    """Create or migrate the tables, all of them or none; the caller commits.
+    """Create or migrate the tables, all of them or none; the caller commits what is new.
 
     Raises StoreError for tables of a later version, or of another program.
     """
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-    found = frozenset(inspect(connection).get_table_names())
+    connection.execute("BEGIN IMMEDIATE")
+    tables_of_file = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    found = frozenset(name for (name,) in tables_of_file)
     if not found:
         _create(connection)
         return
 
-    if _revision.name not in found:
+    if _REVISION not in found:
         raise StoreError(f"{path}: the file is a database of another program, not a store")
 
-    revision = connection.scalar(select(_revision.c.version_num))
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    revision = row[0] if row else None
     if revision == tables.REVISIONS[-1]:
         return
 
@@ -50,15 +46,29 @@ def bring_up_to_date(connection: Connection, path: Path) -> None:
 
 def _create(connection: Connection) -> None:
     """Make a new store as the migrations would, without the price of importing alembic."""
-    tables.metadata.create_all(connection, checkfirst=False)
-    _revision.create(connection)
-    connection.execute(insert(_revision).values(version_num=tables.REVISIONS[-1]))
+    for statement in tables.SCHEMA:
+        connection.execute(statement)
+    connection.execute(
+        f"CREATE TABLE {_REVISION} (version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num))"
+    )
+    connection.execute("INSERT INTO alembic_version VALUES (?)", (tables.REVISIONS[-1],))
 
 
 def _migrate(connection: Connection) -> None:
+    """Let alembic change the tables, within the transaction that is open."""
     from alembic import command
     from alembic.config import Config
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import StaticPool
 
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    command.upgrade(config, "head")
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: connection,
+        poolclass=StaticPool,
+        pool_reset_on_return=None,  # or what was changed would be rolled back here
+    )
+    with engine.connect() as borrowed:
+        config = Config(attributes={"connection": borrowed})
+        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+        command.upgrade(config, "head")
+        borrowed.commit()

@@ -153,8 +153,7 @@ class Store:
 def _open(
     path: Path, holder: str, clock: Callable[[], datetime], busy_timeout: timedelta
 ) -> Database:
-    # SQLAlchemy takes a quarter of a second to import: here it keeps nobody waiting, and a run
-    # without state does not need it at all.
+    # Only here: a run without state needs no database at all.
     from monitor.store.database import Database
 
     return Database.open(path, command=holder, clock=clock, busy_timeout=busy_timeout)

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import insert
 
 from monitor.core.model.verdict import Outcome
 from monitor.store import tables
@@ -17,8 +13,7 @@ from monitor.store.codec import encode, to_microseconds
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
-
-    from sqlalchemy import Column, Connection, Insert, Table
+    from sqlite3 import Connection
 
     from monitor.core.model.changes import Changes, Result
     from monitor.core.model.incident import Incident
@@ -31,7 +26,6 @@ LETTERS: Final = {
     Outcome.UNKNOWN: "u",
     Outcome.WAITING: "w",
 }
-_VARIABLES: Final = 500  # values in one statement
 _Row = dict[str, Any]
 
 
@@ -40,59 +34,49 @@ def write(connection: Connection, changes: Changes, numbers: dict[str, int]) -> 
 
     After a transaction that was rolled back, `numbers` must be forgotten.
     """
-    delete_all(connection, tables.check_states.c.check, changes.forgotten)
+    delete_all(connection, tables.CHECK_STATES, "check", changes.forgotten)
 
     for table, rows in (
-        (tables.check_states, [_row(s, check=s.check) for s in changes.states]),
-        (tables.incidents, [_incident_row(incident) for incident in changes.incidents]),
+        (tables.CHECK_STATES, [_row(s, check=s.check) for s in changes.states]),
+        (tables.INCIDENTS, [_incident_row(incident) for incident in changes.incidents]),
         (
-            tables.timeline,
+            tables.TIMELINE,
             [
                 _row(e, incident=e.incident, sequence=e.sequence, at=to_microseconds(e.at))
                 for e in changes.timeline
             ],
         ),
-        (tables.deliveries, [_delivery_row(delivery) for delivery in changes.deliveries]),
+        (tables.DELIVERIES, [_delivery_row(delivery) for delivery in changes.deliveries]),
         (
-            tables.deploys,
+            tables.DEPLOYS,
             [
                 _row(d, id=d.id, service=d.service, at=to_microseconds(d.at))
                 for d in changes.deploys
             ],
         ),
-        (tables.rollbacks, [_rollback_row(rollback) for rollback in changes.rollbacks]),
-        (tables.steps, [_row(s, key=s.key, rollback=s.rollback) for s in changes.steps]),
+        (tables.ROLLBACKS, [_rollback_row(rollback) for rollback in changes.rollbacks]),
+        (tables.STEPS, [_row(s, key=s.key, rollback=s.rollback) for s in changes.steps]),
     ):
         if rows:
-            connection.execute(_upsert(table), rows)
+            connection.executemany(table.upsert, rows)
 
     if changes.results:
         _write_results(connection, changes.results, numbers)
 
 
-def delete_all(connection: Connection, column: Column[str], values: Sequence[str]) -> None:
+def delete_all(
+    connection: Connection, table: tables.Table, column: str, values: Sequence[str]
+) -> None:
     """Delete the rows whose column has one of these values."""
-    for start in range(0, len(values), _VARIABLES):
-        part = values[start : start + _VARIABLES]
-        connection.execute(delete(column.table).where(column.in_(part)))
+    connection.executemany(
+        f'DELETE FROM {table.name} WHERE "{column}" = ?',  # noqa: S608 - names of ours
+        [(value,) for value in values],
+    )
 
 
 def checks_name(result: Result) -> str:
     """Name the checks of a result as they are interned, in their order."""
     return json.dumps([check for check, _ in result.outcomes], separators=(",", ":"))
-
-
-@cache
-def _upsert(table: Table) -> Insert:
-    statement = insert(table)
-    keys = list(table.primary_key.columns)
-    values = {
-        column.name: statement.excluded[column.name]
-        for column in table.columns
-        if not column.primary_key
-    }
-
-    return statement.on_conflict_do_update(index_elements=keys, set_=values)
 
 
 def _row(record: object, **columns: str | int | None) -> _Row:
@@ -149,8 +133,8 @@ def _write_results(
 ) -> None:
     named = [(result, storable(result.endpoint), checks_name(result)) for result in results]
     _intern(connection, {name for _, *names in named for name in names}, numbers)
-    connection.execute(
-        _upsert(tables.results),
+    connection.executemany(
+        tables.RESULTS.upsert,
         [
             {
                 "endpoint": numbers[endpoint],
@@ -174,15 +158,13 @@ def _intern(connection: Connection, wanted: set[str], numbers: dict[str, int]) -
     if not missing:
         return
 
-    connection.execute(
-        insert(tables.names).on_conflict_do_nothing(), [{"name": name} for name in missing]
+    connection.executemany(
+        "INSERT INTO names (name) VALUES (?) ON CONFLICT DO NOTHING",
+        [(name,) for name in missing],
     )
-    for start in range(0, len(missing), _VARIABLES):
-        part = missing[start : start + _VARIABLES]
-        found = connection.execute(
-            select(tables.names.c.name, tables.names.c.id).where(tables.names.c.name.in_(part))
-        )
-        numbers.update((name, number) for name, number in found)
+    for name in missing:
+        found = connection.execute("SELECT id FROM names WHERE name = ?", (name,))
+        numbers[name] = found.fetchone()[0]
 
 
 def _moment_or_none(moment: datetime | None) -> int | None:
