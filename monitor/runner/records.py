@@ -7,14 +7,24 @@ import json
 import os
 import tempfile
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from time import time
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.runner.protocol import Answer, Malformed, read_answer, write_answer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+RETENTION: Final = timedelta(days=30)
+"""How long a result is kept at least; a monitor asks for one within seconds of its start."""
+
+ALWAYS_KEPT: Final = 100
+"""How many of the newest results are kept whatever the clock says: it may be wrong."""
+
+_LEFT_BEHIND: Final = timedelta(days=1)
 
 
 class Standing(Enum):
@@ -31,7 +41,8 @@ class Records:
     The first appears at once and whole, or not at all because it is there already, and stays
     locked for as long as whoever began it lives. So of all who want to begin an attempt exactly one
     may, in whatever process, and later nobody. It is never deleted: it is what keeps a step from
-    being run twice.
+    being run twice. Old results are: without one, an attempt counts as unfinished, and people are
+    told that its outcome is not known.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -83,22 +94,50 @@ class Records:
     def recall(self, name: str) -> Answer | Standing:
         """Give what came of an attempt, or how it stands."""
         try:
-            record = os.open(self._begun(name), os.O_RDONLY | os.O_CLOEXEC)
+            if _is_locked(self._begun(name)):
+                return Standing.RUNNING
         except FileNotFoundError:
             return Standing.NEVER_SEEN
-
-        try:
-            fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return Standing.RUNNING
-        finally:
-            os.close(record)
 
         # It ended before this, and what it left is all that there will be.
         try:
             return read_answer(self._result(name).read_bytes())
         except (FileNotFoundError, Malformed):
             return Standing.UNFINISHED
+
+    def prune(self, now: float | None = None) -> int:
+        """Delete old results, and what runners that were killed left behind; give how many files.
+
+        What is locked belongs to somebody who is at work.
+        """
+        now = time() if now is None else now
+        newest = sorted(self._found("*.result"), reverse=True)
+        old = [
+            *_older(newest[ALWAYS_KEPT:], now - RETENTION.total_seconds()),
+            *_older(self._found(".*"), now - _LEFT_BEHIND.total_seconds()),
+        ]
+        unneeded = [path for path in old if not self._is_at_work(path)]
+        for path in unneeded:
+            path.unlink(missing_ok=True)
+
+        return len(unneeded)
+
+    def _found(self, pattern: str) -> list[tuple[float, Path]]:
+        """Give the files of a pattern with the times at which they were written."""
+        found = []
+        for path in self._folder.glob(pattern):
+            with suppress(FileNotFoundError):  # another runner may be as far as we are
+                found.append((path.stat().st_mtime, path))
+
+        return found
+
+    def _is_at_work(self, path: Path) -> bool:
+        """Whether the attempt that a file belongs to still runs."""
+        record = self._begun(path.stem) if path.suffix == ".result" else path
+        try:
+            return _is_locked(record)
+        except FileNotFoundError:
+            return False
 
     def _begun(self, name: str) -> Path:
         return self._folder / f"{name}.begun"
@@ -112,3 +151,20 @@ class Records:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _is_locked(record: Path) -> bool:
+    """Whether whoever wrote a record still lives; raises FileNotFoundError."""
+    descriptor = os.open(record, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+
+    return False
+
+
+def _older(found: list[tuple[float, Path]], than: float) -> list[Path]:
+    return [path for written, path in found if written < than]

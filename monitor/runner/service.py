@@ -75,6 +75,11 @@ def serve(
     except OSError as error:
         _log.info("answer_not_heard", error=str(error))
 
+    try:
+        records.prune()
+    except OSError as error:
+        _log.warning("records_not_pruned", error=str(error))
+
 
 def find_stranger(connection: socket.socket, group: int | None) -> str | None:
     """Say why whoever asks may not; None for root, our own user, and the monitor's group."""

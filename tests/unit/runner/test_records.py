@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import threading
+from time import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from monitor.core.model.rollback import Effect, EffectOutcome
 from monitor.runner.protocol import Answer, Known
-from monitor.runner.records import Records, Standing
+from monitor.runner.records import ALWAYS_KEPT, RETENTION, Records, Standing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "rollback.1.1.1"
+LONG = RETENTION.total_seconds() + 60
 DONE = Answer(known=Known.RESULT, effect=Effect(outcome=EffectOutcome.DONE, detail="exit 0"))
 
 
@@ -102,3 +105,71 @@ def test_a_result_that_cannot_be_kept_is_told_and_leaves_nothing(
         records.finish(NAME, DONE)
 
     assert [path.name for path in tmp_path.iterdir()] == [f"{NAME}.result"]
+
+
+def carry_out(records: Records, name: str, folder: Path, *, seconds_ago: float) -> None:
+    with records.begin(name, {}):
+        records.finish(name, DONE)
+    for kind in ("begun", "result"):
+        age(folder / f"{name}.{kind}", seconds_ago)
+
+
+def age(path: Path, seconds: float) -> None:
+    os.utime(path, (time() - seconds, time() - seconds))
+
+
+def fill_up(records: Records, folder: Path) -> None:
+    """Give the folder as many newer results as are kept whatever their age."""
+    for number in range(ALWAYS_KEPT):
+        carry_out(records, f"newer.1.{number}.1", folder, seconds_ago=0)
+
+
+def test_an_old_result_is_deleted_but_its_step_is_never_run_again(
+    records: Records, tmp_path: Path
+) -> None:
+    carry_out(records, NAME, tmp_path, seconds_ago=LONG)
+    fill_up(records, tmp_path)
+
+    deleted = records.prune()
+
+    assert deleted == 1
+    assert records.recall(NAME) is Standing.UNFINISHED
+    with records.begin(NAME, {}) as mine:
+        assert not mine
+
+
+def test_a_result_that_may_be_asked_for_stays(records: Records, tmp_path: Path) -> None:
+    carry_out(records, NAME, tmp_path, seconds_ago=RETENTION.total_seconds() - 60)
+    fill_up(records, tmp_path)
+
+    assert records.prune() == 0
+    assert records.recall(NAME) == DONE
+
+
+def test_the_newest_results_stay_whatever_the_clock_says(records: Records, tmp_path: Path) -> None:
+    carry_out(records, NAME, tmp_path, seconds_ago=0)
+
+    assert records.prune(now=time() + 10 * LONG) == 0
+    assert records.recall(NAME) == DONE
+
+
+def test_what_is_at_work_is_left_alone_however_old_it_is(records: Records, tmp_path: Path) -> None:
+    fill_up(records, tmp_path)
+    with records.begin(NAME, {}):
+        records.finish(NAME, DONE)
+        age(tmp_path / f"{NAME}.result", LONG)
+
+        assert records.prune() == 0
+
+    assert records.recall(NAME) == DONE
+
+
+def test_what_a_killed_runner_left_behind_goes_after_a_day(
+    records: Records, tmp_path: Path
+) -> None:
+    for name, hours in (("yesterday", 25), ("today", 1)):
+        (tmp_path / f".{name}").touch()
+        age(tmp_path / f".{name}", hours * 3600)
+
+    assert records.prune() == 1
+    assert [path.name for path in tmp_path.iterdir()] == [".today"]
