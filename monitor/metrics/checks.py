@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.verdict import Outcome
-from monitor.metrics.exposition import escape, write_family
+from monitor.metrics.exposition import escape, in_parts, write_family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,17 +16,19 @@ _STATES: Final = {Outcome.PASS: 0, Outcome.FAIL: 1, Outcome.UNKNOWN: 2}
 
 
 def check_series(engine: Engine) -> Iterator[str]:
-    """Write the series of all checks, part by part."""
-    states = engine.situation.states
-    known = [(f'{{check="{escape(id)}"}}', states.get(id)) for id in engine.checks]
-    yield ""  # here, and after each part, others may have their turn
-    yield write_family(
-        "production_monitor_check_state",
-        "0 pass, 1 fail, 2 unknown.",
-        ((labels, _STATES[one.state if one else Outcome.UNKNOWN]) for labels, one in known),
+    """Write the series of all checks as they are at this moment, part by part."""
+    labels: list[str] = []
+    shown: list[int] = []
+    failures: list[int] = []
+    for some in in_parts(list(engine.checks)):
+        states = [engine.situation.states.get(id) for id in some]
+        labels += [f'check="{escape(id)}"' for id in some]
+        shown += [_STATES[state.state if state else Outcome.UNKNOWN] for state in states]
+        failures += [state.consecutive_failures if state else 0 for state in states]
+        yield ""
+    yield from write_family(
+        "production_monitor_check_state", "0 pass, 1 fail, 2 unknown.", labels, shown
     )
-    yield write_family(
-        "production_monitor_check_consecutive_failures",
-        "Failures in a row.",
-        ((labels, one.consecutive_failures if one else 0) for labels, one in known),
+    yield from write_family(
+        "production_monitor_check_consecutive_failures", "Failures in a row.", labels, failures
     )

@@ -15,7 +15,7 @@ from monitor.core.model.rollback import Blocked, RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.core.outbox import Why
 from monitor.metrics.checks import check_series
-from monitor.metrics.endpoints import EndpointSeries
+from monitor.metrics.endpoints import endpoint_series
 from monitor.metrics.services import known_services, service_series
 
 if TYPE_CHECKING:
@@ -39,7 +39,6 @@ class Metrics:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.registry = CollectorRegistry()
-        self._endpoints = EndpointSeries()
         self._counted: set[tuple[str, RollbackState, Blocked | None]] = set()
         self._probes = self._counter("probes", "Probes that were made.")
         self._failures = self._counter(
@@ -139,7 +138,7 @@ class Metrics:
     ) -> Iterator[bytes]:
         """Write the page part by part, for whoever has others to serve in between."""
         for lines in chain(
-            self._endpoints.write(self._engine.latest, now),
+            endpoint_series(self._engine.latest, now),
             check_series(self._engine),
             service_series(self._engine),
         ):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations import Source
 from monitor.core.model.endpoint import HealthRule
 from monitor.core.model.observation import Code, Phase
 from monitor.core.model.verdict import Outcome
-from monitor.metrics.exposition import escape
+from monitor.metrics.exposition import escape, explain, in_parts, write_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from monitor.core.model.endpoint import Endpoint
@@ -20,64 +21,17 @@ if TYPE_CHECKING:
     from monitor.core.sight import Latest
 
 _CONTENT: Final = (Source.HEADER, Source.BODY, Source.JSON)
-_AT_A_TIME: Final = 100  # endpoints, two milliseconds, before anything else gets its turn
-
-_HELP: Final = {
-    "probe_success": "Whether the health check passed.",
-    "probe_duration_seconds": "How long the probe took.",
-    "probe_timeout_seconds": "How long the probe was allowed to take.",
-    "probe_dns_lookup_time_seconds": "Time taken to resolve the name.",
-    "probe_ip_protocol": "The IP version that was used: 4 or 6.",
-    "probe_http_duration_seconds": "Time by phase, summed over all redirects.",
-    "probe_http_status_code": "The status of the final answer; 0 if there was none.",
-    "probe_http_version": "The HTTP version of the final answer.",
-    "probe_http_ssl": "Whether TLS was used for the final redirect.",
-    "probe_http_redirects": "How many redirects were followed.",
-    "probe_http_content_length": "The declared length of the content; -1 if it was not declared.",
-    "probe_http_uncompressed_body_length": "The length of the decoded body.",
-    "probe_ssl_earliest_cert_expiry": "Earliest expiry of the presented certificates, Unix time.",
-    "probe_tls_version_info": "The TLS version that was used.",
-    "probe_failed_due_to_regex": "Whether an expectation on the content failed.",
-}
-"""The families per endpoint, in the order in which they are written (blackbox_exporter 0.28)."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """One value of a family; `labels` are those beside the endpoint's own."""
+class Series:
+    """One series that an endpoint has: how its value is read, None where there is none.
 
-    family: str
-    value: float
-    labels: str = ""
+    `labels` are those beside the endpoint's own.
+    """
 
-
-def probe_samples(latest: Latest) -> Iterator[Sample]:
-    """Give blackbox_exporter's series of one endpoint from its last probe."""
-    seen = latest.observation
-    phases = seen.phases
-    yield Sample("probe_success", float(_succeeded(latest)))
-    yield Sample("probe_duration_seconds", seen.duration.total_seconds())
-    yield Sample("probe_timeout_seconds", latest.endpoint.timeout.total_seconds())
-    resolve = phases.get(Phase.RESOLVE)
-    yield Sample("probe_dns_lookup_time_seconds", resolve.total_seconds() if resolve else 0.0)
-    yield Sample("probe_ip_protocol", float(seen.ip_family or 0))
-    for phase in Phase:
-        if phase in phases:
-            took = phases[phase].total_seconds()
-            yield Sample("probe_http_duration_seconds", took, f'phase="{phase.value}"')
-    yield Sample("probe_http_status_code", float(seen.status or 0))
-    yield Sample("probe_http_version", float(seen.http_version or 0))
-    yield Sample("probe_http_ssl", float(seen.over_tls))
-    yield Sample("probe_http_redirects", float(len(seen.redirects)))
-    length = -1 if seen.content_length is None else seen.content_length
-    yield Sample("probe_http_content_length", float(length))
-    yield Sample("probe_http_uncompressed_body_length", float(latest.body_length))
-    if seen.certificate is not None:
-        expiry = seen.certificate.earliest_not_after.timestamp()
-        yield Sample("probe_ssl_earliest_cert_expiry", expiry)
-    if seen.tls_version is not None:
-        yield Sample("probe_tls_version_info", 1.0, f'version="{escape(seen.tls_version)}"')
-    yield Sample("probe_failed_due_to_regex", float(_content_failed(latest)))
+    value: Callable[[Latest], float | None]
+    labels: Callable[[Latest], str] | None = None
 
 
 def why_no_series(latest: Latest | None, now: datetime) -> str | None:
@@ -99,65 +53,50 @@ def why_no_series(latest: Latest | None, now: datetime) -> str | None:
 
 def render_probe(latest: Latest) -> str:
     """Write one endpoint's series without its own labels, as blackbox_exporter's `/probe` does."""
-    return _explain({family: [lines] for family, lines in _lines(latest, "").items()})
+    page = []
+    for name, text, series in _FAMILIES:
+        lines = [
+            f"{name}{{{one.labels(latest)}}} {value!r}\n" if one.labels else f"{name} {value!r}\n"
+            for one in series
+            if (value := one.value(latest)) is not None
+        ]
+        if lines:
+            page += [explain(name, text), *lines]
+
+    return "".join(page)
 
 
-class EndpointSeries:
-    """The lines of all endpoints, which are made once for each probe."""
-
-    def __init__(self) -> None:
-        self._written: dict[str, tuple[Latest, dict[str, str]]] = {}
-
-    def write(self, newest: Mapping[str, Latest], now: datetime) -> Iterator[str]:
-        """Write the series of all endpoints, and forget those of endpoints that have none now."""
-        for number, (name, latest) in enumerate(list(newest.items()), 1):
-            if why_no_series(latest, now) is None:
-                self._lines_of(name, latest)
-            if number % _AT_A_TIME == 0:
-                yield ""
-        written = {
-            name: (latest, self._lines_of(name, latest))
-            for name, latest in newest.items()
-            if why_no_series(latest, now) is None
-        }
-        self._written = written
+def endpoint_series(newest: Mapping[str, Latest], now: datetime) -> Iterator[str]:
+    """Write the series of all endpoints as they are at this moment, part by part."""
+    shown: list[tuple[list[str], list[Latest]]] = []
+    for some in in_parts(list(newest.values())):
+        known = [latest for latest in some if why_no_series(latest, now) is None]
+        shown.append(([_labels(latest.endpoint) for latest in known], known))
         yield ""
-        families: dict[str, list[str]] = {family: [] for family in _HELP}
-        for _, by_family in written.values():
-            for family, line in by_family.items():
-                families[family].append(line)
-
-        for family, lines in families.items():
-            yield _explain({family: lines})
-
-    def _lines_of(self, name: str, latest: Latest) -> dict[str, str]:
-        """Give the lines of one endpoint, which are made once for each probe."""
-        known = self._written.get(name)
-        if known is None or known[0] is not latest:
-            known = self._written[name] = (latest, _lines(latest, _labels(latest.endpoint)))
-
-        return known[1]
+    for name, text, series in _FAMILIES:
+        explained = explain(name, text)
+        for one in series:
+            for labels, known in shown:
+                lines = _lines(name, one, labels, known)
+                if lines:
+                    yield explained + lines
+                    explained = ""
 
 
-def _lines(latest: Latest, labels: str) -> dict[str, str]:
-    """Write the samples of one endpoint, by family."""
-    families: dict[str, str] = {}
-    for sample in probe_samples(latest):
-        inside = ",".join(filter(None, (labels, sample.labels)))
-        name = f"{sample.family}{{{inside}}}" if inside else sample.family
-        line = f"{name} {sample.value!r}\n"
-        families[sample.family] = families.get(sample.family, "") + line
+def _lines(name: str, series: Series, labels: list[str], shown: list[Latest]) -> str:
+    """Write one series of many endpoints, for those that have it."""
+    found = [series.value(latest) for latest in shown]
+    values = [value for value in found if value is not None]
+    if not values:
+        return ""
 
-    return families
+    more = series.labels
+    if more is not None:
+        labels = [f"{own},{more(latest)}" for own, latest in zip(labels, shown, strict=True)]
+    if len(values) < len(found):
+        labels = [own for own, value in zip(labels, found, strict=True) if value is not None]
 
-
-def _explain(families: Mapping[str, Iterable[str]]) -> str:
-    """Put families together, each explained once, as the exposition format wants it."""
-    return "".join(
-        f"# HELP {family} {text}\n# TYPE {family} gauge\n{''.join(families[family])}"
-        for family, text in _HELP.items()
-        if families.get(family)
-    )
+    return write_lines(name, labels, values)
 
 
 def _labels(endpoint: Endpoint) -> str:
@@ -172,24 +111,129 @@ def _health(latest: Latest) -> Verdict | None:
     return latest.verdicts.get(f"{latest.endpoint.name}.health")
 
 
-def _succeeded(latest: Latest) -> bool:
+def _succeeded(latest: Latest) -> float:
     health = _health(latest)
+    if health is None:
+        return float(latest.observation.fault is None)
 
-    return latest.observation.fault is None if health is None else health.outcome is Outcome.PASS
+    return float(health.outcome is Outcome.PASS)
 
 
-def _content_failed(latest: Latest) -> bool:
+def _content_failed(latest: Latest) -> float:
     """Whether header, body or JSON were not as expected; what is slow has its own series."""
-    health, rule = _health(latest), _health_rule(latest.endpoint)
-    if health is None or rule is None or not health.reasons:
-        return False
+    health = _health(latest)
+    if health is None or not health.reasons:
+        return 0.0
 
+    rule = next(one.rule for one in latest.endpoint.checks if isinstance(one.rule, HealthRule))
     about_content = {one.at for one in rule.expectations if one.source in _CONTENT}
 
-    return any(
-        reason.code is Code.EXPECTATION and reason.at in about_content for reason in health.reasons
+    return float(
+        any(
+            reason.code is Code.EXPECTATION and reason.at in about_content
+            for reason in health.reasons
+        )
     )
 
 
-def _health_rule(endpoint: Endpoint) -> HealthRule | None:
-    return next((one.rule for one in endpoint.checks if isinstance(one.rule, HealthRule)), None)
+def _took(phase: Phase, latest: Latest) -> float | None:
+    took = latest.observation.phases.get(phase)
+
+    return None if took is None else took.total_seconds()
+
+
+def _phase_label(phase: Phase, _latest: Latest) -> str:
+    return f'phase="{phase.value}"'
+
+
+def _content_length(latest: Latest) -> float:
+    length = latest.observation.content_length
+
+    return -1.0 if length is None else float(length)
+
+
+def _expiry(latest: Latest) -> float | None:
+    certificate = latest.observation.certificate
+
+    return None if certificate is None else certificate.earliest_not_after.timestamp()
+
+
+_FAMILIES: Final[tuple[tuple[str, str, tuple[Series, ...]], ...]] = (
+    ("probe_success", "Whether the health check passed.", (Series(_succeeded),)),
+    (
+        "probe_duration_seconds",
+        "How long the probe took.",
+        (Series(lambda latest: latest.observation.duration.total_seconds()),),
+    ),
+    (
+        "probe_timeout_seconds",
+        "How long the probe was allowed to take.",
+        (Series(lambda latest: latest.endpoint.timeout.total_seconds()),),
+    ),
+    (
+        "probe_dns_lookup_time_seconds",
+        "Time taken to resolve the name.",
+        (Series(lambda latest: _took(Phase.RESOLVE, latest) or 0.0),),
+    ),
+    (
+        "probe_ip_protocol",
+        "The IP version that was used: 4 or 6.",
+        (Series(lambda latest: float(latest.observation.ip_family or 0)),),
+    ),
+    (
+        "probe_http_duration_seconds",
+        "Time by phase, summed over all redirects.",
+        tuple(Series(partial(_took, phase), partial(_phase_label, phase)) for phase in Phase),
+    ),
+    (
+        "probe_http_status_code",
+        "The status of the final answer; 0 if there was none.",
+        (Series(lambda latest: float(latest.observation.status or 0)),),
+    ),
+    (
+        "probe_http_version",
+        "The HTTP version of the final answer.",
+        (Series(lambda latest: float(latest.observation.http_version or 0)),),
+    ),
+    (
+        "probe_http_ssl",
+        "Whether TLS was used for the final redirect.",
+        (Series(lambda latest: float(latest.observation.over_tls)),),
+    ),
+    (
+        "probe_http_redirects",
+        "How many redirects were followed.",
+        (Series(lambda latest: float(len(latest.observation.redirects))),),
+    ),
+    (
+        "probe_http_content_length",
+        "The declared length of the content; -1 if it was not declared.",
+        (Series(_content_length),),
+    ),
+    (
+        "probe_http_uncompressed_body_length",
+        "The length of the decoded body.",
+        (Series(lambda latest: float(latest.body_length)),),
+    ),
+    (
+        "probe_ssl_earliest_cert_expiry",
+        "Earliest expiry of the presented certificates, Unix time.",
+        (Series(_expiry),),
+    ),
+    (
+        "probe_tls_version_info",
+        "The TLS version that was used.",
+        (
+            Series(
+                lambda latest: 1.0 if latest.observation.tls_version is not None else None,
+                lambda latest: f'version="{escape(latest.observation.tls_version or "")}"',
+            ),
+        ),
+    ),
+    (
+        "probe_failed_due_to_regex",
+        "Whether an expectation on the content failed.",
+        (Series(_content_failed),),
+    ),
+)
+"""The families per endpoint, in the order in which they are written (blackbox_exporter 0.28)."""

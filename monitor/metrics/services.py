@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from monitor.metrics.exposition import escape, write_family
+from monitor.metrics.exposition import escape, in_parts, write_family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,24 +17,29 @@ def service_series(engine: Engine) -> Iterator[str]:
     """Write the series of all services, for which the client library is too slow."""
     situation = engine.situation
     open_now = Counter((one.service, one.severity) for one in situation.open_incidents())
-    known = {(one.service, one.severity) for one in engine.checks.values()}
-    yield write_family(
+    watched = {(one.service, one.severity): 0 for one in engine.checks.values()}
+    yield ""
+    watched |= open_now
+    yield from write_family(
         "production_monitor_incidents_open",
         "Open incidents.",
-        (
-            (f'{{service="{escape(one[0])}",severity="{one[1]}"}}', float(open_now[one]))
-            for one in known | open_now.keys()
-        ),
+        [f'service="{escape(name)}",severity="{severity.value}"' for name, severity in watched],
+        [float(count) for count in watched.values()],
     )
-    deploys = ((service, situation.current_deploy(service)) for service in known_services(engine))
-    yield write_family(
+    labels: list[str] = []
+    times: list[float] = []
+    for some in in_parts(sorted(known_services(engine))):
+        for service in some:
+            deploy = situation.current_deploy(service)
+            if deploy is not None and not deploy.baseline:
+                labels.append(f'service="{escape(service)}"')
+                times.append(deploy.at.timestamp())
+        yield ""
+    yield from write_family(
         "production_monitor_last_deploy_timestamp_seconds",
         "When the newest deploy was first seen.",
-        (
-            (f'{{service="{escape(service)}"}}', deploy.at.timestamp())
-            for service, deploy in deploys
-            if deploy is not None and not deploy.baseline
-        ),
+        labels,
+        times,
     )
 
 
