@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.situation import Situation
     from monitor.operations import DeployMarker
+    from monitor.reloading import Reloaded
 
 _log = structlog.get_logger()
 
@@ -307,8 +308,8 @@ class Monitor:
             now=self.now(),
         )
 
-    async def reload(self) -> tuple[str, ...]:
-        """Take over the changed configuration, all or nothing; give what was wrong with it."""
+    async def reload(self) -> Reloaded:
+        """Take over the changed configuration, all or nothing."""
         return await self.reloads.reload()
 
     async def _probe(self, endpoint: Endpoint, scheduled: bool) -> None:

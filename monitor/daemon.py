@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from monitor.app import RunOptions
     from monitor.config import Compiled
+    from monitor.reloading import Reloaded
 
 _log = structlog.get_logger()
 
@@ -66,7 +67,9 @@ async def run_daemon(
         watchdog = Watchdog(systemd, lambda: monitor.journal.progresses)
         monitor.scheduler.on_tick = watchdog.tick
         await monitor.start()
-        reloads = _Reloads(monitor, signals.reload, systemd)
+        monitor.reloads.on_begin = lambda: systemd.reloading(monotonic_ns())
+        monitor.reloads.on_end = lambda outcome: systemd.ready(_say(monitor, outcome))
+        reloads = _Reloads(monitor, signals.reload)
         stack.push_async_callback(reloads.close)
 
         systemd.ready(f"endpoints watched: {len(monitor.watched)}")
@@ -129,17 +132,16 @@ class _Signals:
 
 
 class _Reloads:
-    """Reloads when asked, one at a time; what is asked for meanwhile leads to one more."""
+    """Reloads when a signal asks for it; those that come meanwhile lead to one more."""
 
-    def __init__(self, monitor: Monitor, asked: asyncio.Event, systemd: Systemd) -> None:
+    def __init__(self, monitor: Monitor, asked: asyncio.Event) -> None:
         self._monitor = monitor
         self._asked = asked
-        self._systemd = systemd
         self._closing = False
-        self._task = asyncio.create_task(self._run(), name="reload")
+        self._task = asyncio.create_task(self._run(), name="reloads")
 
     async def close(self) -> None:
-        """Let the reload under way end, and begin no other."""
+        """Let the reload under way end, and ask for no other."""
         self._closing = True
         self._asked.set()
         await self._task
@@ -151,21 +153,15 @@ class _Reloads:
             if self._closing:
                 return
 
-            self._systemd.reloading(monotonic_ns())
-            self._systemd.ready(await self._reload())
+            await self._monitor.reload()
 
-    async def _reload(self) -> str:
-        """Reload, and say in one line how that went."""
-        try:
-            problems = await self._monitor.reload()
-        except Exception:  # noqa: BLE001 - a bug of ours leaves what was configured before
-            _log.exception("reload_broke")
-            return "the last reload broke off, see the log"
 
-        if problems:
-            return f"the last reload was refused: {problems[0]}"
+def _say(monitor: Monitor, reloaded: Reloaded) -> str:
+    """Say in one line how a reload ended."""
+    if reloaded.problems:
+        return f"the last reload was refused: {reloaded.problems[0]}"
 
-        return f"endpoints watched: {len(self._monitor.watched)}"
+    return f"endpoints watched: {len(monitor.watched)}"
 
 
 async def _first(*waits: Coroutine[None, None, object]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from monitor import plugins
 from monitor.config import ConfigError
+from monitor.config.difference import Difference, compare
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,47 +70,99 @@ class Parts:
     metrics: Metrics
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """How a reload ended: with what was wrong, and then nothing has changed, or what changed."""
+
+    problems: tuple[str, ...] = ()
+    difference: Difference = field(default_factory=Difference)
+
+
+_STOPPING: Final = Reloaded(problems=("the monitor is stopping",))
+_BROKEN: Final = Reloaded(
+    problems=("the reload broke off inside, the log of the monitor has more",)
+)
+
+
 class Reloads:
-    """Reloads one after the other; when it is closed, the one under way has ended."""
+    """Reloads one after the other, for whoever asks in whatever way.
+
+    Who asks while one is under way waits for the next, which all of them share: however many ask
+    at once, the configuration is read twice at most, and the last of them sees it as it is then.
+    `on_begin` and `on_end` are told of each.
+    """
 
     def __init__(self, setup: Setup, load: Callable[[], Compiled], parts: Parts) -> None:
         self.load = load
+        self.on_begin: Callable[[], None] = lambda: None
+        self.on_end: Callable[[Reloaded], None] = lambda _reloaded: None
         self._setup = setup
         self._parts = parts
         self._turn = asyncio.Lock()
+        self._next: asyncio.Task[Reloaded] | None = None
+        self._tasks: set[asyncio.Task[Reloaded]] = set()
         self._closing = False
 
     async def close(self) -> None:
         """Let the reload under way end, and begin no other."""
         self._closing = True
-        async with self._turn:
-            return
+        await asyncio.gather(*self._tasks)
 
-    async def reload(self) -> tuple[str, ...]:
-        """Take over the changed configuration, all or nothing; give what was wrong with it."""
+    async def reload(self) -> Reloaded:
+        """Take over the changed configuration, all or nothing; it ends even if nobody waits."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._run(), name="reload")
+            self._tasks.add(self._next)
+            self._next.add_done_callback(self._tasks.discard)
+
+        return await asyncio.shield(self._next)
+
+    async def _run(self) -> Reloaded:
         async with self._turn:
+            self._next = None  # who asks from now on may have changed what is being read
             if self._closing:
-                return ("the monitor is stopping",)
+                return _STOPPING
 
+            self.on_begin()
             try:
-                fresh = await asyncio.to_thread(self.load)
-                made = self._setup.make_anew(fresh)
-            except ConfigError as error:
-                return self._refuse(tuple(str(problem) for problem in error.problems))
-            except (OSError, ValueError) as error:
-                return self._refuse((f"what is configured cannot be set up: {error}",))
+                outcome = await self._reload()
+            except Exception:  # noqa: BLE001 - a bug of ours leaves what was configured before
+                _log.exception("reload_broke")
+                outcome = _BROKEN
+            self._parts.metrics.reloaded(successful=not outcome.problems, now=self._setup.clock())
+            self.on_end(outcome)
 
-            await self._take_over(fresh, made)
-            self._parts.metrics.reloaded(successful=True, now=self._setup.clock())
-            _log.info("reloaded", endpoints=len(fresh.endpoints))
+        return outcome
 
-        return ()
+    async def _reload(self) -> Reloaded:
+        try:
+            fresh, difference = await asyncio.to_thread(self._read)
+            made = self._setup.make_anew(fresh)
+        except ConfigError as error:
+            return _refuse(tuple(str(problem) for problem in error.problems))
+        except (OSError, ValueError) as error:
+            return _refuse((f"what is configured cannot be set up: {error}",))
 
-    def _refuse(self, problems: tuple[str, ...]) -> tuple[str, ...]:
-        self._parts.metrics.reloaded(successful=False, now=self._setup.clock())
-        _log.error("reload_refused", problems=problems)
+        await self._take_over(fresh, made)
+        told = self._mask(difference)
+        _log.info("reloaded", endpoints=len(fresh.endpoints), **_fields(told))
 
-        return problems
+        return Reloaded(difference=told)
+
+    def _read(self) -> tuple[Compiled, Difference]:
+        fresh = self.load()
+
+        return fresh, compare(self._setup.compiled, fresh)
+
+    def _mask(self, difference: Difference) -> Difference:
+        """Mask what only the other configuration knows to be a secret."""
+        mask = self._setup.redactor.mask
+
+        return Difference(
+            added=tuple(map(mask, difference.added)),
+            removed=tuple(map(mask, difference.removed)),
+            changed=tuple(map(mask, difference.changed)),
+        )
 
     async def _take_over(self, fresh: Compiled, made: plugins.Plugins) -> None:
         """Replace everything in one go, then close what is no longer needed."""
@@ -133,3 +186,22 @@ class Reloads:
 
         kept = {id(plugin) for plugin in made}
         await plugins.close_all(one for one in old_plugins if id(one) not in kept)
+
+
+def _refuse(problems: tuple[str, ...]) -> Reloaded:
+    _log.error("reload_refused", problems=problems)
+
+    return Reloaded(problems=problems)
+
+
+def _fields(difference: Difference) -> dict[str, str]:
+    """Give the fields of the log line; that nothing changed is said as well."""
+    fields = {
+        "added": difference.added,
+        "removed": difference.removed,
+        "changed": difference.changed,
+    }
+
+    return {name: "; ".join(lines) for name, lines in fields.items() if lines} or {
+        "changed": "nothing"
+    }

@@ -29,6 +29,7 @@ class Systemd:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._address = environ.get("NOTIFY_SOCKET", "")
         self._socket: socket.socket | None = None
+        self._stopping = False
         self.patience = _read_patience(environ)
 
     def __enter__(self) -> Self:
@@ -40,8 +41,9 @@ class Systemd:
             self._socket = None
 
     def ready(self, status: str = "") -> None:
-        """Say that the start, or a reload, is over."""
-        self._tell("READY=1", f"STATUS={_one_line(status)}")
+        """Say that the start, or a reload, is over; not any more once the end has begun."""
+        if not self._stopping:
+            self._tell("READY=1", f"STATUS={_one_line(status)}")
 
     def reloading(self, monotonic_ns: int) -> None:
         """Say that the configuration is being read again, since this monotonic time."""
@@ -49,6 +51,7 @@ class Systemd:
 
     def stopping(self) -> None:
         """Say that the end has begun."""
+        self._stopping = True
         self._tell("STOPPING=1", "STATUS=")
 
     def feed_watchdog(self) -> None:

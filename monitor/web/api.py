@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,11 +50,13 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def reload(request: web.Request) -> web.Response:
     """Read the configuration again; 422 with all mistakes, and nothing changed, if it is wrong."""
-    problems = await request.app[BACKEND].reload()
-    if problems:
-        return web.json_response({"error": "not reloaded", "problems": problems}, status=422)
+    outcome = await request.app[BACKEND].reload()
+    if outcome.problems:
+        return web.json_response(
+            {"error": "not reloaded", "problems": outcome.problems}, status=422
+        )
 
-    return web.json_response({"reloaded": True})
+    return web.json_response({"reloaded": True, **asdict(outcome.difference)})
 
 
 async def status(request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.config import WebSettings
+    from monitor.config.difference import Difference
     from monitor.core.engine import Engine
     from monitor.operations import DeployMarker
 
@@ -49,8 +50,22 @@ class Backend(Protocol):
         """Take a deploy marker; raises OperationError."""
         ...
 
-    async def reload(self) -> tuple[str, ...]:
-        """Read the configuration again; give what was wrong with it, then nothing has changed."""
+    async def reload(self) -> Outcome:
+        """Read the configuration again; what was wrong with it, and then nothing has changed."""
+        ...
+
+
+class Outcome(Protocol):
+    """How a reload ended."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What was wrong with the configuration."""
+        ...
+
+    @property
+    def difference(self) -> Difference:
+        """What was taken over."""
         ...
 
 

@@ -83,7 +83,7 @@ class TestStarting:
             async with serve_script(say_nothing) as mute:
                 slow = f"  slow: {{url: '{mute.url()}', timeout: 20s, every: 1h}}\n"
                 write(tmp_path, watching(shop.url(), more=slow))
-                assert await monitor.reload() == ()
+                assert (await monitor.reload()).problems == ()
                 await until(lambda: mute.connections)
 
                 assert "slow" not in monitor.engine.latest
@@ -169,7 +169,7 @@ class TestStarting:
             await until(monitor.engine.situation.open_incidents)
 
             assert not monitor.engine.situation.deliveries
-            assert await monitor.reload() == ()
+            assert (await monitor.reload()).problems == ()
             assert monitor.compiled.notifiers == {}
 
     async def test_windows_go_on_where_the_last_process_left_them(
@@ -198,7 +198,7 @@ class TestReloading:
             before = dict(monitor.pipeline.probes), monitor.pipeline.witnesses
             write(tmp_path, text + "retention: 9d\n")
 
-            assert await monitor.reload() == ()
+            assert (await monitor.reload()).problems == ()
 
             assert dict(monitor.pipeline.probes) == before[0]
             assert monitor.pipeline.witnesses is before[1]
@@ -223,7 +223,7 @@ class TestReloading:
                     .replace(shop.url(), "http://127.0.0.1:9/"),
                 )
 
-                assert await monitor.reload() == ()
+                assert (await monitor.reload()).problems == ()
                 new = monitor.pipeline.probes["shop"], monitor.pipeline.witnesses
                 await receiver.wait_for(1)
 
@@ -244,7 +244,7 @@ class TestReloading:
                     .replace("1h", "300ms", 1)
                     .replace("timeout: 1s", "timeout: 200ms"),
                 )
-                assert await monitor.reload() == ()
+                assert (await monitor.reload()).problems == ()
                 await until(lambda: monitor.ready)
 
                 assert monitor.engine.latest["shop"].observation.fault is None
@@ -257,7 +257,7 @@ class TestReloading:
             before = monitor.compiled, dict(monitor.pipeline.probes)
             write(tmp_path, "endpoints: {a: {url: 5}, b: {evry: 1}}\n")
 
-            problems = await monitor.reload()
+            problems = (await monitor.reload()).problems
 
             assert len(problems) >= 2
             assert all(problem.startswith("monitor.yml:1:") for problem in problems)
@@ -276,7 +276,7 @@ class TestReloading:
 
             monkeypatch.setattr(plugins, "make_probe", broken)
             write(tmp_path, text.replace("timeout: 20s", "timeout: 19s"))
-            problems = await monitor.reload()
+            problems = (await monitor.reload()).problems
 
             assert problems == (
                 "what is configured cannot be set up: the file of the authority is gone",
@@ -303,7 +303,7 @@ class TestReloading:
                 "notifiers: {ops: {webhook: {url: 'http://127.0.0.1:9/', secret: '${file:token}'}}}"
             )
             write(tmp_path, f"{text}{hook}\n")
-            assert await monitor.reload() == ()
+            assert (await monitor.reload()).problems == ()
 
             assert monitor.redactor.mask("it said a-new-secret") == "it said ***"
 
@@ -314,7 +314,7 @@ class TestReloading:
         await monitor.start()
         await monitor.close()
 
-        assert await monitor.reload() == ("the monitor is stopping",)
+        assert (await monitor.reload()).problems == ("the monitor is stopping",)
 
 
 class TestEnding:

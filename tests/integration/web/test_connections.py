@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from monitor.reloading import Reloaded
 from monitor.web import api, server
 from monitor.web.connections import Connections
 
@@ -131,9 +132,9 @@ async def test_an_answer_that_takes_longer_keeps_its_connection(
     monkeypatch.setattr(server, "Connections", partial(Connections, patience=SHORT / 3))
     async with serve(web="tokens: [{name: us, scope: operate, token: operate-token-1}]") as served:
 
-        async def slow() -> tuple[str, ...]:
+        async def slow() -> Reloaded:
             await asyncio.sleep(0.5)
-            return ()
+            return Reloaded()
 
         monkeypatch.setattr(served.monitor, "reload", slow)
         status, _, _ = await served.ask("POST", "/-/reload", "operate-token-1")
@@ -161,10 +162,10 @@ async def test_a_crowd_that_is_served_leaves_no_room(
     entered = asyncio.Semaphore(0)
     async with serve(web="tokens: [{name: us, scope: operate, token: operate-token-1}]") as served:
 
-        async def slow() -> tuple[str, ...]:
+        async def slow() -> Reloaded:
             entered.release()
             await go_on.wait()
-            return ()
+            return Reloaded()
 
         monkeypatch.setattr(served.monitor, "reload", slow)
         asking = [
@@ -187,10 +188,10 @@ async def test_a_client_that_leaves_during_its_request_is_forgotten(
     entered, go_on = asyncio.Event(), asyncio.Event()
     async with serve(web="tokens: [{name: us, scope: operate, token: operate-token-1}]") as served:
 
-        async def slow() -> tuple[str, ...]:
+        async def slow() -> Reloaded:
             entered.set()
             await go_on.wait()
-            return ()
+            return Reloaded()
 
         monkeypatch.setattr(served.monitor, "reload", slow)
         client = await dial(served.server.port)

@@ -259,7 +259,7 @@ class TestStrangers:
             connector = aiohttp.UnixConnector(str(tmp_path / "control.sock"))
             async with aiohttp.ClientSession(connector=connector) as session:
                 async with session.post("http://any.name/-/reload") as reloaded:
-                    assert (reloaded.status, await reloaded.json()) == (200, {"reloaded": True})
+                    assert (reloaded.status, (await reloaded.json())["reloaded"]) == (200, True)
                 async with session.post("http://any.name/api/v1/deploys", json=MARKER) as told:
                     assert (told.status, (await told.json())["version"]) == (200, "2.0")
             assert served.monitor.engine.situation.deploys
@@ -270,6 +270,23 @@ class TestStrangers:
 
 
 class TestChanges:
+    async def test_a_reload_says_what_it_changed_and_no_secret(
+        self, serve: Any, tmp_path: Path
+    ) -> None:
+        async with serve(web=TOKENS, more="location: new-secret\n") as served:
+            nothing = json.loads((await served.ask("POST", "/-/reload", "operate-token-1"))[1])
+            text = (tmp_path / "monitor.yml").read_text()
+            changed = text.replace("read-token-1", "new-secret").replace("every: 1h", "every: 2h")
+            write(tmp_path, changed.replace("location: new-secret", "location: at-home"))
+            said = json.loads((await served.ask("POST", "/-/reload", "operate-token-1"))[1])
+
+        assert nothing == {"reloaded": True, "added": [], "removed": [], "changed": []}
+        assert said["changed"] == [
+            "defaults.every: 1h -> 2h",
+            "location: *** -> at-home",
+            "endpoints.shop, web: by another part, a variable or a secret",
+        ]
+
     async def test_a_reload_says_every_mistake(self, serve: Any, tmp_path: Path) -> None:
         async with serve(web=TOKENS) as served:
             write(tmp_path, "endpoints: {a: {url: 5}, b: {evry: 1}}\n")

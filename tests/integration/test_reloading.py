@@ -1,0 +1,149 @@
+"""Reloads: what they say, who shares one, and that none is left half-way."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+
+from monitor.reloading import Reloaded
+from tests.support.running import running, until, write
+from tests.support.servers import answers_page, serve_script, unused_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+    from monitor.app import Monitor
+    from monitor.config import Compiled
+    from tests.support.servers import Counterpart
+
+
+@pytest.fixture
+async def shop() -> AsyncIterator[Counterpart]:
+    async with serve_script(answers_page()) as counterpart:
+        yield counterpart
+
+
+@pytest.fixture
+def log() -> Iterator[list[Any]]:
+    with structlog.testing.capture_logs() as said:
+        yield said
+
+
+def watching(url: str, *, location: str = "here", more: str = "") -> str:
+    return (
+        "defaults: {every: 1h, timeout: 5s}\n"
+        f"web: {{listen: '127.0.0.1:{unused_port()}'}}\nlocation: {location}\n"
+        f"endpoints:\n  shop: {url}\n{more}"
+    )
+
+
+class Reader:
+    """Reads the configuration when it is let go on, and counts how often it was asked to."""
+
+    def __init__(self, monitor: Monitor) -> None:
+        self.go_on = threading.Event()
+        self.read = 0
+        self._load = monitor.reloads.load
+        monitor.reloads.load = self
+
+    def __call__(self) -> Compiled:
+        self.read += 1
+        assert self.go_on.wait(10)
+
+        return self._load()
+
+
+async def test_the_log_says_what_changed_in_one_line(
+    shop: Counterpart, tmp_path: Path, log: list[Any]
+) -> None:
+    text = watching(shop.url(), more="  old: http://127.0.0.1:9/\n")
+    async with running(tmp_path, text) as monitor:
+        await monitor.reload()
+        changed = text.replace("old:", "new:").replace("location: here", "location: there")
+        write(tmp_path, changed.replace("timeout: 5s", "timeout: 4s"))
+        await monitor.reload()
+
+    unchanged, told = (one for one in log if one["event"] == "reloaded")
+    assert unchanged == {
+        "event": "reloaded",
+        "log_level": "info",
+        "endpoints": 2,
+        "changed": "nothing",
+    }
+    assert told == {
+        "event": "reloaded",
+        "log_level": "info",
+        "endpoints": 2,
+        "added": "endpoints.new",
+        "removed": "endpoints.old",
+        "changed": (
+            "defaults.timeout: 5s -> 4s; location: here -> there; "
+            "endpoints.shop: by another part, a variable or a secret"
+        ),
+    }
+
+
+async def test_a_hundred_who_ask_at_once_share_two_reloads_and_the_last_word_counts(
+    shop: Counterpart, tmp_path: Path
+) -> None:
+    text = watching(shop.url())
+    async with running(tmp_path, text) as monitor:
+        await until(lambda: monitor.ready)
+        tasks = asyncio.all_tasks()
+        reader = Reader(monitor)
+        first = asyncio.create_task(monitor.reload())
+        await until(lambda: reader.read)
+        others = [asyncio.create_task(monitor.reload()) for _ in range(100)]
+        await asyncio.sleep(0)
+        write(tmp_path, text.replace("location: here", "location: there"))
+        reader.go_on.set()
+        told = [await one for one in (first, *others)]
+
+        assert reader.read == 2
+        assert {one.problems for one in told} == {()}
+        assert told[-1].difference.changed in (("location: here -> there",), ())
+        assert monitor.compiled.directory.location == "there"
+        assert asyncio.all_tasks() <= tasks, "nothing is left of them"
+
+
+async def test_a_reload_whose_asker_went_away_is_not_left_half_way(
+    shop: Counterpart, tmp_path: Path
+) -> None:
+    text = watching(shop.url())
+    async with running(tmp_path, text) as monitor:
+        reader = Reader(monitor)
+        write(tmp_path, text.replace("location: here", "location: there"))
+        asker = asyncio.create_task(monitor.reload())
+        await until(lambda: reader.read)
+        asker.cancel()
+        await asyncio.wait([asker])
+        reader.go_on.set()
+
+        await until(lambda: monitor.compiled.directory.location == "there")
+
+
+async def test_the_end_waits_for_the_reload_under_way_and_those_behind_it_change_nothing(
+    shop: Counterpart, tmp_path: Path
+) -> None:
+    begun: list[int] = []
+    ended: list[Reloaded] = []
+    async with running(tmp_path, watching(shop.url())) as monitor:
+        monitor.reloads.on_begin = lambda: begun.append(1)
+        monitor.reloads.on_end = ended.append
+        reader = Reader(monitor)
+        under_way = asyncio.create_task(monitor.reload())
+        await until(lambda: reader.read)
+        behind = asyncio.create_task(monitor.reload())
+        closing = asyncio.create_task(monitor.reloads.close())
+        await asyncio.sleep(0)
+        reader.go_on.set()
+        await closing
+
+        assert (await under_way).problems == ()
+        assert (await behind).problems == ("the monitor is stopping",)
+        assert (len(begun), ended) == (1, [Reloaded()])
