@@ -137,17 +137,17 @@ class Pipeline:
         fault = observation.fault
         if self._stalled_since(started):
             return replace(observation, fault=_stood_still())
-        if not endpoint.witnessed or (fault is not None and fault.own):
+        if fault is not None and fault.own:
             return observation
-        if fault is None or fault.code not in WITHOUT_ANSWER:
-            self.sees = True  # an answer from outside proves that the monitor is not cut off
-            return observation
+        if fault is not None and fault.code in WITHOUT_ANSWER:
+            fault = await self.witnesses.attribute(
+                fault, witnessed=endpoint.witnessed, since=started
+            )
+        if endpoint.witnessed:
+            # an answer from outside proves that the monitor is not cut off
+            self.sees = fault is None or not fault.own
 
-        self.sees = await self.witnesses.confirm_network(
-            by_name=fault.code is Code.DNS, since=started
-        )
-
-        return observation if self.sees else replace(observation, fault=cut_off(fault))
+        return replace(observation, fault=fault)
 
 
 def _stood_still() -> Fault:
@@ -163,15 +163,6 @@ def probe_slots() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
 
     return max(8, (soft - _SPARE_DESCRIPTORS) // _DESCRIPTORS_PER_PROBE)
-
-
-def cut_off(fault: Fault) -> Fault:
-    """Give the fault of a probe without an answer while no witness answered either: our own."""
-    return Fault(
-        code=Code.WITNESS,
-        message=f"no witness answered either, so the monitor may be cut off ({fault.message})",
-        own=True,
-    )
 
 
 def _log_turns(changes: Changes) -> None:

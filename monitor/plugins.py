@@ -11,6 +11,7 @@ import structlog
 
 from monitor import __version__, hooks, notifiers, probes
 from monitor.hooks.hook import HookContext
+from monitor.names import shared_resolver
 from monitor.notifiers.notifier import NotifierContext
 from monitor.probes.probe import ProbeContext
 from monitor.witness import Witnesses
@@ -79,7 +80,7 @@ def make_plugins(
             service: tuple(make_hook(step, mask=mask, hook_runner=hook_runner) for step in steps)
             for service, steps in compiled.hooks.items()
         },
-        witnesses=Witnesses(compiled.witnesses),
+        witnesses=_make_witnesses(compiled),
     )
 
 
@@ -118,8 +119,12 @@ def remake_plugins(
         ),
         witnesses=known.witnesses
         if compiled.witnesses == before.witnesses
-        else Witnesses(compiled.witnesses),
+        else _make_witnesses(compiled),
     )
+
+
+def _make_witnesses(compiled: Compiled) -> Witnesses:
+    return Witnesses(compiled.witnesses, known=shared_resolver().known)
 
 
 async def close_all(plugins: Iterable[Closable]) -> None:

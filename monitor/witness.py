@@ -1,30 +1,31 @@
-"""Asks the witnesses whether the monitor still has a network."""
+"""Asks the witnesses, and for other names, whose fault it is that a target gave no answer."""
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 import ssl
-import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 import structlog
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+from monitor.core.model.observation import Code, Fault
+from monitor.names import Resolver, is_answer, read_address, without_own_names
 
-    from aiohappyeyeballs import AddrInfoType
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from monitor.core.model.witness import Witness
+    from monitor.names import Ask
 
-    Ask = Callable[[str, int], Sequence[AddrInfoType]]
+T = TypeVar("T")
 
 PATIENCE: Final = timedelta(seconds=2)
 """How long the witnesses have to answer, all at once."""
@@ -39,6 +40,8 @@ The network may have gone since: three failures in a row must not all rest on on
 """
 
 _log = structlog.get_logger()
+_THREADS: Final = 16
+_OTHER_NAMES: Final = 8
 _STAGGER: Final = 0.25
 _LONGEST_LINE: Final = 1024
 
@@ -55,91 +58,110 @@ class _Stand:
     @property
     def named(self) -> bool:
         """Whether the resolver is needed to reach it."""
-        try:
-            ipaddress.ip_address(self.host.partition("%")[0])
-        except ValueError:
-            return True
-
-        return False
+        return read_address(self.host, self.port) is None
 
 
-class _Testimony:
-    """What a round of asking has shown so far."""
+class _Heard(StrEnum):
+    """What became of asking for a name: nothing, that there is no address, or addresses."""
 
-    __slots__ = ("network", "resolver")
-
-    def __init__(self, *, resolver: bool) -> None:
-        self.network = False
-        self.resolver = resolver
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is left to be shown."""
-        return self.network and self.resolver
+    NOTHING = "nothing"
+    REFUSAL = "refusal"
+    ADDRESSES = "addresses"
 
 
 class Witnesses:
     """Things that are up unless the monitor itself is cut off; one answer suffices.
 
-    `ask` looks a name up; it is called on a thread of its own, so that a resolver that hangs
-    delays nothing else.
+    They say whose fault it is that a target gave no answer. Where its name did not resolve, other
+    names are asked for as well: those of the witnesses, and those that `known` gives, names that
+    were asked for lately.
     """
 
-    def __init__(self, specs: Sequence[Witness], *, ask: Ask | None = None) -> None:
+    def __init__(
+        self,
+        specs: Sequence[Witness],
+        *,
+        ask: Ask | None = None,
+        known: Callable[[int], Sequence[str]] = lambda _most: (),
+    ) -> None:
         self._stands = tuple(_find(witness) for witness in specs)
-        self._names = _Names(ask or _ask_system)
-        self._round: asyncio.Task[_Testimony] | None = None
-        self._answered_at = 0.0
+        self._named = frozenset(stand.host for stand in self._stands if stand.named)
+        self._known = known
+        # of its own: the threads of the probes may all wait for names that hang
+        self._resolver = Resolver(threads=_THREADS, per_name=1, ask=ask)
+        self._network = _Round(self._ask_stands, "witnesses")
+        self._names = _Round(self._ask_names, "names")
         self._answered = True
 
-    async def confirm_network(self, *, by_name: bool = False, since: float | None = None) -> bool:
-        """Say whether any witness answers; without witnesses there is no doubt.
+    async def attribute(
+        self, fault: Fault, *, witnessed: bool = True, since: float | None = None
+    ) -> Fault:
+        """Give the fault of a target without an answer, or one of our own in its place.
 
         `since` is when that began which failed, in the time of the event loop; by default now.
-        With `by_name` the resolver must have worked as well, for any witness that has a name: the
-        question to ask where a target's own name did not resolve.
+        `witnessed` is False where the witnesses say nothing about the way to the target.
         """
-        if not self._stands:
-            return True
+        witnessed = witnessed and bool(self._stands)
+        by_name = bool(fault.unanswered) or (fault.code is Code.DNS and witnessed)
+        there, names = await asyncio.gather(
+            self._is_there(since, asks=witnessed), self._hear_names(since, asks=by_name)
+        )
+        if not there:
+            return _cut_off(fault)
+        if names is None or (
+            by_name and not self._resolver_works(fault, names, witnessed=witnessed)
+        ):
+            return _unresolved(fault)
 
-        now = asyncio.get_running_loop().time()
-        believed = SHARED if since is not None and since <= self._answered_at else FRESH
-        too_old = now >= self._answered_at + believed.total_seconds()
-        if self._round is None or (self._round.done() and too_old):
-            self._round = asyncio.create_task(self._ask_all(), name="witnesses")
-        asked = self._round
-        await asyncio.wait({asked})  # whoever stops waiting does not end the round for the others
-        if asked.cancelled():
-            return False  # closed in the meantime: nothing was confirmed
-
-        testimony = asked.result()
-
-        return testimony.complete if by_name else testimony.network
+        return fault
 
     async def close(self) -> None:
         """End what is being asked."""
-        if self._round is not None:
-            self._round.cancel()
-            await asyncio.gather(self._round, return_exceptions=True)
-            self._round = None
+        await asyncio.gather(self._network.close(), self._names.close())
 
-    async def _ask_all(self) -> _Testimony:
-        testimony = _Testimony(resolver=not any(stand.named for stand in self._stands))
-        asking = {asyncio.create_task(self._ask(stand, testimony)) for stand in self._stands}
+    async def _is_there(self, since: float | None, *, asks: bool) -> bool:
+        return not asks or bool(await self._network.outcome(since))
+
+    async def _hear_names(self, since: float | None, *, asks: bool) -> Mapping[str, _Heard] | None:
+        return await self._names.outcome(since) if asks else {}
+
+    def _resolver_works(
+        self, fault: Fault, names: Mapping[str, _Heard], *, witnessed: bool
+    ) -> bool:
+        """Whether the resolver works for other names than that of the target.
+
+        One that says of the target that there is no such name is believed, unless it does not know
+        a witness either. One that says nothing is at fault where it says nothing of any name.
+        """
+        if not fault.unanswered:
+            return names.keys().isdisjoint(self._named) or _Heard.ADDRESSES in names.values()
+
+        others = [heard for name, heard in names.items() if name != fault.unanswered]
+        if not others:
+            return not witnessed  # a witness answered, so that nothing but the resolver is left
+
+        return any(heard is not _Heard.NOTHING for heard in others)
+
+    async def _ask_stands(self) -> bool:
+        """Ask all witnesses until one has answered."""
+        asking = {asyncio.create_task(self._ask(stand)) for stand in self._stands}
+        answered = False
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE.total_seconds()):
-                    while asking and not testimony.complete:
-                        _, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+                    while asking and not answered:
+                        done, asking = await asyncio.wait(
+                            asking, return_when=asyncio.FIRST_COMPLETED
+                        )
+                        answered = any(task.result() for task in done)
         finally:
             for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
 
-        self._log_turn(answered=testimony.network)
-        self._answered_at = asyncio.get_running_loop().time()
+        self._log_turn(answered=answered)
 
-        return testimony
+        return answered
 
     def _log_turn(self, *, answered: bool) -> None:
         if self._answered and not answered:
@@ -148,19 +170,85 @@ class Witnesses:
             _log.info("witnesses_answer_again")
         self._answered = answered
 
-    async def _ask(self, stand: _Stand, testimony: _Testimony) -> None:
+    async def _ask(self, stand: _Stand) -> bool:
         try:
-            addresses = await self._names.look_up(stand.host, stand.port)
-            testimony.resolver = testimony.resolver or stand.named
+            addresses = await self._resolver.begin(stand.host, stand.port).answer()
             sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_STAGGER)
-            if not stand.request:
-                sock.close()
-                testimony.network = True
-            elif await _answers_http(stand, sock):
-                testimony.network = True
+            if stand.request:
+                return await _answers_http(stand, sock)
+            sock.close()
         # uvloop raises RuntimeError where a descriptor is no longer usable
         except (OSError, UnicodeError, RuntimeError, MemoryError) as error:
             _log.debug("witness_silent", host=stand.host, port=stand.port, error=str(error))
+            return False
+
+        return True
+
+    async def _ask_names(self) -> Mapping[str, _Heard]:
+        """Ask for the names of the witnesses and for a few others, all at once."""
+        names = self._named | set(self._known(_OTHER_NAMES))
+        asked = await asyncio.to_thread(without_own_names, names)
+        heard = await asyncio.gather(*(self._hear(name) for name in asked))
+
+        return dict(zip(asked, heard, strict=True))
+
+    async def _hear(self, name: str) -> _Heard:
+        try:
+            async with asyncio.timeout(PATIENCE.total_seconds()):
+                await self._resolver.begin(name, 0).answer()
+        except OSError as error:  # also that the time is up
+            return _Heard.REFUSAL if is_answer(error) else _Heard.NOTHING
+        except (UnicodeError, MemoryError):
+            return _Heard.NOTHING
+
+        return _Heard.ADDRESSES
+
+
+class _Round(Generic[T]):
+    """One question at a time, and its outcome for all who have the same doubt."""
+
+    def __init__(self, ask: Callable[[], Coroutine[Any, Any, T]], name: str) -> None:
+        self._ask = ask
+        self._name = name
+        self._task: asyncio.Task[T] | None = None
+        self._ended_at = 0.0
+
+    async def outcome(self, since: float | None) -> T | None:
+        """Give what was found out, by asking unless that is fresh; None once it is closed."""
+        now = asyncio.get_running_loop().time()
+        believed = SHARED if since is not None and since <= self._ended_at else FRESH
+        too_old = now >= self._ended_at + believed.total_seconds()
+        if self._task is None or (self._task.done() and too_old):
+            self._task = asyncio.create_task(self._run(), name=self._name)
+        asked = self._task
+        await asyncio.wait({asked})  # whoever stops waiting does not end the round for the others
+
+        return None if asked.cancelled() else asked.result()
+
+    async def close(self) -> None:
+        """End what is being asked."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _run(self) -> T:
+        found = await self._ask()
+        self._ended_at = asyncio.get_running_loop().time()
+
+        return found
+
+
+def _cut_off(fault: Fault) -> Fault:
+    message = f"no witness answered either, so the monitor may be cut off ({fault.message})"
+
+    return Fault(code=Code.WITNESS, message=message, own=True)
+
+
+def _unresolved(fault: Fault) -> Fault:
+    message = f"no name resolves, so the resolver of this machine may be down ({fault.message})"
+
+    return Fault(code=Code.WITNESS, message=message, own=True)
 
 
 async def _answers_http(stand: _Stand, sock: socket.socket) -> bool:
@@ -185,59 +273,6 @@ async def _answers_http(stand: _Stand, sock: socket.socket) -> bool:
 def _trust() -> ssl.SSLContext:
     """Give the context that verifies: whoever answers in a witness's place proves nothing."""
     return ssl.create_default_context()
-
-
-class _Names:
-    """Looks names up on daemon threads, at most one at a time for each name."""
-
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._running: dict[tuple[str, int], asyncio.Future[Sequence[AddrInfoType]]] = {}
-
-    async def look_up(self, host: str, port: int) -> Sequence[AddrInfoType]:
-        """Give the addresses; raises OSError or UnicodeError."""
-        key = host, port
-        if key not in self._running:
-            loop = asyncio.get_running_loop()
-            future: asyncio.Future[Sequence[AddrInfoType]] = loop.create_future()
-            threading.Thread(
-                target=self._work, args=(loop, future, key), name="witness", daemon=True
-            ).start()
-            self._running[key] = future
-
-        return await asyncio.shield(self._running[key])
-
-    def _work(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        future: asyncio.Future[Sequence[AddrInfoType]],
-        key: tuple[str, int],
-    ) -> None:
-        found: Sequence[AddrInfoType] | Exception
-        try:
-            found = self._ask(*key)
-        except (OSError, UnicodeError, MemoryError) as error:
-            found = error
-
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            loop.call_soon_threadsafe(self._settle, future, key, found)
-
-    def _settle(
-        self,
-        future: asyncio.Future[Sequence[AddrInfoType]],
-        key: tuple[str, int],
-        found: Sequence[AddrInfoType] | Exception,
-    ) -> None:
-        del self._running[key]
-        if isinstance(found, Exception):
-            future.set_exception(found)
-            future.exception()  # the one who asked may have stopped waiting
-        else:
-            future.set_result(found)
-
-
-def _ask_system(host: str, port: int) -> Sequence[AddrInfoType]:
-    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def _find(witness: Witness) -> _Stand:

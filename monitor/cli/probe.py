@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -51,12 +52,11 @@ def probe(target: str, configs: tuple[Path, ...], output: str) -> None:
     from monitor.options import Redactor
     from monitor.tools.explain import explain
 
-    observation, sees = uvloop.run(_observe(compiled, endpoint))
+    observation = uvloop.run(_observe(compiled, endpoint))
     mask = Redactor(compiled.secrets).mask
     explained = explain(
         endpoint,
         observation,
-        sees=sees,
         environment=compiled.directory.environment,
         mask=mask,
     )
@@ -97,9 +97,9 @@ def _compile(url: str) -> Compiled:
         raise click.UsageError("; ".join(one.message for one in error.problems)) from error
 
 
-async def _observe(compiled: Compiled, endpoint: Endpoint) -> tuple[Observation, bool]:
+async def _observe(compiled: Compiled, endpoint: Endpoint) -> Observation:
     """Ask once, and the witnesses if there was no answer."""
-    from monitor.core.model.observation import WITHOUT_ANSWER, Code
+    from monitor.core.model.observation import WITHOUT_ANSWER
     from monitor.plugins import make_probe
     from monitor.witness import Witnesses
 
@@ -108,14 +108,10 @@ async def _observe(compiled: Compiled, endpoint: Endpoint) -> tuple[Observation,
     try:
         observation = await made.observe()
         fault = observation.fault
-        sees = (
-            not endpoint.witnessed
-            or fault is None
-            or fault.code not in WITHOUT_ANSWER
-            or await witnesses.confirm_network(by_name=fault.code is Code.DNS)
-        )
+        if fault is not None and fault.code in WITHOUT_ANSWER:
+            fault = await witnesses.attribute(fault, witnessed=endpoint.witnessed)
     finally:
         await made.close()
         await witnesses.close()
 
-    return observation, sees
+    return replace(observation, fault=fault)

@@ -20,7 +20,6 @@ from monitor.core.model.verdict import Outcome, Verdict
 from monitor.core.report import CheckReport, check_json, overall
 from monitor.core.tracker import advance
 from monitor.options import format_duration
-from monitor.pipeline import cut_off
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,14 +67,10 @@ def explain(
     endpoint: Endpoint,
     observation: Observation,
     *,
-    sees: bool,
     environment: str = "",
     mask: Callable[[str], str] = str,
 ) -> Explained:
-    """Judge one observation by each check; `sees` is False where no witness answered either."""
-    if observation.fault is not None and not sees:
-        observation = replace(observation, fault=cut_off(observation.fault))
-
+    """Judge one observation by each check."""
     shown = _mask(observation, mask)
 
     return Explained(

@@ -60,12 +60,14 @@ class Fault:
     """Why there is no complete answer.
 
     `own` marks the monitor's own fault (descriptors ran out, cancelled by shutdown, a bug): such
-    an observation is judged unknown, never fail.
+    an observation is judged unknown, never fail. `unanswered` is the name about which no resolver
+    said anything, as far as this failed for want of its address: whose fault that is, is open.
     """
 
     code: Code
     message: str
     own: bool = False
+    unanswered: str = ""
 
 
 class Phase(StrEnum):

@@ -36,6 +36,8 @@ def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
             return Fault(code=Code.INTERNAL, message=message, own=True)
         case Phase.RESOLVE:
             message = f"{host} did not resolve within {within}"
+            asked = call.lookup.host if call and call.lookup else ""
+            return Fault(code=Code.TIMEOUT, message=message, unanswered=asked)
         case Phase.CONNECT:
             message = f"{peer} did not accept the connection within {within}"
         case Phase.TLS:

@@ -9,6 +9,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault
+from monitor.names import is_answer
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Certificate
@@ -57,7 +58,11 @@ def explain_lookup(error: OSError | UnicodeError, host: str) -> Fault:
 
     said = (error.strerror or str(error)).rstrip(".")
 
-    return Fault(code=Code.DNS, message=f"{host} did not resolve: {said[:1].lower()}{said[1:]}")
+    return Fault(
+        code=Code.DNS,
+        message=f"{host} did not resolve: {said[:1].lower()}{said[1:]}",
+        unanswered="" if is_answer(error) else host,
+    )
 
 
 def explain_connect(error: OSError, peer: str) -> Fault:

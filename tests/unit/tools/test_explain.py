@@ -37,7 +37,7 @@ def health(*raw: object) -> HealthRule:
 
 
 def explained(check: Check, seen: Observation, **how: Any) -> Explained:
-    return explain(make_endpoint(check), seen, **{"sees": True} | how)
+    return explain(make_endpoint(check), seen, **how)
 
 
 def text(check: Check, seen: Observation, **how: Any) -> str:
@@ -104,7 +104,7 @@ def test_a_window_waits_and_says_for_what() -> None:
 
 
 def test_where_no_witness_answers_it_is_our_own_fault() -> None:
-    seen = explained(make_check(health()), no_answer(Code.DNS, "no such name"), sees=False)
+    seen = explained(make_check(health()), no_answer(Code.WITNESS, "no witness answered", own=True))
 
     assert seen.verdict is Outcome.UNKNOWN
     assert explained_json(seen)["observation"]["fault"]["code"] == "witness"

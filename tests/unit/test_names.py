@@ -11,13 +11,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.probes._net import resolver as module
-from monitor.probes._net.resolver import Resolver, ask_system, read_address, shared_resolver
+from monitor import names as module
+from monitor.names import (
+    Resolver,
+    ask_system,
+    is_answer,
+    read_address,
+    shared_resolver,
+    without_own_names,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from monitor.probes._net.resolver import Address
+    from monitor.names import Address
 
 
 def loopback(_host: str, port: int) -> Sequence[Address]:
@@ -175,3 +183,52 @@ def test_a_failed_question_is_believed_only_where_a_descriptor_can_be_had(
 
 def test_the_process_has_one_resolver() -> None:
     assert shared_resolver() is shared_resolver()
+
+
+@pytest.mark.parametrize(
+    ("error", "answered"),
+    [
+        pytest.param(socket.gaierror(socket.EAI_NONAME, ""), True, id="no such name"),
+        pytest.param(socket.gaierror(socket.EAI_NODATA, ""), True, id="no address"),
+        pytest.param(socket.gaierror(socket.EAI_AGAIN, ""), False, id="no server answered"),
+        pytest.param(socket.gaierror(socket.EAI_FAIL, ""), False, id="a server failed"),
+        pytest.param(OSError(errno.ECONNREFUSED, ""), False, id="an error of the system"),
+        pytest.param(TimeoutError(), False, id="too late"),
+    ],
+)
+def test_only_a_resolver_that_says_no_has_answered(error: OSError, answered: bool) -> None:
+    assert is_answer(error) is answered
+
+
+async def test_the_names_that_were_answered_last_are_known_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ask(host: str, port: int) -> Sequence[Address]:
+        if host.startswith("gone"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if host.startswith("mute"):
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return loopback(host, port)
+
+    monkeypatch.setattr(module, "_KNOWN", 4)
+    resolver = Resolver(threads=1, ask=ask)
+    for name in ("mute.test", "one.test", "gone.test", "two.test", "one.test"):
+        await asyncio.gather(resolver.begin(name, 80).answer(), return_exceptions=True)
+    first = resolver.known(8)
+    for name in ("three.test", "four.test", "mute-too.test"):
+        await asyncio.gather(resolver.begin(name, 80).answer(), return_exceptions=True)
+
+    assert first == ["one.test", "two.test", "gone.test", "mute.test"]
+    assert resolver.known(8) == ["four.test", "three.test", "one.test", "two.test"]
+    assert resolver.known(1) == ["four.test"]
+
+
+def test_what_the_machine_knows_by_itself_is_told_from_what_a_resolver_knows(
+    tmp_path: Path,
+) -> None:
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n10.0.0.1\tShop.test shop  # was old.test\n\n")
+    names = ["localhost", "a.localhost", "shop.test.", "SHOP", "old.test", socket.gethostname()]
+
+    assert without_own_names(names, hosts) == ["old.test"]
+    assert without_own_names(["shop.test", "localhost"], tmp_path / "none") == ["shop.test"]
