@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core import alerting, incidents, timeline, tracker
+from monitor.core import alerting, clock_set, incidents, timeline, tracker
 from monitor.core.model.changes import Changes, Result
 from monitor.core.model.endpoint import LatencyRule
 from monitor.core.model.rollback import RollbackState
@@ -187,6 +187,20 @@ class Engine:
         self._apply(Changes(states=kept, forgotten=gone))
         if self._conditions().store_works:
             self._tell(incidents.store_works_again(self.situation, now), now)
+
+        return self._collect()
+
+    def set_clock(self, by: timedelta, now: datetime) -> Changes:
+        """Go on by a clock that was set by so much and shows `now`; nothing is decided thereby."""
+        self._sight.set_clock(by)
+        self._apply(clock_set.move(self.situation, by, now))
+
+        return self._collect()
+
+    def note_absence(self, until: datetime) -> Changes:
+        """Take note that this process stood still until now: nobody saw that all was well."""
+        self._sight.note_absence(until)
+        self._apply(deploys.watch_anew(self.situation))
 
         return self._collect()
 

@@ -169,6 +169,8 @@ def find_thread(deliveries: Iterable[Delivery], errand: Errand) -> str | None:
 
 
 def _plan_errand(rows: Sequence[Delivery]) -> Errand:
+    # By number and not by time: a clock that was set back would turn them around.
+    rows = sorted(rows, key=lambda row: row.notice.sequence)
     first = rows[0]
     last = next((row for row in rows if row.notice.event is NoticeEvent.RESOLVED), None)
     if last is None or first.notice.event not in _BEGINNINGS:

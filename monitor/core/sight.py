@@ -97,6 +97,22 @@ class Sight:
         assert isinstance(check.rule, LatencyRule)
         self._windows[check.id] = windows.restore(check.rule, samples, window_end)
 
+    def set_clock(self, by: timedelta) -> None:
+        """Move what is known along with the clock; open windows count for nothing."""
+        self.latest = {
+            name: replace(
+                latest, observation=replace(latest.observation, at=latest.observation.at + by)
+            )
+            for name, latest in self.latest.items()
+        }
+        self._windows = dict.fromkeys(self._windows, windows.begin_anew())
+
+    def note_absence(self, until: datetime) -> None:
+        """Note in all open windows that nobody watched for a while."""
+        self._windows = {
+            id: windows.note_absence(window, until) for id, window in self._windows.items()
+        }
+
     def waiting(self, check: Check) -> tuple[int, int] | None:
         """How many samples the open window of a check has, and how many it needs."""
         window = self._windows.get(check.id)

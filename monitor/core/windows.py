@@ -25,13 +25,17 @@ class Window:
     """The samples of the window that is open now; at most one for each scheduled probe in it.
 
     `start` is None before the first probe. `asked` counts the scheduled probes of the window,
-    with or without a sample. `partial` marks the window in which watching began.
+    with or without a sample. `partial` marks a window that was not watched all the time;
+    `away_until` is until when it was not. `void` marks one in which the clock was set: it says
+    nothing.
     """
 
     start: datetime | None = None
     samples: tuple[timedelta, ...] = ()
     asked: int = 0
     partial: bool = False
+    away_until: datetime | None = None
+    void: bool = False
 
 
 def latency_sample(observation: Observation, timeout: timedelta) -> timedelta | None:
@@ -66,7 +70,8 @@ def advance_window(
     """
     start = _floor(at, rule.window)
     if window is None or window.start is None:
-        return _add(Window(start=start, partial=True), sample, asked), ()
+        void = window is not None and window.void
+        return _add(Window(start=start, partial=True, void=void), sample, asked), ()
 
     if start == window.start:
         return _add(window, sample, asked), ()
@@ -74,12 +79,26 @@ def advance_window(
     if start < window.start:
         return _go_back(rule, window, sample, start, asked=asked), ()
 
-    verdicts = [_judge(rule, window, window.start)]
+    away = window.away_until is not None and window.away_until > start
+    verdicts = [] if window.void else [_judge(rule, window, window.start)]
     end = window.start + rule.window
     if end < start:
         verdicts.append(_insufficient(rule, Window(), end, start))
 
-    return _add(Window(start=start), sample, asked), tuple(verdicts)
+    return _add(Window(start=start, partial=away), sample, asked), tuple(verdicts)
+
+
+def begin_anew() -> Window:
+    """Give the window that follows when the clock is set: it ends with the clock, unjudged.
+
+    What the clock jumped over was no time, and a window that comes again was judged already.
+    """
+    return Window(void=True)
+
+
+def note_absence(window: Window, until: datetime) -> Window:
+    """Note that the monitor did not watch until now: too few samples are its own doing."""
+    return replace(window, partial=True, away_until=until)
 
 
 def restore(

@@ -167,7 +167,7 @@ def _certificate(until: datetime) -> Certificate:
         subject_alternative_names=("api.test",),
         serial_number="1",
         fingerprint_sha256="00",
-        not_before=START - timedelta(days=1),
+        not_before=until - timedelta(days=365),
         not_after=until,
         earliest_not_after=until,
         verified=True,

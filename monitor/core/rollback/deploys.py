@@ -154,6 +154,17 @@ def certify(service: Service, *, situation: Situation, now: datetime) -> Changes
     return Changes(deploys=(good,))
 
 
+def watch_anew(situation: Situation) -> Changes:
+    """Let the healthy time of deploys that are not certified begin anew."""
+    return Changes(
+        deploys=tuple(
+            replace(deploy, healthy_since=None)
+            for deploy in situation.deploys.values()
+            if deploy.state is DeployState.FINISHED and deploy.healthy_since is not None
+        )
+    )
+
+
 def closed_before(deploy: Deploy, triggers: Sequence[str], situation: Situation) -> list[datetime]:
     """Give when triggering checks closed in the time before a deploy that has to be healthy."""
     return [
