@@ -150,19 +150,6 @@ async def test_a_removed_endpoint_leaves_its_incident_and_the_metrics(
     assert 'endpoint="gone"' not in metrics
 
 
-async def test_many_reloads_at_once_are_harmless(shop: Shop, tmp_path: Path) -> None:
-    configure(tmp_path, shop)
-    async with daemon(tmp_path) as running:
-        for _ in range(30):
-            running.hang_up()
-        await until(lambda: " reloaded " in running.said())
-        asked = shop.asked
-        await until(lambda: shop.asked >= asked + 3)
-
-        assert await running.stop() == 0
-        assert "Traceback" not in running.said()
-
-
 async def test_it_stops_while_a_probe_hangs_and_blames_nobody(shop: Shop, tmp_path: Path) -> None:
     configure(tmp_path, shop)
     text = (tmp_path / "monitor.yml").read_text()
