@@ -1,4 +1,4 @@
-"""The handlers of health, metrics, reload and the JSON API, each a few lines over the backend."""
+"""The handlers of health, reload and the JSON API, each a few lines over the backend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from monitor.metrics import OPENMETRICS, TEXT
 from monitor.operations import OperationError, read_marker
 from monitor.store.errors import StoreError
 from monitor.web.backend import BACKEND
@@ -33,19 +32,6 @@ async def ready(request: web.Request) -> web.Response:
         raise web.HTTPServiceUnavailable(text="the first round is not done yet")
 
     return web.Response(text="ready\n")
-
-
-async def metrics(request: web.Request) -> web.Response:
-    """Give the page that Prometheus reads, as OpenMetrics where that is asked for."""
-    as_openmetrics = "application/openmetrics-text" in request.headers.get("Accept", "")
-    parts = []
-    for part in request.app[BACKEND].metrics_parts(as_openmetrics=as_openmetrics):
-        parts.append(part)
-        await asyncio.sleep(0)
-
-    return web.Response(
-        body=b"".join(parts), headers={"Content-Type": OPENMETRICS if as_openmetrics else TEXT}
-    )
 
 
 async def reload(request: web.Request) -> web.Response:

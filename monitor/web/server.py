@@ -13,10 +13,11 @@ import structlog
 from aiohttp import http_exceptions, web
 
 from monitor.config import Scope
-from monitor.web import api, blackbox, pages
+from monitor.web import api, blackbox, pages, scraping
 from monitor.web.backend import BACKEND, Backend
 from monitor.web.connections import Connections
 from monitor.web.guard import Need, guard, in_plain_words
+from monitor.web.scraping import SCRAPES, Scrapes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ _LONGEST_SOCKET_PATH: Final = 107  # bytes, sockaddr_un of Linux
 _ROUTES: Final = (
     ("GET", "/", pages.index, Need(scope=Scope.READ, area="public")),
     ("GET", "/static/{name}", pages.static, Need(scope=Scope.READ, area="public")),
-    ("GET", "/metrics", api.metrics, Need(scope=Scope.READ, area="metrics")),
+    ("GET", "/metrics", scraping.metrics, Need(scope=Scope.READ, area="metrics")),
     ("GET", "/probe", blackbox.probe, Need(scope=Scope.READ, area="probe")),
     ("GET", "/-/healthy", api.healthy, Need(scope=Scope.READ, area="health")),
     ("GET", "/-/ready", api.ready, Need(scope=Scope.READ, area="health")),
@@ -55,6 +56,7 @@ class WebServer:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._scrapes = Scrapes(backend.metrics_parts)
         self._runners: list[web.AppRunner] = []
         self._socket: tuple[Path, int] | None = None
         self.port = 0
@@ -63,8 +65,7 @@ class WebServer:
         """Open the port of the configuration; raises ListenError."""
         host, port = self._backend.web.host, self._backend.web.port
         connections = Connections()
-        app = _make_app(
-            self._backend,
+        app = self._make_app(
             connections.mark_busy,
             in_plain_words,
             guard(
@@ -98,7 +99,7 @@ class WebServer:
                 f"socket, found {length}: set RUNTIME_DIRECTORY to a folder with a shorter one"
             )
 
-        runner = web.AppRunner(_make_app(self._backend, in_plain_words), **_RUNNER)
+        runner = web.AppRunner(self._make_app(in_plain_words), **_RUNNER)
         await self._set_up(runner)
         try:
             await _make_room(path)
@@ -115,6 +116,7 @@ class WebServer:
         """Answer nobody any more, and remove the control socket if it is still ours."""
         for runner in self._runners:
             await runner.cleanup()
+        await self._scrapes.close()
         if self._socket is None:
             return
 
@@ -122,6 +124,18 @@ class WebServer:
         with suppress(OSError):
             if _inode(path) == inode:
                 _remove(path)
+
+    def _make_app(self, *middlewares: Middleware) -> web.Application:
+        app = web.Application(middlewares=middlewares, client_max_size=_LARGEST_BODY)
+        app[BACKEND] = self._backend
+        app[SCRAPES] = self._scrapes
+        for method, path, handler, _ in _ROUTES:
+            if method == "GET":
+                app.router.add_get(path, handler)
+            else:
+                app.router.add_route(method, path, handler)
+
+        return app
 
     async def _set_up(self, runner: web.AppRunner) -> None:
         self._runners.append(runner)
@@ -167,18 +181,6 @@ class _Runner(web.AppRunner):
         make = super().server
 
         return make and (lambda: self._connections.watch(make()))
-
-
-def _make_app(backend: Backend, *middlewares: Middleware) -> web.Application:
-    app = web.Application(middlewares=middlewares, client_max_size=_LARGEST_BODY)
-    app[BACKEND] = backend
-    for method, path, handler, _ in _ROUTES:
-        if method == "GET":
-            app.router.add_get(path, handler)
-        else:
-            app.router.add_route(method, path, handler)
-
-    return app
 
 
 async def _make_room(path: Path) -> None:
