@@ -14,7 +14,7 @@ from monitor.config.compile_sections import (
     read_witnesses,
 )
 from monitor.config.compile_services import compile_services
-from monitor.config.compiled import Compiled, Token, WebSettings
+from monitor.config.compiled import Compiled, Token, WebSettings, pack
 from monitor.config.findings import Findings
 from monitor.config.masking import secrets_of, show
 from monitor.config.settings import TopSection, WebSection
@@ -78,7 +78,7 @@ def compile_document(
         web=_web(web),
         every=pace.every,
         secrets=(*document.secrets, *chain.from_iterable(secrets.values())),
-        shown=show(document, secrets),
+        written=pack(show(document, secrets)),
     )
 
     return compiled, ()

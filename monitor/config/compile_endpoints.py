@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from monitor.config.compile_rules import read_expectations, read_policies
+from monitor.config.compile_rules import Rules
 from monitor.config.kinds import keys_of_kinds, own_data, read_flat, read_plugin
 from monitor.config.masking import mask, secrets_of
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from monitor.fields import Kind
 
 _NEEDS_HTTPS: Final = "needs an https:// URL, or redirects that are followed to one"
+_to_json: Final = json.JSONEncoder(sort_keys=True, default=str).encode
 _FINDINGS: Final = Severity.MEDIUM  # the default of what breaks nothing yet
 
 
@@ -84,6 +85,7 @@ def compile_endpoints(
 ) -> Watched:
     """Compile each endpoint; mistakes go to the findings."""
     watched = Watched()
+    reading = _Reading(findings=findings, kinds=kinds, pace=pace, rules=Rules(findings))
     for name, data in raw.items():
         at = ("endpoints", name)
         if problem := name_problem(name):
@@ -97,7 +99,7 @@ def compile_endpoints(
 
         service = written.get("service", name)
         watched.services.add(service if isinstance(service, str) else name)
-        made = _compile(findings, name, written, kinds, pace)
+        made = reading.compile(name, written)
         if made is None:
             watched.failed.add(name)
         else:
@@ -106,60 +108,80 @@ def compile_endpoints(
     return watched
 
 
-def _compile(
-    findings: Findings,
-    name: str,
-    data: Mapping[str, object],
-    kinds: Mapping[str, Kind],
-    pace: Pace,
-) -> tuple[Endpoint, Plugin] | None:
-    at = ("endpoints", name)
-    general = keys_of(EndpointSettings)
-    known = findings.known_keys(data, (*general, *keys_of_kinds(kinds)), at)
-    settings, whole = findings.read_partly(
-        EndpointSettings, {key: data[key] for key in general if key in data}, at
-    )
-    plugin = _read_probe(findings, data, kinds, at)
-    if settings is None:
-        return None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """One reading of all endpoints; settings that are written alike are validated once."""
 
-    target = str(getattr(plugin.options, "target", name)) if plugin else name
-    every = settings.every or pace.every
-    timeout = settings.timeout or pace.defaults.timeout or min(DEFAULT_TIMEOUT, every)
-    timed = whole and known and pace.sound
-    if timed:
-        _check_timeout(findings, settings, at, pace)
+    findings: Findings
+    kinds: Mapping[str, Kind]
+    pace: Pace
+    rules: Rules
+    alike: dict[str, EndpointSettings] = field(default_factory=dict)
 
-    checks = _Checks(
-        findings=findings,
-        at=at,
-        name=name,
-        service=settings.service or name,
-        target=target,
-        defaults=pace.defaults,
-        tls=bool(getattr(plugin.options, "may_end_at_https", True)) if plugin else True,
-        request=_digest_request(plugin, kinds, data) if plugin else "",
-        every=every,
-        timeout=timeout,
-        timed=timed,
-    ).make(settings)
-    if plugin is None or not whole:
-        return None
+    def compile(self, name: str, data: Mapping[str, object]) -> tuple[Endpoint, Plugin] | None:
+        """Compile one endpoint, or complain about it."""
+        at, pace = ("endpoints", name), self.pace
+        keys = (*keys_of(EndpointSettings), *keys_of_kinds(self.kinds))
+        known = self.findings.known_keys(data, keys, at)
+        settings, whole = self._settings(data, at)
+        plugin = _read_probe(self.findings, data, self.kinds, at)
+        if settings is None:
+            return None
 
-    endpoint = Endpoint(
-        name=name,
-        service=settings.service or name,
-        kind=plugin.kind,
-        target=target,
-        every=every,
-        retry_every=min(settings.retry_every or pace.defaults.retry_every, every),
-        timeout=timeout,
-        checks=checks,
-        tags=frozenset(settings.tags),
-        witnessed=settings.witnesses and bool(getattr(plugin.options, "witnessed", True)),
-    )
+        target = str(getattr(plugin.options, "target", name)) if plugin else name
+        every = settings.every or pace.every
+        timeout = settings.timeout or pace.defaults.timeout or min(DEFAULT_TIMEOUT, every)
+        timed = whole and known and pace.sound
+        if timed:
+            _check_timeout(self.findings, settings, at, pace)
 
-    return endpoint, plugin
+        checks = _Checks(
+            findings=self.findings,
+            rules=self.rules,
+            at=at,
+            name=name,
+            service=settings.service or name,
+            target=target,
+            defaults=pace.defaults,
+            tls=bool(getattr(plugin.options, "may_end_at_https", True)) if plugin else True,
+            request=_digest_request(plugin, self.kinds, data) if plugin else "",
+            every=every,
+            timeout=timeout,
+            timed=timed,
+        ).make(settings)
+        if plugin is None or not whole:
+            return None
+
+        endpoint = Endpoint(
+            name=name,
+            service=settings.service or name,
+            kind=plugin.kind,
+            target=target,
+            every=every,
+            retry_every=min(settings.retry_every or pace.defaults.retry_every, every),
+            timeout=timeout,
+            checks=checks,
+            tags=frozenset(settings.tags),
+            witnessed=settings.witnesses and bool(getattr(plugin.options, "witnessed", True)),
+        )
+
+        return endpoint, plugin
+
+    def _settings(self, data: Mapping[str, object], at: At) -> tuple[EndpointSettings | None, bool]:
+        """Read what every endpoint has, and say whether it is whole."""
+        own = {key: data[key] for key in keys_of(EndpointSettings) if key in data}
+        if self.findings.has_variables(at):  # what they stand for is not seen in the repr
+            return self.findings.read_partly(EndpointSettings, own, at)
+
+        written = repr(own)
+        if known := self.alike.get(written):
+            return known, True
+
+        settings, whole = self.findings.read_partly(EndpointSettings, own, at)
+        if settings is not None and whole:
+            self.alike[written] = settings
+
+        return settings, whole
 
 
 def _read_probe(
@@ -211,6 +233,7 @@ class _Checks:
     """
 
     findings: Findings
+    rules: Rules
     at: At
     name: str
     service: str
@@ -239,7 +262,7 @@ class _Checks:
             return None
 
         at = (*self.at, "health", "expect")
-        rule = HealthRule(expectations=read_expectations(self.findings, health.expect, at))
+        rule = HealthRule(expectations=self.rules.expectations(health.expect, at))
 
         return self._check("health", Signal.HEALTH, rule, health, fingerprint=health.expect)
 
@@ -253,9 +276,9 @@ class _Checks:
             place = (*at, "policies", headers.policies.index(Policy.HSTS))
             self.findings.complain(place, f"the policy hsts {_NEEDS_HTTPS}")
         rule = HeadersRule(
-            policies=read_policies(self.findings, headers.policies, (*at, "policies")),
-            expectations=read_expectations(
-                self.findings, headers.expect, (*at, "expect"), only_headers=True
+            policies=self.rules.policies(headers.policies, (*at, "policies")),
+            expectations=self.rules.expectations(
+                headers.expect, (*at, "expect"), only_headers=True
             ),
         )
         says = [sorted(headers.policies), headers.expect]
@@ -368,6 +391,4 @@ def _digest_request(plugin: Plugin, kinds: Mapping[str, Kind], data: Mapping[str
 
 def _digest(*parts: object) -> str:
     """Digest what a check asks and judges: the same text for the same meaning, in any version."""
-    text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=True)
-
-    return sha256(text.encode()).hexdigest()[:32]
+    return sha256(_to_json(parts).encode()).hexdigest()[:32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from monitor.config.suggest import suggest
@@ -19,38 +20,56 @@ if TYPE_CHECKING:
 _POLICIES: Final = frozenset(Policy)
 
 
-def read_expectations(
-    findings: Findings, raw: Sequence[object], at: At, *, only_headers: bool = False
-) -> tuple[Expectation, ...]:
-    """Compile a list of expectations; with `only_headers`, those on anything else are refused."""
-    compiled = []
-    for index, item in enumerate(raw):
-        place = (*at, index)
-        try:
-            expectation = compile_expectation(item, str(findings.document.position(place)))
-        except ExpectationError as error:
-            findings.complain((*place, *error.path), error.message, key=error.at_key)
-            continue
+class Rules:
+    """Reads the rules of all endpoints; what is written alike is compiled once, and shared."""
 
-        if only_headers and expectation.source is not Source.HEADER:
-            findings.complain(
-                place, f"expected an expectation on a header, found {expectation.source}"
-            )
-        compiled.append(expectation)
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._known: dict[str, Expectation] = {}
 
-    return tuple(compiled)
+    def expectations(
+        self, raw: Sequence[object], at: At, *, only_headers: bool = False
+    ) -> tuple[Expectation, ...]:
+        """Compile a list of expectations; with `only_headers`, others are refused."""
+        compiled = []
+        for index, item in enumerate(raw):
+            place = (*at, index)
+            try:
+                expectation = self._compile(item, place)
+            except ExpectationError as error:
+                self._findings.complain((*place, *error.path), error.message, key=error.at_key)
+                continue
 
+            if only_headers and expectation.source is not Source.HEADER:
+                self._findings.complain(
+                    place, f"expected an expectation on a header, found {expectation.source}"
+                )
+            compiled.append(expectation)
 
-def read_policies(findings: Findings, names: Sequence[str], at: At) -> tuple[Policy, ...]:
-    """Give the header policies of these names."""
-    policies: list[Policy] = []
-    for index, name in enumerate(names):
-        if name not in _POLICIES:
-            meant = suggest(name, Policy) or f", expected one of {', '.join(Policy)}"
-            findings.complain((*at, index), f"unknown policy {plain(name)}{meant}")
-        elif Policy(name) in policies:
-            findings.complain((*at, index), f"{name} is named twice")
-        else:
-            policies.append(Policy(name))
+        return tuple(compiled)
 
-    return tuple(policies)
+    def _compile(self, item: object, place: At) -> Expectation:
+        at = str(self._findings.document.position(place))
+        if self._findings.has_variables(place):  # what they stand for is not seen in its repr
+            return compile_expectation(item, at)
+
+        written = repr(item)
+        known = self._known.get(written)
+        if known is None:
+            known = self._known[written] = compile_expectation(item, at)
+
+        return replace(known, at=at)
+
+    def policies(self, names: Sequence[str], at: At) -> tuple[Policy, ...]:
+        """Give the header policies of these names."""
+        policies: list[Policy] = []
+        for index, name in enumerate(names):
+            if name not in _POLICIES:
+                meant = suggest(name, Policy) or f", expected one of {', '.join(Policy)}"
+                self._findings.complain((*at, index), f"unknown policy {plain(name)}{meant}")
+            elif Policy(name) in policies:
+                self._findings.complain((*at, index), f"{name} is named twice")
+            else:
+                policies.append(Policy(name))
+
+        return tuple(policies)

@@ -15,7 +15,7 @@ from monitor.fields import Options
 from monitor.options import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from monitor.config.document import At, Document
@@ -43,6 +43,7 @@ class Findings:
         self._around_unsettled = {
             at[:length] for at in document.unsettled for length in range(len(at))
         }
+        self._with_variables = {at[:2] for at in document.sources}
         self._variables: dict[At, list[tuple[At, str, str]]] | None = None
 
     def read(
@@ -111,9 +112,12 @@ class Findings:
             at[:length] in self.document.unsettled for length in range(1, len(at) + 1)
         )
 
-    def known_keys(self, data: Mapping[str, object], known: Iterable[str], at: At) -> bool:
+    def has_variables(self, at: At) -> bool:
+        """Whether a variable was expanded anywhere in the same endpoint, notifier or service."""
+        return at[:2] in self._with_variables
+
+    def known_keys(self, data: Mapping[str, object], known: Sequence[str], at: At) -> bool:
         """Complain about each key that is not known, and say whether all are."""
-        known = tuple(known)
         unknown = [key for key in data if key not in known]
         for key in unknown:
             self.complain((*at, key), unknown_key(key, known), key=True)

@@ -248,11 +248,14 @@ class RequestOptions(Options):
         return self
 
 
+_PLAIN: Final = RequestOptions()
+
+
 class HttpOptions(Options):
     """An endpoint that is asked over HTTP: `url`, and `request` for all but a plain GET."""
 
     url: str = Field(repr=False)
-    request: RequestOptions = Field(default_factory=RequestOptions)
+    request: RequestOptions = Field(default_factory=lambda: _PLAIN)
 
     @field_validator("url", mode="before")
     @classmethod
