@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sized
 
-    from monitor.core.model.changes import Changes
     from monitor.core.model.check_state import CheckState
     from monitor.core.model.deploy import Deploy
     from monitor.core.model.incident import Incident, IncidentClass, TimelineEntry
@@ -65,6 +66,18 @@ class Situation:
         for step in changes.steps:
             self.steps[step.key] = step
         self._forget_old(changes)
+
+    def everything(self) -> Changes:
+        """Give all records, as one bundle."""
+        return Changes(
+            states=tuple(self.states.values()),
+            incidents=tuple(self.incidents.values()),
+            timeline=tuple(chain.from_iterable(self.timelines.values())),
+            deliveries=tuple(self.deliveries.values()),
+            deploys=tuple(self.deploys.values()),
+            rollbacks=tuple(self.rollbacks.values()),
+            steps=tuple(self.steps.values()),
+        )
 
     def open_incident(self, service: str, klass: IncidentClass) -> Incident | None:
         """Give the one open incident of a service and class."""

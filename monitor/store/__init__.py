@@ -1,7 +1,7 @@
 """How records survive: tables, migrations, and the order in which changes become durable."""
 
-from monitor.store.errors import Holder, StoreError, StoreHeld
+from monitor.store.errors import Holder, StoreError, StoreHeld, StoreLost
 from monitor.store.memory import MemoryStore
 from monitor.store.store import Store
 
-__all__ = ["Holder", "MemoryStore", "Store", "StoreError", "StoreHeld"]
+__all__ = ["Holder", "MemoryStore", "Store", "StoreError", "StoreHeld", "StoreLost"]

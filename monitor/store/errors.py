@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_PASSING: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})
+
 
 class StoreError(Exception):
     """The store cannot be opened, read or written; the message says where and why."""
+
+
+class Unready(StoreError):
+    """It cannot now, for a reason that may pass by itself: a full disk, say, or a lock."""
+
+
+class StoreLost(StoreError):
+    """The file holds no longer what was written to it: all that is known must be written anew."""
+
+
+def refused(what: str, error: OSError) -> StoreError:
+    """Say what the system refused and why, and whether that may pass by itself."""
+    kind = Unready if error.errno in _PASSING else StoreError
+
+    return kind(f"{what}: {error.strerror}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

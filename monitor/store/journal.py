@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from monitor.core.model.changes import Changes
-from monitor.store.errors import StoreError
+from monitor.store.errors import StoreError, StoreLost
 from monitor.store.salvage import halves
 
 if TYPE_CHECKING:
@@ -33,17 +33,28 @@ class Journal:
     its caller wait for the disk either. `now` returns once the bundle and
     everything queued before it are durable; bundles that arrive during a commit share the next
     one. A bundle that could not be committed stays first in line and is tried again each second,
-    so nothing is written out of order and nothing is forgotten while the store is broken.
+    so nothing is written out of order and nothing is forgotten while the store is broken. Where the
+    store lost what was written to it, it is attached again (`reattach`) and gets `everything`.
+
+    `problem` is what is wrong with the store from the start.
 
     Cancelling who waits does not cancel the commit: it belongs to the journal, which learns how it
     ended.
     """
 
     def __init__(
-        self, commit: Callable[[Changes], Awaitable[None]], *, batch: timedelta = BATCH
+        self,
+        commit: Callable[[Changes], Awaitable[None]],
+        *,
+        batch: timedelta = BATCH,
+        reattach: Callable[[], Awaitable[None]] | None = None,
+        everything: Callable[[], Changes] = Changes,
+        problem: Exception | None = None,
     ) -> None:
         self._commit = commit
         self._batch = batch
+        self._reattach = reattach
+        self._everything = everything
         self._waiting: deque[Changes] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._attempt: asyncio.Task[Exception | None] | None = None
@@ -53,6 +64,9 @@ class Journal:
         self._durable = 0
         self._begun = 0.0
         self.error: Exception | None = None
+        self._trouble: Exception | None = None
+        if problem is not None:
+            self._notice(problem)
 
     def later(self, changes: Changes) -> None:
         """Commit this within a second."""
@@ -89,6 +103,12 @@ class Journal:
             self._writer.cancel()
             await asyncio.gather(self._writer, return_exceptions=True)
         await self.flush()
+
+    def take_trouble(self) -> Exception | None:
+        """Give what is wrong with the store, or was at any moment since this was asked before."""
+        trouble, self._trouble = self._trouble or self.error, None
+
+        return trouble
 
     @property
     def waiting(self) -> int:
@@ -140,12 +160,14 @@ class Journal:
         broken: Exception | None = None
         try:
             try:
-                await self._commit(batch)
-            except StoreError:
-                raise
-            except Exception as error:  # noqa: BLE001 - a bug of ours in one record: save the others
-                broken = error
-                await self._salvage(batch, error)
+                broken = await self._write(batch)
+            except StoreLost as lost:
+                if self._reattach is None:
+                    raise
+                self._notice(lost)
+                await self._reattach()
+                batch = Changes.merge((batch, self._everything()))
+                broken = await self._write(batch)
         except BaseException as error:
             self._put_back(batch)
             if not isinstance(error, Exception):
@@ -158,6 +180,18 @@ class Journal:
         self._notice(None)
 
         return broken
+
+    async def _write(self, batch: Changes) -> Exception | None:
+        """Commit all that can be stored; give what kept a record from it."""
+        try:
+            await self._commit(batch)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug of ours in one record: save the others
+            await self._salvage(batch, error)
+            return error
+
+        return None
 
     async def _salvage(self, batch: Changes, problem: Exception) -> None:
         """Commit all of a batch but the record that cannot be stored: it shall block no other."""
@@ -184,6 +218,7 @@ class Journal:
     def _notice(self, error: Exception | None) -> None:
         if error is not None and self.error is None:
             _log.error("store_failed", error=str(error))
+            self._trouble = error
         if error is None and self.error is not None:
             _log.info("store_works_again")
         self.error = error

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from monitor.store.errors import Holder, StoreError, StoreHeld
+from monitor.store.errors import Holder, StoreHeld, refused
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,22 +31,20 @@ class Lock:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StoreError(
-                f"{path}: cannot create the lock of the store: {error.strerror}"
-            ) from error
+            raise refused(f"{path}: cannot create the lock of the store", error) from error
 
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            holder = Holder(
-                pid=os.getpid(), command=command, since=now.isoformat(timespec="seconds")
-            )
-            _write(descriptor, holder)
         except BlockingIOError as error:
             os.close(descriptor)
             raise StoreHeld(store, read_holder(store)) from error
         except OSError as error:
             os.close(descriptor)
-            raise StoreError(f"{path}: cannot lock the store: {error.strerror}") from error
+            raise refused(f"{path}: cannot lock the store", error) from error
+
+        holder = Holder(pid=os.getpid(), command=command, since=now.isoformat(timespec="seconds"))
+        with suppress(OSError):  # a full disk: whoever finds it taken is not told by whom
+            _write(descriptor, holder)
 
         return cls(store, descriptor, holder)
 
@@ -79,6 +77,14 @@ def _write(descriptor: int, holder: Holder) -> None:
 def lock_path(store: Path) -> Path:
     """Give the lock file of a store."""
     return store.with_name(store.name + ".lock")
+
+
+def was_released(store: Path) -> bool:
+    """Whether the last owner of a store gave it up in good order."""
+    try:
+        return lock_path(store).stat().st_size == 0
+    except OSError:
+        return False
 
 
 def read_holder(store: Path) -> Holder | None:

@@ -22,6 +22,7 @@ class MemoryStore:
 
     path: Final = None
     set_aside: Path | None = None
+    problem: Final = None
 
     def __init__(self) -> None:
         self._situation = Situation()
@@ -40,6 +41,9 @@ class MemoryStore:
         self._results |= {(result.endpoint, result.at): result for result in changes.results}
         for key in list(self._results)[: max(0, len(self._results) - _MOST_RESULTS)]:
             del self._results[key]
+
+    async def reattach(self) -> None:
+        """Nothing can be lost but with this process."""
 
     async def samples_of(
         self, since: Mapping[str, datetime]

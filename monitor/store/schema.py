@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,33 +16,54 @@ _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _REVISION: Final = "alembic_version"
 
 
+class Age(Enum):
+    """What the tables of a file are like."""
+
+    EMPTY = "empty"
+    OLD = "old"
+    CURRENT = "current"
+
+
 def bring_up_to_date(connection: Connection, path: Path) -> None:
     """Create or migrate the tables, all of them or none; the caller commits what is new.
 
-    Raises StoreError for tables of a later version, or of another program.
+    Where nothing is to be done nothing is locked. Raises StoreError for tables of a later version,
+    or of another program.
     """
+    connection.execute("BEGIN")
+    if find_age(connection, path) is Age.CURRENT:
+        return
+
+    connection.rollback()
     connection.execute("BEGIN IMMEDIATE")
+    match find_age(connection, path):
+        case Age.EMPTY:
+            _create(connection)
+        case Age.OLD:
+            _migrate(connection)
+        case Age.CURRENT:
+            pass
+
+
+def find_age(connection: Connection, path: Path) -> Age:
+    """Say what the tables are like; raises StoreError for those of others."""
     tables_of_file = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
     found = frozenset(name for (name,) in tables_of_file)
     if not found:
-        _create(connection)
-        return
+        return Age.EMPTY
 
     if _REVISION not in found:
         raise StoreError(f"{path}: the file is a database of another program, not a store")
 
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     revision = row[0] if row else None
-    if revision == tables.REVISIONS[-1]:
-        return
-
     if revision is not None and revision not in tables.REVISIONS:
         raise StoreError(
             f"{path}: the store was written by a later version (its revision is {revision}, this"
             f" version knows up to {tables.REVISIONS[-1]}): install that version again"
         )
 
-    _migrate(connection)
+    return Age.CURRENT if revision == tables.REVISIONS[-1] else Age.OLD
 
 
 def _create(connection: Connection) -> None:

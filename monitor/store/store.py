@@ -50,14 +50,17 @@ class Store:
         holder: str,
         clock: Callable[[], datetime] = _utc_now,
         busy_timeout: timedelta = _BUSY_TIMEOUT,
+        patient: bool = False,
     ) -> Store:
         """Take the store, create or migrate its tables; set a corrupt file aside and start empty.
 
         `holder` is the command that others are told of. Raises StoreHeld where another process
-        has it, StoreError where it cannot be used; then nothing was left open.
+        has it, StoreError where it cannot be used; then nothing was left open. A `patient` opener
+        gets a store with a `problem` where that may pass by itself: what is there was read, but
+        nothing can be written until it was attached again.
         """
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        opening = thread.submit(_open, path, holder, clock, busy_timeout)
+        opening = thread.submit(_open, path, holder, clock, busy_timeout, patient)
         try:
             database = await asyncio.wrap_future(opening)
         except BaseException:
@@ -77,6 +80,11 @@ class Store:
         """Where the file was moved that was found corrupt, or None: people must be told."""
         return self._database.set_aside
 
+    @property
+    def problem(self) -> StoreError | None:
+        """Why it cannot be written since it was opened, or None."""
+        return self._database.problem
+
     async def tell_control(self, control: Path) -> None:
         """Let whoever finds the store taken know on which socket its owner listens."""
         await self._run(self._database.tell_control, control)
@@ -89,6 +97,13 @@ class Store:
         """Make a bundle durable in one transaction; committing it again changes nothing."""
         if changes:
             await self._run(self._database.commit, changes)
+
+    async def reattach(self) -> None:
+        """After StoreLost: have a file again, into which all that is known must be written.
+
+        What lies in its place and is not ours, or is damaged, is set aside.
+        """
+        await self._run(self._database.reattach)
 
     async def samples(self, endpoint: str, since: datetime) -> list[tuple[datetime, timedelta]]:
         """Read the scheduled latency samples of an endpoint at or after `since`, oldest first."""
@@ -151,12 +166,18 @@ class Store:
 
 
 def _open(
-    path: Path, holder: str, clock: Callable[[], datetime], busy_timeout: timedelta
+    path: Path,
+    holder: str,
+    clock: Callable[[], datetime],
+    busy_timeout: timedelta,
+    patient: bool,
 ) -> Database:
     # Only here: a run without state needs no database at all.
     from monitor.store.database import Database
 
-    return Database.open(path, command=holder, clock=clock, busy_timeout=busy_timeout)
+    return Database.open(
+        path, command=holder, clock=clock, busy_timeout=busy_timeout, patient=patient
+    )
 
 
 def _close_unwanted(opening: Future[Database]) -> None:

@@ -24,6 +24,7 @@ from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -32,6 +33,13 @@ MODULES = (changes, check_state, deploy, incident, notice, rollback, verdict)
 
 def after(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
+
+
+def overwrite(path: Path, at: int, length: int) -> None:
+    """Write garbage over a part of a file."""
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(b"\x5a" * length)
 
 
 def a_result(at: datetime = NOON, endpoint: str = "api", **more: Any) -> Result:

@@ -6,7 +6,7 @@ import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +15,6 @@ from tests.support.stored import NOON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-    from datetime import timedelta
 
     OpenStore = Callable[..., Awaitable[Store]]
 
@@ -32,7 +31,7 @@ async def open_store(path: Path) -> AsyncIterator[OpenStore]:
     """Open the store at `path`, as often as the test likes."""
     opened = []
 
-    async def open_it(**more: timedelta) -> Store:
+    async def open_it(**more: Any) -> Store:
         store = await Store.open(path, holder="pytest", clock=lambda: NOON, **more)
         opened.append(store)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -13,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitor.core.model.changes import Changes
-from monitor.store import Store, StoreError
+from monitor.store import Store, StoreError, StoreHeld, StoreLost
 from monitor.store.journal import Journal
-from monitor.store.lock import lock_path
-from tests.support.stored import a_state
+from monitor.store.lock import Lock, lock_path
+from tests.support.stored import NOON, a_result, a_state, an_incident, overwrite
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -118,15 +119,145 @@ async def test_a_journal_writes_by_itself_once_the_store_is_free(
     assert len((await store.load()).states) == 1
 
 
-@pytest.mark.parametrize("which", ["the store", "its lock"])
-async def test_a_store_that_was_deleted_under_us_is_not_written_in_vain(
-    store: Store, path: Path, which: str
-) -> None:
-    await store.commit(SOME)
-    (path if which == "the store" else lock_path(path)).unlink()
-
-    with pytest.raises(StoreError, match="deleted or replaced while it was in use"):
+async def reattach(store: Store) -> None:
+    """Do as the journal does: all that is known is written anew."""
+    with pytest.raises(StoreLost, match=str(store.path)):
         await store.commit(SOME)
+    await store.reattach()
+    await store.commit(SOME)
+
+
+@pytest.mark.parametrize("suffix", ["", ".lock", "-wal"])
+async def test_a_file_that_was_deleted_under_us_is_made_anew_and_keeps_its_history(
+    open_store: OpenStore, path: Path, suffix: str
+) -> None:
+    store = await open_store()
+    await store.commit(Changes(results=(a_result(),)))
+    path.with_name(path.name + suffix).unlink()
+
+    await reattach(store)
+    await store.close()
+
+    again = await open_store()
+    assert len((await again.load()).states) == 1
+    assert len(await again.results(None, NOON, 9)) == 1
+    assert again.set_aside is None
+    assert [file.name for file in path.parent.glob("*replaced*")] == []
+
+
+async def test_a_folder_that_was_deleted_under_us_is_made_anew(
+    open_store: OpenStore, path: Path
+) -> None:
+    store = await open_store()
+    await store.commit(Changes(results=(a_result(),)))
+    shutil.rmtree(path.parent)
+
+    await reattach(store)
+    await store.close()
+
+    again = await open_store()
+    assert len((await again.load()).states) == 1
+    assert len(await again.results(None, NOON, 9)) == 1
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_store_that_was_moved_away_is_copied_back(
+    open_store: OpenStore, path: Path
+) -> None:
+    store = await open_store()
+    await store.commit(Changes(results=(a_result(),)))
+    path.rename(path.with_name("moved.db"))
+
+    await reattach(store)
+
+    assert len(await store.results(None, NOON, 9)) == 1
+
+
+async def test_what_was_put_in_place_of_the_store_is_set_aside_and_never_written(
+    open_store: OpenStore, path: Path, tmp_path: Path
+) -> None:
+    backup = tmp_path / "backup.db"
+    other = await Store.open(backup, holder="pytest")
+    await other.commit(Changes(states=(a_state("of the backup"),)))
+    await other.close()
+    bytes_of_backup = backup.read_bytes()
+    store = await open_store()
+    await store.commit(Changes(results=(a_result(),)))
+    backup.rename(path)
+
+    await reattach(store)
+
+    (kept,) = path.parent.glob("monitor.db.replaced-*")
+    assert kept.read_bytes() == bytes_of_backup
+    assert list((await store.load()).states) == ["api.health"]
+    assert len(await store.results(None, NOON, 9)) == 1
+
+
+async def test_a_backup_that_was_copied_over_the_store_does_not_win(
+    open_store: OpenStore, path: Path, tmp_path: Path
+) -> None:
+    store = await open_store()
+    await store.commit(Changes(incidents=(an_incident(sequence=1),)))
+    await store.close()
+    backup = path.read_bytes()
+    store = await open_store()
+    await store.commit(Changes(incidents=(an_incident(sequence=2),)))
+    await store.close()
+    store = await open_store()
+    path.write_bytes(backup)
+
+    with pytest.raises(StoreLost, match="changed by another program"):
+        await store.commit(SOME)
+    await store.reattach()
+    await store.commit(Changes(incidents=(an_incident(sequence=2),)))
+
+    assert (await store.load()).incidents["i1"].sequence == 2
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        pytest.param(lambda path: overwrite(path, 0, 4096), id="page 1"),
+        pytest.param(lambda path: path.write_bytes(b"\x5a" * 9000), id="garbage"),
+        pytest.param(lambda path: os.truncate(path, 0), id="emptied"),
+        pytest.param(lambda path: os.truncate(path, 5000), id="cut off"),
+        pytest.param(lambda path: os.truncate(f"{path}-wal", 0), id="its log emptied"),
+        pytest.param(lambda path: os.truncate(f"{path}-wal", 3000), id="its log cut off"),
+    ],
+)
+async def test_damage_done_while_running_costs_nothing_that_is_known(
+    open_store: OpenStore, path: Path, spoil: Callable[[Path], None]
+) -> None:
+    store = await open_store()
+    await store.commit(SOME)
+    await store.close()
+    store = await open_store()
+    await store.commit(Changes(results=(a_result(),)))
+    spoil(path)
+
+    await reattach(store)
+    await store.close()
+
+    again = await open_store()
+    assert len((await again.load()).states) == 1
+    assert again.set_aside is None
+
+
+async def test_a_lock_that_somebody_else_took_meanwhile_is_theirs(
+    open_store: OpenStore, path: Path
+) -> None:
+    store = await open_store()
+    lock_path(path).unlink()
+    thief = Lock.take(path, command="thief", now=NOON)
+    with pytest.raises(StoreLost, match="the lock of the store was deleted or replaced"):
+        await store.commit(SOME)
+    with pytest.raises(StoreHeld, match="held by `thief`"):
+        await store.reattach()
+
+    thief.release()
+    await store.reattach()
+    await store.commit(SOME)
 
 
 async def test_a_store_whose_connection_is_lost_while_reading_is_read_again(

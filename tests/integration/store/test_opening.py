@@ -17,7 +17,7 @@ from monitor.store import Store, StoreError, StoreHeld
 from monitor.store.files import Files
 from monitor.store.lock import Lock, lock_path, read_holder
 from monitor.store.tables import REVISIONS
-from tests.support.stored import NOON, a_result, a_state, after, an_incident
+from tests.support.stored import NOON, a_result, a_state, after, an_incident, overwrite
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -242,12 +242,6 @@ def test_a_run_without_state_does_without_a_database() -> None:
     code = "import sys, monitor.store; print('sqlite3' in sys.modules)"
 
     assert run_python(code) == "False\n"
-
-
-def overwrite(path: Path, at: int, length: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(at)
-        file.write(b"\x5a" * length)
 
 
 def execute(path: Path, statement: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.core.model.changes import NOTHING, Changes
 from monitor.store import journal as module
-from monitor.store.errors import StoreError
+from monitor.store.errors import StoreError, StoreLost
 from monitor.store.journal import Journal
 from tests.support.stored import a_result, a_state, after, an_entry
 
@@ -29,6 +29,7 @@ class Disk:
         self.commits: list[Changes] = []
         self.attempts = 0
         self.broken = False
+        self.lost = False
         self.chokes_on: int | None = None
         self.free = asyncio.Event()
         self.free.set()
@@ -38,11 +39,18 @@ class Disk:
         self.attempts += 1
         self.begun.set()
         await self.free.wait()
+        if self.lost:
+            raise StoreLost("deleted")
         if self.broken:
             raise StoreError("disk full")
         if self.chokes_on in numbers(changes):
             raise ValueError("no way is known to store it")
         self.commits.append(changes)
+
+    async def reattach(self) -> None:
+        if self.broken:
+            raise StoreError("disk full")
+        self.lost = False
 
     @property
     def kept(self) -> list[int]:
@@ -396,3 +404,64 @@ async def test_a_commit_that_fails_is_progress_as_well(journal: Journal, disk: D
         await journal.now(bundle(1))
 
     assert journal.progresses
+
+
+async def test_a_store_that_lost_what_was_written_is_given_all_that_is_known(disk: Disk) -> None:
+    journal = Journal(
+        disk.commit, batch=NEVER, reattach=disk.reattach, everything=lambda: bundle(1)
+    )
+    disk.lost = True
+
+    await journal.now(bundle(2))
+
+    assert sorted(disk.kept) == [1, 2]
+    assert journal.error is None
+    await journal.close()
+
+
+async def test_what_is_known_is_added_once_however_long_nothing_can_be_attached(
+    disk: Disk,
+) -> None:
+    journal = Journal(disk.commit, batch=SOON, reattach=disk.reattach, everything=lambda: bundle(1))
+    disk.lost = disk.broken = True
+    journal.soon(bundle(2))
+    await until_tried(disk, 5)
+
+    disk.broken = False
+    await until_durable(journal)
+
+    assert [sorted(numbers(changes)) for changes in disk.commits] == [[1, 2]]
+    await journal.close()
+
+
+async def test_a_trouble_that_is_over_before_anybody_looks_is_told_once(
+    journal: Journal, disk: Disk
+) -> None:
+    disk.broken = True
+    with pytest.raises(StoreError):
+        await journal.now(bundle(1))
+    disk.broken = False
+    await journal.flush()
+
+    assert (str(journal.take_trouble()), journal.take_trouble()) == ("disk full", None)
+
+
+async def test_a_trouble_lasts_for_as_long_as_the_store_is_broken(
+    journal: Journal, disk: Disk
+) -> None:
+    disk.broken = True
+    with pytest.raises(StoreError):
+        await journal.now(bundle(1))
+
+    assert [str(journal.take_trouble()) for _ in range(2)] == ["disk full"] * 2
+
+
+async def test_what_is_wrong_from_the_start_is_trouble_until_a_commit_succeeds(
+    disk: Disk,
+) -> None:
+    journal = Journal(disk.commit, batch=NEVER, problem=StoreError("disk full"))
+
+    assert str(journal.error) == str(journal.take_trouble()) == "disk full"
+    await journal.now(bundle(1))
+    assert journal.take_trouble() is None
+    await journal.close()
