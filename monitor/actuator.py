@@ -221,6 +221,7 @@ class Actuator:
             detail=self._mask(effect.detail)[:_LONGEST_DETAIL],
             output=bound(self._mask(effect.output)),
         )
+        rollback = self._as_it_stands(rollback)
         changes = effects.finish(rollback, step, known, policy, self._situation, self._clock())
         result = changes.steps[0]
         _log.warning(
@@ -260,11 +261,13 @@ class Actuator:
         if blocked is not None:
             return await self._hold(rollback, blocked)
         if self._is_over(rollback, policy):
-            return await self._record(effects.call_off(rollback, self._clock()))
+            over = effects.call_off(self._as_it_stands(rollback), self._clock())
+            return await self._record(over)
 
         return False
 
     async def _hold(self, rollback: Rollback, reason: Blocked) -> bool:
+        rollback = self._as_it_stands(rollback)
         changes = effects.hold(rollback, reason, self._situation, self._clock())
         if not changes:
             return False
@@ -297,6 +300,10 @@ class Actuator:
             return False
 
         return True
+
+    def _as_it_stands(self, rollback: Rollback) -> Rollback:
+        """Give the newest record: while a hook ran, the clock may have been set."""
+        return self._situation.rollbacks.get(rollback.id, rollback)
 
     def _policy(self, rollback: Rollback) -> RollbackPolicy | None:
         return self._directory.service(rollback.service).rollback

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -13,6 +13,7 @@ from monitor import operations, plugins
 from monitor.actuator import Actuator
 from monitor.background import Background, drain
 from monitor.chores import Chores
+from monitor.clock import Clock, SteadyClock, Vigil
 from monitor.core.engine import Conditions, Engine
 from monitor.core.model.endpoint import LatencyRule
 from monitor.dispatch import Dispatch
@@ -64,11 +65,6 @@ class RunOptions:
     hook_runner: Path | None = None
 
 
-def utc_now() -> datetime:
-    """Read the wall clock, the only place that does so for decisions."""
-    return datetime.now(UTC)
-
-
 class Monitor:
     """Everything that runs, wired together: `open` builds, `start` runs and `close` drains it."""
 
@@ -80,7 +76,7 @@ class Monitor:
         options: RunOptions,
         store: Store | MemoryStore,
         situation: Situation,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self.options = options
         self.redactor = Redactor(compiled.secrets)
@@ -113,6 +109,12 @@ class Monitor:
         self.scheduler = Scheduler(
             probe=self._probe, settled=self.engine.settled, meter=self.metrics
         )
+        self.vigil = Vigil(
+            clock,
+            stalled_since=self.scheduler.stalled_since,
+            on_set=self._set_clock,
+            on_absence=self._note_absence,
+        )
         self.dispatch = Dispatch(
             notifiers=made.notifiers,
             situation=situation,
@@ -135,7 +137,7 @@ class Monitor:
             witnesses=made.witnesses,
             journal=self.journal,
             clock=clock,
-            stalled_since=self.scheduler.stalled_since,
+            disturbance=self.vigil.disturbance,
             wake=self._wake,
             meter=self.metrics,
             slots=probe_slots(),
@@ -146,6 +148,7 @@ class Monitor:
             store=store,
             record=self.pipeline.record,
             clock=clock,
+            vigil=self.vigil,
             retention=lambda: self.compiled.retention,
             kill_switch=lambda: self.kill_switch,
         )
@@ -167,7 +170,7 @@ class Monitor:
         cls,
         load: Callable[[], Compiled],
         options: RunOptions,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Clock | None = None,
     ) -> Monitor:
         """Build a monitor from what `load` reads, and restore what the store remembers.
 
@@ -185,13 +188,14 @@ class Monitor:
             else MemoryStore()
         )
         try:
+            situation = await store.load()
             monitor = cls(
                 compiled=compiled,
                 load=load_told,
                 options=options,
                 store=store,
-                situation=await store.load(),
-                clock=clock,
+                situation=situation,
+                clock=clock or _wind(situation),
             )
             await monitor._restore_windows()
         except BaseException:
@@ -328,6 +332,14 @@ class Monitor:
             warms_up=not self.options.oneshot,
         )
 
+    def _set_clock(self, by: timedelta) -> None:
+        """Let all that is known go on by a clock that was set."""
+        self.journal.soon(self.engine.set_clock(by, self.now()))
+        self.chores.plan_anew()
+
+    def _note_absence(self) -> None:
+        self.pipeline.record(self.engine.note_absence(self.now()))
+
     async def _record_delivery(self, changes: Changes) -> None:
         self.engine.situation.apply(changes)
         await self.journal.now(changes)
@@ -358,6 +370,16 @@ class Monitor:
             known = samples.get(check.endpoint, ())
             recent = [(at, took) for at, took in known if at >= now - rule.window]
             self.engine.restore_window(check, recent)
+
+
+def _wind(situation: Situation) -> Clock:
+    """Give a clock that does not hide how old the store is by what it shows at the start."""
+    clock = SteadyClock()
+    written = [state.last_at for state in situation.states.values() if state.last_at is not None]
+    if written:
+        clock.doubt(max(written))
+
+    return clock
 
 
 def _tell_nobody(compiled: Compiled) -> Compiled:

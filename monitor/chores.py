@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from monitor.clock import Clock, Vigil
     from monitor.core.engine import Engine
     from monitor.core.model.changes import Changes
     from monitor.store import MemoryStore, Store
@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 
 TICK: Final = timedelta(seconds=1)
 PRUNE_EVERY: Final = timedelta(hours=1)
-MEND_EVERY: Final = timedelta(minutes=1)
+_SHORTEST: Final = timedelta(days=1)
 
 
 class Chores:
@@ -42,7 +42,8 @@ class Chores:
         journal: Journal,
         store: Store | MemoryStore,
         record: Callable[[Changes], None],
-        clock: Callable[[], datetime],
+        clock: Clock,
+        vigil: Vigil,
         retention: Callable[[], timedelta],
         kill_switch: Callable[[], Path],
     ) -> None:
@@ -51,6 +52,7 @@ class Chores:
         self._store = store
         self._record = record
         self._clock = clock
+        self._vigil = vigil
         self._retention = retention
         self._kill_switch = kill_switch
         self._rollbacks_off = False
@@ -58,9 +60,14 @@ class Chores:
 
     def plan(self) -> None:
         """Begin the chores of a daemon that are on the calendar."""
-        self._calendar = Calendar(wall=lambda: self._clock().timestamp(), monotonic=monotonic)
+        self._calendar = Calendar()
         self._calendar.every(PRUNE_EVERY, self.prune)
         self._calendar.start()
+
+    def plan_anew(self) -> None:
+        """Go on by a clock that was set."""
+        if self._calendar is not None:
+            self._calendar.plan_anew()
 
     def stop(self) -> None:
         """Begin nothing more."""
@@ -69,22 +76,24 @@ class Chores:
 
     async def run(self) -> None:
         """Decide once a second what time alone decides."""
-        mended = monotonic()
+        self._vigil.look()
         while True:
             await asyncio.sleep(TICK.total_seconds())
+            self._vigil.look()
             now = self._clock()
             self._record(self._engine.tick(now))
             self._tell_of_store(now)
             self._watch_switch()
-            if self._calendar is not None and monotonic() - mended >= MEND_EVERY.total_seconds():
-                mended = monotonic()
-                self._calendar.mend_after_jump()
 
     async def prune(self) -> None:
-        """Forget what is older than the retention; a store that cannot do it now does it later."""
-        now = self._clock()
+        """Forget what is older than the retention; a store that cannot do it now does it later.
+
+        A clock that was set forward makes nothing older than it is.
+        """
+        retention = self._retention()
+        now = self._clock.surely(max(retention, _SHORTEST))
         try:
-            deleted = await self._store.prune(now - self._retention(), now)
+            deleted = await self._store.prune(now - retention, now)
         except Exception as error:  # noqa: BLE001 - forgetting can wait for the next time, whatever it was
             _log.warning("pruning_failed", error=str(error))
             return
@@ -100,7 +109,7 @@ class Chores:
             _log.warning(turn, file=str(switch))
 
     def _tell_of_store(self, now: datetime) -> None:
-        error = self._journal.error
+        error = self._journal.take_trouble()
         self._record(
             self._engine.store_works_again(now)
             if error is None

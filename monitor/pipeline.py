@@ -46,10 +46,10 @@ class Meter(Protocol):
 class Pipeline:
     """Runs one probe and hands on what follows from it.
 
-    `stalled_since` says whether the event loop stood still since a monotonic time. `wake` is
-    called when there may be something to deliver or to carry out. `slots` bounds how many probes
-    hold a socket at once. It never waits for the store or for a receiver: the journal keeps the
-    order, so that nothing is told or done before what led to it is durable.
+    `disturbance` says what happened to the monitor itself since a monotonic time, empty where
+    nothing did. `wake` is called when there may be something to deliver or to carry out. `slots`
+    bounds how many probes hold a socket at once. It never waits for the store or for a receiver:
+    the journal keeps the order, so that nothing is told or done before what led to it is durable.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Pipeline:
         witnesses: Witnesses,
         journal: Journal,
         clock: Callable[[], datetime],
-        stalled_since: Callable[[float], bool],
+        disturbance: Callable[[float], str],
         wake: Callable[[], None],
         meter: Meter,
         slots: int,
@@ -71,7 +71,7 @@ class Pipeline:
         self._engine = engine
         self._journal = journal
         self._clock = clock
-        self._stalled_since = stalled_since
+        self._disturbance = disturbance
         self._wake = wake
         self._meter = meter
         self._slots = asyncio.Semaphore(slots)
@@ -120,7 +120,14 @@ class Pipeline:
 
             observation = await probe.observe()
 
-        observation = await self._attribute(endpoint, observation, started)
+        happened = self._disturbance(started)
+        if not happened and observation.fault is not None:
+            observation = await self._attribute(endpoint, observation, started)
+            happened = self._disturbance(started)  # asking the witnesses takes its time
+        elif not happened and endpoint.witnessed:
+            self.sees = True  # an answer from outside proves that the monitor is not cut off
+        if happened:
+            observation = self._disown(observation, happened)
 
         return observation if self._asks(endpoint, probe) else None
 
@@ -133,29 +140,24 @@ class Pipeline:
     async def _attribute(
         self, endpoint: Endpoint, observation: Observation, started: float
     ) -> Observation:
-        """Make sure that the fault is not our own."""
+        """Make sure that a fault is not our own."""
         fault = observation.fault
-        if self._stalled_since(started):
-            return replace(observation, fault=_stood_still())
-        if fault is not None and fault.own:
+        if fault is None or fault.own:
             return observation
-        if fault is not None and fault.code in WITHOUT_ANSWER:
+        if fault.code in WITHOUT_ANSWER:
             fault = await self.witnesses.attribute(
                 fault, witnessed=endpoint.witnessed, since=started
             )
         if endpoint.witnessed:
-            # an answer from outside proves that the monitor is not cut off
-            self.sees = fault is None or not fault.own
+            self.sees = not fault.own
 
         return replace(observation, fault=fault)
 
+    def _disown(self, observation: Observation, happened: str) -> Observation:
+        """Blame ourselves for whatever was seen, at a time by the clock as it is now."""
+        fault = Fault(code=Code.INTERNAL, message=happened, own=True)
 
-def _stood_still() -> Fault:
-    return Fault(
-        code=Code.INTERNAL,
-        message="the monitor itself stood still for more than a second during this probe",
-        own=True,
-    )
+        return replace(observation, fault=fault, at=self._clock() - observation.duration)
 
 
 def probe_slots() -> int:

@@ -25,11 +25,11 @@ TICK: Final = timedelta(milliseconds=20)
 STALL: Final = timedelta(seconds=1)
 """An event loop that is later than this may have missed answers: verdicts are unknown."""
 
-_JUMP: Final = timedelta(seconds=1)
-"""By how much the wall clock may leave the monotonic one before it was set."""
-
 _LONGEST_SPREAD: Final = timedelta(milliseconds=20)
 """Between the first starts of two endpoints, so that a few endpoints all start at once."""
+
+_FIRST_ROUND: Final = 0.9
+"""The share of the interval in which the first round starts, so that it also ends within one."""
 
 
 class Meter(Protocol):
@@ -46,11 +46,13 @@ class Meter(Protocol):
 class _Slots:
     """The place of one endpoint in time: one slot each `every`, on the loop's clock.
 
-    `owed` is a slot that came while a retry sample was running, and starts once that has ended.
+    `hurry` is by how much the first slot comes before its place. `owed` is a slot that came while
+    a retry sample was running, and starts once that has ended.
     """
 
     endpoint: Endpoint
     due: float
+    hurry: float = 0.0
     owed: float | None = None
 
 
@@ -105,8 +107,10 @@ class Scheduler:
             slots.endpoint = wanted[name]
         new = [endpoint for name, endpoint in wanted.items() if name not in kept]
         self._slots = kept | {
-            endpoint.name: _Slots(endpoint=endpoint, due=first)
-            for endpoint, first in zip(new, _spread(new, now), strict=True)
+            endpoint.name: _Slots(
+                endpoint=endpoint, due=now + _FIRST_ROUND * place, hurry=(1 - _FIRST_ROUND) * place
+            )
+            for endpoint, place in zip(new, _spread(new), strict=True)
         }
         retries = [entry for entry in self._queue if entry[2] in kept and not entry[3]]
         self._queue = retries + [
@@ -184,7 +188,8 @@ class Scheduler:
 
         every = slots.endpoint.every.total_seconds()
         missed = int((now - due) // every)
-        slots.due = due + (missed + 1) * every
+        slots.due = due + (missed + 1) * every + slots.hurry
+        slots.hurry = 0.0
         heapq.heappush(self._queue, (slots.due, next(self._order), slots.endpoint.name, True))
         running = self._running.get(slots.endpoint.name)
         if running is None:
@@ -235,12 +240,12 @@ class Scheduler:
             self._changed.set()
 
 
-def _spread(endpoints: list[Endpoint], now: float) -> list[float]:
-    """Spread first starts over the interval, but start a handful of endpoints at once."""
+def _spread(endpoints: list[Endpoint]) -> list[float]:
+    """Spread places evenly over the interval, but start a handful of endpoints at once."""
     gap = _LONGEST_SPREAD.total_seconds()
 
     return [
-        now + min(place * gap, endpoint.every.total_seconds() * place / len(endpoints))
+        min(place * gap, endpoint.every.total_seconds() * place / len(endpoints))
         for place, endpoint in enumerate(endpoints)
     ]
 
@@ -249,20 +254,16 @@ class Calendar:
     """Chores on the wall clock, owned by APScheduler in UTC.
 
     APScheduler sleeps until a wall-clock time: set back an hour, it would do nothing for an hour.
-    So the calendar compares the wall clock with the monotonic one each minute and plans its jobs
-    anew after a jump.
+    So its jobs are planned anew whenever the clock was set.
     """
 
-    def __init__(self, *, wall: Callable[[], float], monotonic: Callable[[], float]) -> None:
+    def __init__(self) -> None:
         from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
         self._scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True}
         )
         self._intervals: dict[str, timedelta] = {}
-        self._wall = wall
-        self._monotonic = monotonic
-        self._offset = wall() - monotonic()
 
     def every(self, interval: timedelta, chore: Callable[[], Coroutine[None, None, None]]) -> None:
         """Run a chore at this interval, the first time one interval from now."""
@@ -273,20 +274,13 @@ class Calendar:
         """Begin; needs a running event loop."""
         self._scheduler.start()
 
-    def mend_after_jump(self) -> bool:
-        """Plan all jobs anew if the wall clock was set by more than a second; say whether so."""
-        offset = self._wall() - self._monotonic()
-        jumped = abs(offset - self._offset) > _JUMP.total_seconds()
-        self._offset = offset
-        if jumped:
-            _log.warning("clock_jumped")
-            for job, interval in self._intervals.items():
-                # A new trigger: the old one starts at a time of the clock as it was before.
-                self._scheduler.reschedule_job(
-                    job, trigger="interval", seconds=interval.total_seconds()
-                )
-
-        return jumped
+    def plan_anew(self) -> None:
+        """Let each chore run one interval from now, by the clock as it is."""
+        for job, interval in self._intervals.items():
+            # A new trigger: the old one starts at a time of the clock as it was before.
+            self._scheduler.reschedule_job(
+                job, trigger="interval", seconds=interval.total_seconds()
+            )
 
     def stop(self) -> None:
         """Start nothing more; a chore that runs is awaited by its owner."""

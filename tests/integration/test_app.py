@@ -6,14 +6,14 @@ import asyncio
 import signal
 import socket
 import sqlite3
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
 
 from monitor import chores, plugins
-from monitor.app import Monitor, RunOptions, utc_now
+from monitor.app import Monitor, RunOptions
 from monitor.core.model.rollback import RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.daemon import control_path, run_daemon
@@ -420,7 +420,7 @@ class TestLiving:
     async def test_old_results_are_forgotten_and_a_failure_of_that_harms_nobody(
         self, shop: Counterpart, tmp_path: Path, log: list[Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        clock = Clock(utc_now())
+        clock = Clock(datetime.now(UTC))
         text = f"retention: 1d\n{watching(shop.url(), head=SLOW)}"
         async with running(tmp_path, text, clock=clock) as monitor:
             await until(lambda: monitor.ready)

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.app import Monitor, RunOptions, utc_now
+from monitor.app import Monitor, RunOptions
 from monitor.config import load
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from monitor import clock as clocks
     from monitor.config import Compiled
 
 PATIENCE = 15.0
@@ -32,6 +33,12 @@ class Clock:
     def later(self, **by: float) -> None:
         self.now += timedelta(**by)
 
+    def follow(self) -> timedelta:
+        return timedelta()
+
+    def surely(self, lasting: timedelta) -> datetime:
+        return self.now
+
 
 def loader(folder: Path, **environ: str) -> Callable[[], Compiled]:
     """Give what reads `folder/monitor.yml`, again and again."""
@@ -44,7 +51,7 @@ def write(folder: Path, text: str) -> None:
 
 
 async def build(
-    folder: Path, text: str, *, clock: Callable[[], datetime] = utc_now, **options: Any
+    folder: Path, text: str, *, clock: clocks.Clock | None = None, **options: Any
 ) -> Monitor:
     """Open a monitor of this configuration; whoever asked closes it."""
     write(folder, text)
@@ -54,7 +61,7 @@ async def build(
 
 @asynccontextmanager
 async def running(
-    folder: Path, text: str, *, clock: Callable[[], datetime] = utc_now, **options: Any
+    folder: Path, text: str, *, clock: clocks.Clock | None = None, **options: Any
 ) -> AsyncIterator[Monitor]:
     """Run a monitor of this configuration."""
     monitor = await build(folder, text, clock=clock, **options)
