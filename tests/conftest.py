@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 _PACKAGES = {
+    "ip": "iproute2",
+    "nsenter": "util-linux",
     "promtool": "prometheus",
     "systemd-analyze": "systemd",
     "systemd-nspawn": "systemd-container",
+    "unshare": "util-linux",
 }
 """Debian packages that are named differently from the program in them."""
 

@@ -17,7 +17,7 @@ from tests.support.servers import unused_port
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
 
 PATIENCE = 20.0
@@ -128,15 +128,19 @@ async def daemon(
     environ: Mapping[str, str] | None = None,
     port: int | None = None,
     config: str = "monitor.yml",
+    before: Sequence[str] = (),
+    connector: aiohttp.BaseConnector | None = None,
 ) -> AsyncIterator[Daemon]:
     """Run a daemon in a folder that holds its configuration, and wait until it is ready.
 
-    The configuration listens on `${PORT}`.
+    The configuration listens on `${PORT}`. `before` is a command that becomes the daemon, such as
+    `prlimit`; `connector` is the way to one that is in another network.
     """
     port = port or unused_port()
     log = folder / "daemon.log"
     with log.open("ab") as written:
         process = await asyncio.create_subprocess_exec(
+            *before,
             sys.executable,
             "-m",
             "monitor",
@@ -150,7 +154,9 @@ async def daemon(
             stdout=asyncio.subprocess.DEVNULL,
             stderr=written,
         )
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+    async with aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(total=10), connector=connector
+    ) as session:
         running = Daemon(process, port, folder, log, session)
         try:
             await _wait_until_ready(running)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import socket
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
@@ -80,26 +81,33 @@ class Receiver:
 
 @asynccontextmanager
 async def serve_receiver(
-    *behaviours: Behaviour, then: Behaviour | None = None
+    *behaviours: Behaviour, then: Behaviour | None = None, sock: socket.socket | None = None
 ) -> AsyncIterator[Receiver]:
     """Run a receiver; after the given behaviours it answers `then`, by default 200 `ok`."""
     receiver = Receiver(behaviours, then or answers())
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", receiver.handle)
-    async with serve_app(app) as port:
+    async with serve_app(app, sock=sock) as port:
         receiver.port = port
         yield receiver
 
 
 @asynccontextmanager
 async def serve_app(
-    app: web.Application, *, tls: ssl.SSLContext | None = None
+    app: web.Application,
+    *,
+    tls: ssl.SSLContext | None = None,
+    sock: socket.socket | None = None,
 ) -> AsyncIterator[int]:
-    """Run an application on loopback and give its port; running requests end with it."""
+    """Run an application on loopback and give its port; running requests end with it.
+
+    A socket of its own may be in another network.
+    """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
     await runner.setup()
     try:
-        await web.TCPSite(runner, HOST, 0, ssl_context=tls).start()
+        site = web.SockSite(runner, sock) if sock else web.TCPSite(runner, HOST, 0, ssl_context=tls)
+        await site.start()
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator
 
 
@@ -42,14 +43,15 @@ class Shop:
 
 
 @asynccontextmanager
-async def open_shop() -> AsyncIterator[Shop]:
-    """Serve a shop at every path."""
+async def open_shop(sock: socket.socket | None = None) -> AsyncIterator[Shop]:
+    """Serve a shop at every path; on a socket of its own where it is to be in another network."""
     shop = Shop()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", shop.answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    site = web.SockSite(runner, sock) if sock else web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
     shop.port = runner.addresses[0][1]
     try:
         yield shop
