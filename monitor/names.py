@@ -226,12 +226,12 @@ def without_own_names(names: Iterable[str], hosts: Path = _HOSTS) -> list[str]:
 def ask_system(host: str, port: int) -> Sequence[Address]:
     """Ask the system's resolver, which may take long; raises OSError.
 
-    Without a free descriptor the system says that the name does not exist: a question that failed
-    is therefore believed only where a descriptor can still be had.
+    Without a free descriptor the system says that the name does not exist, or that it is busy: a
+    question that failed is therefore believed only where a descriptor can still be had.
     """
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-    except socket.gaierror:
+    except OSError:
         os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
         raise
 

@@ -57,6 +57,10 @@ def explain_lookup(error: OSError | UnicodeError, host: str) -> Fault:
         return Fault(code=Code.INTERNAL, message=_OURS[errno.ENOMEM], own=True)
 
     said = (error.strerror or str(error)).rstrip(".")
+    if not isinstance(error, socket.gaierror):
+        # no resolver was asked: a file could not be read, a socket not be opened
+        message = f"this machine could not look up {host}: {said[:1].lower()}{said[1:]}"
+        return Fault(code=Code.INTERNAL, message=message, own=True)
 
     return Fault(
         code=Code.DNS,

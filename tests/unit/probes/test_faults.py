@@ -49,6 +49,36 @@ def test_a_resolver_without_memory_is_our_own_fault() -> None:
     assert fault.own
 
 
+def test_a_name_that_the_system_could_not_ask_for_is_our_own_fault() -> None:
+    fault = explain_lookup(OSError(errno.EBUSY, "Device or resource busy"), "shop.test")
+
+    assert fault.own
+    assert fault.message == "this machine could not look up shop.test: device or resource busy"
+
+
+@pytest.mark.parametrize(
+    ("error", "unanswered"),
+    [
+        pytest.param(
+            socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "x.test", id="silence"
+        ),
+        pytest.param(
+            socket.gaierror(socket.EAI_FAIL, "Failure"), "x.test", id="a server that fails"
+        ),
+        pytest.param(socket.gaierror(socket.EAI_NONAME, "Unknown"), "", id="no such name"),
+        pytest.param(socket.gaierror(socket.EAI_NODATA, "No address"), "", id="no address"),
+        pytest.param(UnicodeError("empty label"), "", id="no name at all"),
+    ],
+)
+def test_a_resolver_that_said_nothing_is_told_from_one_that_said_no(
+    error: OSError | UnicodeError, unanswered: str
+) -> None:
+    fault = explain_lookup(error, "x.test")
+
+    assert fault.code is Code.DNS
+    assert fault.unanswered == unanswered
+
+
 def test_a_name_that_is_none() -> None:
     fault = explain_lookup(UnicodeError("label too long"), "x" * 70)
 
