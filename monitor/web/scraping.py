@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 from weakref import ref
 
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 MOST_PAGES: Final = 2
 """So many pages of one form are in memory at once: with 10,000 endpoints one has 21 MB."""
+
+WORK: Final = timedelta(milliseconds=10)
+"""After so much work on a page, probes have their turn. Where the machine is too busy, a turn takes
+long: a page that waited for one after each millisecond would come after the scraper has left."""
 
 _QUICKLY: Final = (
     1  # a twelfth of the size for a third of the time; the best, a thirteenth for half
@@ -56,8 +62,9 @@ class Scrapes:
     newer one is given once more: nobody who reads slowly can fill the memory, or shut others out.
     """
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, *, work: timedelta = WORK) -> None:
         self._write = write
+        self._work = work.total_seconds()
         self._one_at_a_time = asyncio.Lock()
         self._making: dict[Form, asyncio.Task[Page]] = {}
         self._read: defaultdict[Form, list[ref[Page]]] = defaultdict(list)
@@ -99,11 +106,14 @@ class Scrapes:
 
     async def _parts(self, form: Form) -> AsyncIterator[bytes]:
         packer = zlib.compressobj(_QUICKLY, wbits=_GZIP) if form.gzip else None
+        began = time.thread_time()
         for written in self._write(as_openmetrics=form.as_openmetrics):
             part = packer.compress(written) if packer else written
             if part:
                 yield part
-            await asyncio.sleep(0)  # probes have their turn
+            if time.thread_time() - began >= self._work:
+                await asyncio.sleep(0)
+                began = time.thread_time()
         if packer is not None:
             yield packer.flush()
 

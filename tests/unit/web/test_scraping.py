@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PARTS = 20
+NO_WORK = timedelta()
 
 
 class Writer:
@@ -40,7 +42,7 @@ class Writer:
 
 async def test_fifty_who_ask_at_once_share_one_page() -> None:
     writer = Writer()
-    scrapes = Scrapes(writer)
+    scrapes = Scrapes(writer, work=NO_WORK)
 
     pages = await asyncio.gather(*(scrapes.page(Form()) for _ in range(50)))
 
@@ -51,7 +53,7 @@ async def test_fifty_who_ask_at_once_share_one_page() -> None:
 
 async def test_who_asks_while_a_page_is_made_gets_it_and_who_asks_later_a_newer_one() -> None:
     writer = Writer()
-    scrapes = Scrapes(writer)
+    scrapes = Scrapes(writer, work=NO_WORK)
     first = asyncio.create_task(scrapes.page(Form()))
     while not writer.begun:
         await asyncio.sleep(0)
@@ -63,9 +65,9 @@ async def test_who_asks_while_a_page_is_made_gets_it_and_who_asks_later_a_newer_
     assert third.parts[0].startswith(b"page 2 ")
 
 
-async def test_others_have_their_turn_between_any_two_parts() -> None:
+async def test_probes_have_their_turn_while_a_page_is_made() -> None:
     writer = Writer()
-    making = asyncio.create_task(Scrapes(writer).page(Form(gzip=True)))
+    making = asyncio.create_task(Scrapes(writer, work=NO_WORK).page(Form(gzip=True)))
     turns = 0
     while not making.done():
         await asyncio.sleep(0)
@@ -75,7 +77,7 @@ async def test_others_have_their_turn_between_any_two_parts() -> None:
 
 
 async def test_pages_of_different_forms_are_made_one_after_the_other() -> None:
-    scrapes = Scrapes(Writer())
+    scrapes = Scrapes(Writer(), work=NO_WORK)
     forms = [
         Form(as_openmetrics=as_openmetrics, gzip=packed)
         for as_openmetrics in (False, True)
@@ -94,7 +96,7 @@ async def test_pages_of_different_forms_are_made_one_after_the_other() -> None:
 
 async def test_pages_that_are_read_slowly_do_not_fill_the_memory_and_shut_nobody_out() -> None:
     writer = Writer()
-    scrapes = Scrapes(writer)
+    scrapes = Scrapes(writer, work=NO_WORK)
     read_slowly = [await scrapes.page(Form()) for _ in range(MOST_PAGES)]
 
     others = [await scrapes.page(Form()) for _ in range(10)]
@@ -104,7 +106,7 @@ async def test_pages_that_are_read_slowly_do_not_fill_the_memory_and_shut_nobody
 
 
 async def test_a_page_that_was_read_is_forgotten() -> None:
-    scrapes = Scrapes(Writer())
+    scrapes = Scrapes(Writer(), work=NO_WORK)
 
     firsts = [(await scrapes.page(Form())).parts[0] for _ in range(MOST_PAGES + 3)]
 
@@ -113,7 +115,7 @@ async def test_a_page_that_was_read_is_forgotten() -> None:
 
 async def test_who_goes_away_leaves_the_page_to_the_others() -> None:
     writer = Writer()
-    scrapes = Scrapes(writer)
+    scrapes = Scrapes(writer, work=NO_WORK)
     first, second = (asyncio.create_task(scrapes.page(Form())) for _ in range(2))
     while not writer.begun:
         await asyncio.sleep(0)
@@ -126,7 +128,7 @@ async def test_who_goes_away_leaves_the_page_to_the_others() -> None:
 
 async def test_a_page_that_breaks_breaks_no_other() -> None:
     writer = Writer()
-    scrapes = Scrapes(writer)
+    scrapes = Scrapes(writer, work=NO_WORK)
     writer.broken = True
     ended = await asyncio.gather(*(scrapes.page(Form()) for _ in range(3)), return_exceptions=True)
     writer.broken = False
@@ -139,7 +141,7 @@ async def test_a_page_that_breaks_breaks_no_other() -> None:
 
 async def test_at_the_end_no_page_is_left_in_the_making() -> None:
     writer = Writer()
-    scrapes = Scrapes(writer)
+    scrapes = Scrapes(writer, work=NO_WORK)
     asked = asyncio.create_task(scrapes.page(Form()))
     while not writer.begun:
         await asyncio.sleep(0)
