@@ -48,6 +48,7 @@ class Metrics:
             self._failures.labels(code.value)
         self._broken = self._counter("probe_bugs", "Probes lost to a fault of the monitor itself.")
         self._skipped = self._counter("skipped_probes", "Slots that came and went without a probe.")
+        self._jumps = self._counter("clock_jumps", "How often the wall clock was set.")
         self._seconds = self._histogram("probe_seconds", "Duration of probes.", _SECONDS)
         self._lag = self._histogram("schedule_lag_seconds", "How late probes were started.", _LAGS)
         self._sent = self._counter("notifications", "Notices that were delivered.", "notifier")
@@ -95,6 +96,10 @@ class Metrics:
     def skipped(self, endpoint: str, slots: int) -> None:
         """Count slots that were missed."""
         self._skipped.inc(slots)
+
+    def clock_jumped(self) -> None:
+        """Count that the wall clock was set."""
+        self._jumps.inc()
 
     def changed(self, changes: Changes) -> None:
         """Count probes that were not good, the ends of rollbacks and the trips held back."""

@@ -125,8 +125,14 @@ def _content_failed(latest: Latest) -> float:
     if health is None or not health.reasons:
         return 0.0
 
-    rule = next(one.rule for one in latest.endpoint.checks if isinstance(one.rule, HealthRule))
-    about_content = {one.at for one in rule.expectations if one.source in _CONTENT}
+    rules = (check.rule for check in latest.endpoint.checks)
+    about_content = {
+        one.at
+        for rule in rules
+        if isinstance(rule, HealthRule)
+        for one in rule.expectations
+        if one.source in _CONTENT
+    }
 
     return float(
         any(

@@ -10,15 +10,16 @@ if TYPE_CHECKING:
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-_AT_A_TIME: Final = 2_500  # lines, a millisecond at most, before anything else gets its turn
+AT_A_TIME: Final = 2_500
+"""So many lines are written in one go: a millisecond at most, before anything else has its turn."""
 
 One = TypeVar("One")
 
 
 def in_parts(many: Sequence[One]) -> Iterator[Sequence[One]]:
     """Give as many at a time as may be written in one go."""
-    for start in range(0, len(many), _AT_A_TIME):
-        yield many[start : start + _AT_A_TIME]
+    for start in range(0, len(many), AT_A_TIME):
+        yield many[start : start + AT_A_TIME]
 
 
 def write_family(

@@ -20,7 +20,7 @@ from monitor.core.model.observation import Code, Fault, Observation, Phase
 from monitor.core.model.rollback import Blocked, RollbackState
 from monitor.core.model.service import Service
 from monitor.core.outbox import Why
-from monitor.metrics import Metrics, why_no_series
+from monitor.metrics import Metrics, exposition, why_no_series
 from tests.support.rolling import make_policy
 from tests.support.stored import a_delivery, a_deploy, a_rollback
 from tests.support.watching import (
@@ -363,6 +363,37 @@ def test_no_value_is_given_where_the_monitor_cannot_tell() -> None:
     assert "own" in (why_no_series(latest["blind"], at(103)) or "")
     assert "two intervals" in (why_no_series(latest["old"], at(103)) or "")
     assert "no result" in (why_no_series(None, at(103)) or "")
+
+
+def test_each_of_many_endpoints_has_values_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exposition, "AT_A_TIME", 10)
+    many = 31
+    story = make_story(*(make_endpoint(name=f"e{number}") for number in range(many)))
+    metrics = watch(story)
+    for number in range(many):
+        status = 500 if number == 7 else 200
+        seen = answer(status, seconds=story.seconds, took=number / 1000)
+        if number % 3 == 0:
+            seen = replace(seen, phases={Phase.TLS: timedelta(milliseconds=number)})
+        if number == 5:
+            seen = replace(seen, tls_version="TLSv1.2", certificate=None)
+        story.takes(seen, endpoint=f"e{number}")
+
+    series = read(write(metrics, now=story.now))
+
+    for number in range(many):
+        name = f"e{number}"
+        labels = {"endpoint": name, "target": f"http://{name}.test/", "service": "shop"}
+        failing, tls = number == 7, "TLSv1.2" if number == 5 else "TLSv1.3"
+        assert value(series, "probe_http_status_code", **labels) == (500 if failing else 200)
+        assert value(series, "probe_success", **labels) == (0 if failing else 1)
+        assert value(series, "probe_duration_seconds", **labels) == number / 1000
+        assert value(series, "probe_http_duration_seconds", phase="tls", **labels) == (
+            None if number % 3 else number / 1000
+        )
+        assert value(series, "probe_tls_version_info", version=tls, **labels) == 1
+        assert (value(series, "probe_ssl_earliest_cert_expiry", **labels) is None) is (number == 5)
+        assert value(series, f"{OWN}check_consecutive_failures", check=f"{name}.health") == failing
 
 
 @pytest.mark.parametrize(
