@@ -56,6 +56,7 @@ async def run_daemon(
         stack.push_async_callback(monitor.close, hurry=signals.hurry)
         gc.freeze()  # what is there now stays: nobody needs to look through it for garbage again
         gc.set_threshold(*_GARBAGE)
+        gc.enable()
         on_built(monitor)
         server = WebServer(monitor)
         stack.push_async_callback(server.close)

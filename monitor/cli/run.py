@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,7 +31,7 @@ from monitor.cli.durations import DURATION
 from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from monitor.app import Monitor, RunOptions
     from monitor.config import Compiled
@@ -82,7 +84,7 @@ def run(
                 raise click.UsageError(f"{name} needs --cycles N: a daemon does not end by itself")
 
     start_logs(default_level="warning" if cycles else "info")
-    with mistakes_end_it():
+    with mistakes_end_it(), _uncollected():
         from monitor.app import RunOptions
 
         unused = ("notifiers",) if no_notify else ()
@@ -100,6 +102,19 @@ def run(
             sys.exit(_watch(load, options))
 
         sys.exit(_check(load, options, cycles, every, Outcome(until) if until else None, output))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let nobody look for garbage, until what is started says otherwise.
+
+    A start makes next to none, and an eighth of its time went into looking.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def select(
@@ -231,6 +246,8 @@ async def _rounds(
     from monitor.rounds import Rounds, run_rounds
 
     monitor = await Monitor.open(load, options)
+    gc.freeze()
+    gc.enable()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
