@@ -296,6 +296,10 @@ class Monitor:
             as_openmetrics=as_openmetrics,
         )
 
+    def token_refused(self) -> None:
+        """Count a wrong token that was given over HTTP."""
+        self.metrics.token_refused()
+
     def status(self) -> dict[str, Any]:
         """Give what is failing now, open incidents, rollbacks and deploys, as JSON."""
         switch = self.kill_switch if self.kill_switch.exists() else None

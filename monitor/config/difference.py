@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 MOST: Final = 20
 """So many lines of each sort at most; the last of them says how many more there are."""
 
+_SECTIONS: Final = ("endpoints", "services", "notifiers")
 _LONGEST_LINE: Final = 240
 _LONGEST_VALUE: Final = 60
 _MOST_NAMES: Final = 5
@@ -54,7 +55,7 @@ def compare(before: Compiled, after: Compiled) -> Difference:
     told = old.keys() ^ new.keys()
     leaves = [
         leaf
-        for leaf in _leaves(before.shown, after.shown, ())
+        for leaf in _leaves(_shown(before), _shown(after), ())
         if leaf[0][:2] not in told and leaf[0][:3] not in told
     ]
     touched = {at[:length] for at in (*told, *(leaf[0] for leaf in leaves)) for length in (1, 2)}
@@ -109,6 +110,11 @@ def _came(
     ]
 
     return [*map(shown, things), *(f"check {plain(check)}" for check in checks)]
+
+
+def _shown(compiled: Compiled) -> dict[str, object]:
+    """Give the tree that is shown; a section of things that is left out has none in it."""
+    return {**compiled.shown, **{name: compiled.shown.get(name) or {} for name in _SECTIONS}}
 
 
 def _leaves(old: object, new: object, at: At) -> Iterator[tuple[At, object, object]]:

@@ -69,6 +69,7 @@ class Metrics:
         self._off = self._gauge(
             "rollbacks_off", "Whether the kill switch holds all rollbacks back."
         )
+        self._wrong = self._counter("wrong_tokens", "Wrong tokens given over HTTP.")
         self._reloaded = self._gauge(
             "config_last_reload_successful", "Whether the last reload of the configuration worked."
         )
@@ -124,6 +125,10 @@ class Metrics:
             self._sent.labels(delivery.notifier).inc()
         else:
             self._unsent.labels(delivery.notifier, reason).inc()
+
+    def token_refused(self) -> None:
+        """Count a wrong token."""
+        self._wrong.inc()
 
     def reloaded(self, *, successful: bool, now: datetime) -> None:
         """Record whether the configuration could be loaded; exactly its series exist from then."""

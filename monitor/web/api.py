@@ -17,6 +17,9 @@ from monitor.web.backend import BACKEND
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_DEEPEST: Final = 16
+"""So many levels may be nested in a body: what works on it later may be recursive."""
+
 _PATIENCE: Final = timedelta(seconds=10)
 """How long a client may take to send a body."""
 
@@ -71,6 +74,12 @@ async def _read_object(request: web.Request) -> Mapping[str, Any]:
             text=f"expected Content-Type: application/json, found {request.content_type}"
         )
 
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        raise web.HTTPUnsupportedMediaType(
+            text=f"expected a body without Content-Encoding, found {encoding!r:.80}"
+        )
+
     try:
         async with asyncio.timeout(_PATIENCE.total_seconds()):
             body = await request.read()
@@ -86,5 +95,21 @@ async def _read_object(request: web.Request) -> Mapping[str, Any]:
         raise web.HTTPBadRequest(text="expected a JSON object, found no valid JSON") from error
     if not isinstance(found, dict):
         raise web.HTTPBadRequest(text=f"expected a JSON object, found {type(found).__name__}")
+    if not _is_shallow(found):
+        raise web.HTTPBadRequest(text=f"expected at most {_DEEPEST} levels of JSON")
 
     return found
+
+
+def _is_shallow(value: object) -> bool:
+    """Say whether no value is nested deeper than may be, level by level."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+
+    return not level

@@ -34,6 +34,10 @@ class Backend(Protocol):
         """Who may use the HTTP interface now, and for what."""
         ...
 
+    def token_refused(self) -> None:
+        """Count a wrong token."""
+        ...
+
     def now(self) -> datetime:
         """Give the time, UTC."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from hashlib import sha256
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -13,9 +14,11 @@ from aiohttp import web
 
 from monitor.config import Scope
 from monitor.options import is_loopback
+from monitor.web.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import timedelta
 
     from aiohttp.typedefs import Middleware
 
@@ -57,12 +60,14 @@ def guard(
     settings: Callable[[], WebSettings],
     needs: Callable[[web.Request], Need],
     public_url: Callable[[], str],
+    on_wrong_token: Callable[[], None],
 ) -> Middleware:
-    """Let through who may; answer 401 or 403 with the reason otherwise.
+    """Let through who may; answer 401, 403 or 429 with the reason otherwise.
 
     `host` is the address that is listened on; tokens are those of `settings` at each request.
     """
     loopback = is_loopback(host)
+    refusals = Refusals(monotonic)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -79,7 +84,15 @@ def guard(
         if not need.changes and (loopback or need.area in settings().open):
             return await handler(request)
 
-        _authorise(request, need, settings().tokens)
+        try:
+            _authorise(request, need, settings().tokens)
+        except web.HTTPUnauthorized:
+            if "Authorization" not in request.headers:
+                raise
+            on_wrong_token()
+            if (wait := refusals.refuse(request.remote)) is not None:
+                raise _too_many(wait) from None
+            raise
 
         return await handler(request)
 
@@ -100,6 +113,8 @@ async def in_plain_words(request: web.Request, handler: Handler) -> web.StreamRe
         if error.status < 400:
             raise
         response = _refusal(request, error.status, _words(request, error), _kept(error))
+        if error.keep_alive is False:
+            response.force_close()
     except Exception:  # noqa: BLE001 - a bug of ours must not end the connection without a word
         _log.exception("request_broke", path=request.path)
         response = _refusal(request, 500, "the monitor failed inside", {})
@@ -151,6 +166,18 @@ def _authorise(request: web.Request, need: Need, tokens: Sequence[Token]) -> Non
         )
 
 
+def _too_many(wait: timedelta) -> web.HTTPTooManyRequests:
+    """Say when to try again; each further try costs a connection of its own."""
+    seconds = f"{wait.total_seconds():.0f}"
+    error = web.HTTPTooManyRequests(
+        text=f"too many wrong tokens from this address, try again in {seconds} s",
+        headers={"Retry-After": seconds},
+    )
+    error.force_close()
+
+    return error
+
+
 def _find(request: web.Request, tokens: Sequence[Token]) -> Token | None:
     """Compare with every token in constant time, so that the time tells nothing."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
@@ -172,7 +199,9 @@ def _digest(secret: bytes) -> bytes:
 
 def _kept(error: web.HTTPException) -> dict[str, str]:
     return {
-        name: error.headers[name] for name in ("WWW-Authenticate", "Allow") if name in error.headers
+        name: error.headers[name]
+        for name in ("WWW-Authenticate", "Allow", "Retry-After")
+        if name in error.headers
     }
 
 

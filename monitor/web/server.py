@@ -73,6 +73,7 @@ class WebServer:
                 lambda: self._backend.web,
                 _need,
                 lambda: self._backend.engine.directory.public_url,
+                self._backend.token_refused,
             ),
         )
         runner = _Runner(app, connections)
@@ -164,6 +165,7 @@ _RUNNER: Final[dict[str, Any]] = {
     "access_log": None,
     "logger": _Complaints(logging.getLogger("aiohttp.server")),
     "handle_signals": False,
+    "auto_decompress": False,  # a body that is packed is refused, not unpacked
     "shutdown_timeout": _SHUTDOWN_SECONDS,
 }
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -308,16 +307,7 @@ class TestChanges:
             ),
             pytest.param(b'{"service": "shop"}', {}, 422, "a version", id="no version"),
             pytest.param(b"x" * 70_000, {}, 413, "", id="large"),
-            pytest.param(
-                zlib.compress(b"x" * 5_000_000, wbits=31),
-                {"Content-Encoding": "gzip"},
-                413,
-                "",
-                id="a bomb",
-            ),
-            pytest.param(
-                b"no gzip", {"Content-Encoding": "gzip"}, 400, "not what its headers say", id="lies"
-            ),
+            pytest.param(b"{", {"Content-Encoding": "gzip"}, 415, "found 'gzip'", id="packed"),
             pytest.param(
                 b"{}", {"Content-Type": "text/plain"}, 415, "found text/plain", id="another type"
             ),

@@ -111,6 +111,12 @@ def ways(value: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
             id="a notifier",
         ),
         pytest.param(
+            API,
+            f"{API}services: {{api: {{description: it}}}}",
+            Difference(added=("services.api",)),
+            id="a section that was not there",
+        ),
+        pytest.param(
             f"{API}services: {{api: {{description: it}}}}",
             f"{API}services: {{api: {{description: it, rollback: {{mode: observe}}}}}}",
             Difference(added=("services.api.rollback",)),
