@@ -17,6 +17,7 @@ from monitor.core.model.notice import (
     Refused,
     TryAgain,
 )
+from monitor.core.model.rollback import RollbackState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -81,7 +82,8 @@ def plan_errands(pending: Sequence[Delivery]) -> list[Errand]:
     """Give the next message of each incident, of what one notifier has to tell in queued order.
 
     A later notice of an incident waits for the earlier ones. When an incident is over and nobody
-    was told of its beginning yet, one message tells both, under the key of its end.
+    was told of its beginning yet, one message tells both, under the key of its end; unless that
+    would keep quiet about a rollback, because another followed.
     """
     incidents: dict[str, list[Delivery]] = {}
     for delivery in pending:
@@ -177,6 +179,9 @@ def _plan_errand(rows: Sequence[Delivery]) -> Errand:
         return Errand(row=first, message=first)
 
     covers = tuple(rows[: rows.index(last)])
+    if any(_tells_of_another_rollback(row.notice, last.notice) for row in covers):
+        return Errand(row=first, message=first)
+
     message = replace(
         last,
         notice=_tell_both(first.notice, last.notice),
@@ -184,6 +189,15 @@ def _plan_errand(rows: Sequence[Delivery]) -> Errand:
     )
 
     return Errand(row=last, message=message, covers=covers)
+
+
+def _tells_of_another_rollback(notice: Notice, end: Notice) -> bool:
+    """Whether a notice tells how a rollback ended of which the end of the incident says nothing."""
+    rollback = notice.rollback
+    if rollback is None or not RollbackState(rollback.state).ended:
+        return False
+
+    return end.rollback is None or end.rollback.id != rollback.id
 
 
 def _tell_both(begin: Notice, end: Notice) -> Notice:

@@ -66,6 +66,21 @@ def test_what_was_under_way_at_the_beginning_is_not_told_with_the_end() -> None:
     assert f"{opened.notice.headline}. It is over" in errand.message.notice.headline
 
 
+@pytest.mark.parametrize(
+    ("state", "together"), [("uncertain", False), ("failed", False), ("blocked", True)]
+)
+def test_the_end_of_a_rollback_is_not_lost_in_that_of_the_next(state: str, together: bool) -> None:
+    opened, resolved = make_pair()
+    earlier = make_notice(
+        NoticeEvent.ROLLBACK, sequence=2, rollback=replace(make_rollback(state), id="rb-0")
+    )
+    over = replace(resolved, notice=replace(resolved.notice, rollback=make_rollback()))
+
+    [errand] = outbox.plan_errands([opened, make_delivery(earlier), over])
+
+    assert errand.row == (over if together else opened)
+
+
 def test_an_open_that_was_delivered_is_followed_by_its_end_alone() -> None:
     _, resolved = make_pair()
 
