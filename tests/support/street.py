@@ -29,7 +29,8 @@ NOTE: Final = 'echo "$MONITOR_STEP_KEY $MONITOR_ATTEMPT" >> effects/$MONITOR_SER
 class Stall:
     """How one shop answers; broken, it stays so until its hook has left a mark.
 
-    With `good_answers` it is deployed anew after so many, and that is bad.
+    With `good_answers` it is deployed anew after so many, and that is bad; it stays so for
+    `bad_answers` if that is given.
     """
 
     broken: bool = False
@@ -39,7 +40,23 @@ class Stall:
     text: str = ""
     slow_once_cured: float = 0.0
     good_answers: int | None = None
+    bad_answers: int | None = None
     asked: int = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether it was bad, and is good again by itself."""
+        return None not in (self.good_answers, self.bad_answers) and self.asked > (
+            (self.good_answers or 0) + (self.bad_answers or 0)
+        )
+
+    def answer(self) -> None:
+        """Count an answer, and become what the shop is from there on."""
+        self.asked += 1
+        if self.good_answers is None or self.asked <= self.good_answers:
+            return
+
+        self.broken, self.version = not self.over, "2.0"
 
 
 @dataclass
@@ -56,6 +73,10 @@ class Street:
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.port}/{name}"
 
+    def effect_url(self, name: str, step: str) -> str:
+        """Give where a webhook has its effect on a shop: it is written down as a hook would."""
+        return f"http://127.0.0.1:{self.port}/{name}/{step}"
+
     def effects(self, name: str) -> list[str]:
         """Give what the hook of a shop has done: a line for each run, `key attempt`."""
         path = self.folder / "effects" / name
@@ -65,9 +86,7 @@ class Street:
     async def answer(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         stall = self.stalls[name]
-        stall.asked += 1
-        if stall.good_answers is not None and stall.asked > stall.good_answers:
-            stall.broken, stall.version = True, "2.0"
+        stall.answer()
         cured = bool(stall.curable and self.effects(name))
         if cured:
             await asyncio.sleep(stall.slow_once_cured)
@@ -78,6 +97,14 @@ class Street:
             status=503 if down else 200,
         )
 
+    async def take_effect(self, request: web.Request) -> web.Response:
+        name, step = request.match_info["name"], request.match_info["step"]
+        key = request.headers["webhook-id"]
+        with (self.folder / "effects" / f"{name}-{step}").open("a") as journal:
+            journal.write(f"{key} 1\n")
+
+        return web.Response()
+
 
 @asynccontextmanager
 async def open_street(folder: Path) -> AsyncIterator[Street]:
@@ -86,6 +113,7 @@ async def open_street(folder: Path) -> AsyncIterator[Street]:
     street = Street(folder)
     app = web.Application()
     app.router.add_route("*", "/{name}", street.answer)
+    app.router.add_post("/{name}/{step}", street.take_effect)
     async with serve_app(app) as port:
         street.port = port
         yield street
