@@ -340,6 +340,7 @@ class Monitor:
         """Let all that is known go on by a clock that was set."""
         self.journal.soon(self.engine.set_clock(by, self.now()))
         self.chores.plan_anew()
+        self.metrics.clock_jumped()
 
     def _note_absence(self) -> None:
         self.pipeline.record(self.engine.note_absence(self.now()))
