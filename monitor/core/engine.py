@@ -105,7 +105,7 @@ class Engine:
         for name in dict.fromkeys((*able, *self.situation.rolled_back())):
             service = self.directory.service(name)
             self._verify(service, now)
-            self._notify(incidents.IncidentStep(), now, self._decide(service, now))
+            self._notify(incidents.NO_STEP, now, self._decide(service, now))
 
         return self._collect()
 
@@ -134,13 +134,13 @@ class Engine:
                 situation=self.situation,
             )
         )
-        self._notify(incidents.IncidentStep(), now, self._decide(known, now))
+        self._notify(incidents.NO_STEP, now, self._decide(known, now))
 
         return self._collect()
 
     def absorb(self, changes: Changes, now: datetime) -> Changes:
         """Take over what carrying out a rollback changed, and tell people of its turns."""
-        self._notify(incidents.IncidentStep(), now, self._turn(changes, now))
+        self._notify(incidents.NO_STEP, now, self._turn(changes, now))
 
         return self._collect()
 
@@ -267,6 +267,9 @@ class Engine:
     ) -> incidents.IncidentStep:
         """Let what happened to checks become of incidents; give what is to be told of them."""
         events += incidents.find_unfiled(states, events, self.situation)
+        if not events:
+            return incidents.NO_STEP
+
         step = incidents.apply(events, self.checks, self.situation, now)
         self._apply(step.changes)
 
@@ -281,6 +284,9 @@ class Engine:
         self, step: incidents.IncidentStep, now: datetime, turned: Sequence[Rollback] = ()
     ) -> None:
         """Queue what became of incidents and of rollbacks, one notice for one moment of one."""
+        if not step.news and not turned:
+            return
+
         notices = alerting.plan(step, self.directory, self.situation, now, turned=turned)
         self._apply(Changes(deliveries=notices))
 
@@ -293,7 +299,7 @@ class Engine:
         for rollback in self.situation.rollbacks_of(service.name):
             if rollback.state is RollbackState.VERIFYING and self._conditions().hooks:
                 proof = verify.verify(rollback, service, situation=self.situation, now=now)
-                self._notify(incidents.IncidentStep(), now, self._turn(proof, now))
+                self._notify(incidents.NO_STEP, now, self._turn(proof, now))
 
     def _decide(self, service: Service, now: datetime) -> tuple[Rollback, ...]:
         """Certify or trip; give what turned of rollbacks.

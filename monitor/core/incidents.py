@@ -75,6 +75,10 @@ class IncidentStep:
     news: tuple[News, ...] = ()
 
 
+NO_STEP: Final = IncidentStep()
+"""What most moments do to incidents."""
+
+
 def apply(
     events: Sequence[CheckEvent],
     checks: Mapping[str, Check],
@@ -151,7 +155,7 @@ def adopt(checks: Mapping[str, Check], situation: Situation, now: datetime) -> I
 def store_failed(error: str, situation: Situation, now: datetime) -> IncidentStep:
     """Open, once, what tells people that nothing can be remembered; `error` holds no secrets."""
     if _open_store_incident(situation) is not None:
-        return IncidentStep()
+        return NO_STEP
 
     draft = _Draft(situation, now)
     member = Member(
@@ -169,7 +173,7 @@ def store_failed(error: str, situation: Situation, now: datetime) -> IncidentSte
 def store_works_again(situation: Situation, now: datetime) -> IncidentStep:
     """Close what `store_failed` opened; nothing happens where nothing is open."""
     if _open_store_incident(situation) is None:
-        return IncidentStep()
+        return NO_STEP
 
     draft = _Draft(situation, now)
     draft.leave(STORE_CHECK, now, blind=True)

@@ -62,8 +62,8 @@ class Sight:
                 said = self._judge_window(check, check.rule, endpoint, observation, scheduled)
             else:
                 said = (judge(check, observation, mask=self._mask),)
-            verdicts[check.id] = tuple(self._masked(verdict) for verdict in said)
-            if any(verdict.outcome in _JUDGED for verdict in said):
+            verdicts[check.id] = tuple([self._masked(verdict) for verdict in said])
+            if said and any(verdict.outcome in _JUDGED for verdict in said):
                 self._judged[check.id] = self._judged.get(check.id, 0) + 1
         self._remember(endpoint, observation, verdicts)
 

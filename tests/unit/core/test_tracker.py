@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -203,6 +204,26 @@ def test_unknown_and_waiting_move_no_counter(
             )
             == before
         )
+
+
+def test_a_pass_keeps_whatever_else_is_known() -> None:
+    counted = {
+        "state",
+        *("consecutive_failures", "consecutive_passes", "consecutive_unknown"),
+        *("recent", "recent_fails", "failing_since", "blind", "unknown_since", "judged"),
+        *("last_outcome", "last_at", "last_reasons"),
+    }
+    names = {field.name for field in fields(CheckState)} - counted - {"check", "fingerprint"}
+    known: dict[str, Any] = {name: object() for name in names}
+    state, _, _ = follow(k_of_n(2, 3), "PFP")
+
+    after, events = advance(
+        k_of_n(2, 3), replace(state, **known), verdict("P", number=3), every=EVERY
+    )
+
+    assert {name: getattr(after, name) for name in names} == known
+    assert (after.consecutive_passes, after.judged, after.recent) == (2, 4, (True, False, False))
+    assert not events
 
 
 def test_the_state_before_any_opening_is_pass_or_unknown() -> None:
