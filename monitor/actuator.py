@@ -7,12 +7,11 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import structlog
-
 from monitor.core.model.rollback import Blocked, Effect, EffectOutcome, RollbackState
 from monitor.core.rollback import effects
 from monitor.core.rollback.decide import trips
 from monitor.hooks.hook import Remembering, bound
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from monitor.core.situation import Situation
     from monitor.hooks.hook import Hook
 
-_log = structlog.get_logger()
+_log = Log()
 
 ASK_AGAIN: Final = timedelta(seconds=1)
 """How long a rollback that is held back half-way waits before its guards are asked again."""

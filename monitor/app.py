@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from monitor import operations, plugins
 from monitor.actuator import Actuator
 from monitor.background import Background, drain
@@ -17,6 +15,7 @@ from monitor.clock import Clock, SteadyClock, Vigil
 from monitor.core.engine import Conditions, Engine
 from monitor.core.model.endpoint import LatencyRule
 from monitor.dispatch import Dispatch
+from monitor.logs import Log
 from monitor.metrics import Metrics
 from monitor.options import Redactor
 from monitor.pipeline import Pipeline, probe_slots
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from monitor.operations import DeployMarker
     from monitor.reloading import Reloaded
 
-_log = structlog.get_logger()
+_log = Log()
 
 DRAIN: Final = timedelta(seconds=10)
 """How long running probes, notices and a hook get when the daemon is told to stop."""

@@ -6,12 +6,12 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-import structlog
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-_log = structlog.get_logger()
+_log = Log()
 
 
 class Background:

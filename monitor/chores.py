@@ -6,8 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
+from monitor.logs import Log
 from monitor.scheduler import Calendar
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from monitor.store import MemoryStore, Store
     from monitor.store.journal import Journal
 
-_log = structlog.get_logger()
+_log = Log()
 
 TICK: Final = timedelta(seconds=1)
 PRUNE_EVERY: Final = timedelta(hours=1)

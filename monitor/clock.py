@@ -6,14 +6,13 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-import structlog
-
+from monitor.logs import Log
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_log = structlog.get_logger()
+_log = Log()
 
 JUMP: Final = timedelta(seconds=1)
 """By how much the wall clock may leave the monotonic one between two looks before it was set."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import structlog
 from yarl import URL
 
 from monitor.app import Monitor
+from monitor.logs import Log
 from monitor.systemd import Systemd, Watchdog
 from monitor.web.server import WebServer
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from monitor.config import Compiled
     from monitor.reloading import Reloaded
 
-_log = structlog.get_logger()
+_log = Log()
 
 CONTROL: Final = "control.sock"
 _GARBAGE: Final = (5_000, 10, 1_000)

@@ -10,12 +10,11 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from monitor.core import outbox
 from monitor.core.model.changes import Changes
 from monitor.core.model.notice import Delivered, Refused, TryAgain
 from monitor.core.outbox import Why
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
     Record = Callable[[Changes], Awaitable[None]]
 
-_log = structlog.get_logger()
+_log = Log()
 
 DEADLINE: Final = timedelta(seconds=35)
 """How long one attempt may take, whatever the notifier's own timeout is."""

@@ -7,18 +7,17 @@ import logging
 import os
 import select
 import sys
+import traceback
 from contextlib import suppress
+from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
-import structlog
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
-
-    from structlog.typing import Processor
+    from collections.abc import Callable
 
     Mask = Callable[[str], str]
+    Render = Callable[[dict[str, Any]], str]
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -26,9 +25,45 @@ LEVELS = {
     "warning": logging.WARNING,
     "error": logging.ERROR,
 }
+LOGGER: Final = "monitor"
+"""The name of our own part of the log, beside those of libraries."""
 
 _WRITTEN_AT_ONCE: Final = select.PIPE_BUF
 """A pipe that takes anything takes so many bytes without waiting."""
+
+
+class Log:
+    """What a module says: the name of an event, and facts by their names.
+
+    `exc_info` is the exception that is told of, or True for the one that is being handled.
+    """
+
+    def __init__(self) -> None:
+        self._logger = logging.getLogger(LOGGER)
+
+    def debug(self, event: str, **facts: Any) -> None:
+        """Say what only helps to find a mistake."""
+        self._say(logging.DEBUG, event, facts)
+
+    def info(self, event: str, **facts: Any) -> None:
+        """Say what happened in good order."""
+        self._say(logging.INFO, event, facts)
+
+    def warning(self, event: str, **facts: Any) -> None:
+        """Say what people should look at some day."""
+        self._say(logging.WARNING, event, facts)
+
+    def error(self, event: str, **facts: Any) -> None:
+        """Say what is broken."""
+        self._say(logging.ERROR, event, facts)
+
+    def exception(self, event: str, **facts: Any) -> None:
+        """Say what is broken, with the exception that is being handled."""
+        self._say(logging.ERROR, event, {"exc_info": True, **facts})
+
+    def _say(self, level: int, event: str, facts: dict[str, Any]) -> None:
+        exc_info = facts.pop("exc_info", None)
+        self._logger.log(level, event, exc_info=exc_info, extra={"facts": facts})
 
 
 def configure_logs(*, level: str, json: bool, mask: Mask) -> None:
@@ -37,28 +72,10 @@ def configure_logs(*, level: str, json: bool, mask: Mask) -> None:
     `mask` hides secrets by value in the finished line, whatever put them there. `level` is one of
     `LEVELS`.
     """
-    lines = Lines(sys.stderr)
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
-    ]
     render = _json_writer(mask) if json else _text_writer(mask)
-    structlog.configure(
-        processors=[*shared, render],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=lambda *_names: lines,
-        cache_logger_on_first_use=False,
-    )
-    foreign = _Foreign(lines)
-    foreign.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
-        )
-    )
-    logging.basicConfig(handlers=[foreign], level=max(LEVELS[level], logging.WARNING), force=True)
+    handler = _Handler(Lines(sys.stderr), render)
+    logging.basicConfig(handlers=[handler], level=max(LEVELS[level], logging.WARNING), force=True)
+    logging.getLogger(LOGGER).setLevel(LEVELS[level])
 
 
 class Lines:
@@ -85,8 +102,6 @@ class Lines:
             if not self._write(f"{line}\n"):
                 self._lost += 1
 
-    debug = info = warning = error = critical = exception = fatal = log = msg
-
     def _write(self, text: str) -> bool:
         with suppress(OSError, ValueError):  # closed, or nobody is there any more
             descriptor = _descriptor(self._stream)
@@ -99,19 +114,34 @@ class Lines:
         return False
 
 
-class _Foreign(logging.Handler):
-    """Takes what libraries log."""
+class _Handler(logging.Handler):
+    """Takes what we and libraries log."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, render: Render) -> None:
         super().__init__()
         self._lines = lines
+        self._render = render
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            line = self.format(record)
+            line = self._render(_event(record))
         except Exception as error:  # noqa: BLE001 - a library's mistake in a log call stops nobody
             line = f"{record.name} logged what cannot be shown: {type(error).__name__}"
         self._lines.msg(line)
+
+
+def _event(record: logging.LogRecord) -> dict[str, Any]:
+    moment = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+    event = {
+        **getattr(record, "facts", {}),
+        "event": record.getMessage(),
+        "level": record.levelname.lower(),
+        "timestamp": f"{moment.isoformat()}Z",
+    }
+    if record.exc_info:
+        event["exception"] = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+
+    return event
 
 
 def _descriptor(stream: TextIO | None) -> int | None:
@@ -134,10 +164,10 @@ def _write_at_once(descriptor: int, data: bytes) -> bool:
     return True
 
 
-def _json_writer(mask: Mask) -> Processor:
+def _json_writer(mask: Mask) -> Render:
     """Write one JSON object, valid whatever the values are."""
 
-    def write(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    def write(event: dict[str, Any]) -> str:
         try:
             line = json.dumps(event, default=lambda value: mask(_shown(value)), allow_nan=False)
         except (TypeError, ValueError, RecursionError):
@@ -148,10 +178,10 @@ def _json_writer(mask: Mask) -> Processor:
     return write
 
 
-def _text_writer(mask: Mask) -> Processor:
+def _text_writer(mask: Mask) -> Render:
     """Write `time level event key=value`, on one line whatever a target sent."""
 
-    def write(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> str:
+    def write(event: dict[str, Any]) -> str:
         time, level = event.pop("timestamp", ""), event.pop("level", "")
         name = mask(str(event.pop("event", "")))
         trace = event.pop("exception", None)

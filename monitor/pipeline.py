@@ -7,10 +7,9 @@ import resource
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
-import structlog
-
 from monitor.core.model.observation import WITHOUT_ANSWER, Code, Fault
 from monitor.core.model.verdict import Outcome
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from monitor.store.journal import Journal
     from monitor.witness import Witnesses
 
-_log = structlog.get_logger()
+_log = Log()
 
 _SPARE_DESCRIPTORS: Final = 128
 _DESCRIPTORS_PER_PROBE: Final = 2

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-import structlog
-
 from monitor import __version__, hooks, notifiers, probes
 from monitor.hooks.hook import HookContext
+from monitor.logs import Log
 from monitor.names import shared_resolver
 from monitor.notifiers.notifier import NotifierContext
 from monitor.probes.probe import ProbeContext
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 USER_AGENT: Final = f"production-monitor/{__version__}"
 
-_log = structlog.get_logger()
+_log = Log()
 
 Made = TypeVar("Made")
 Spec = TypeVar("Spec")

@@ -6,11 +6,10 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from monitor import plugins
 from monitor.config import ConfigError
 from monitor.config.difference import Difference, compare
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from monitor.runner import HookRunner
     from monitor.scheduler import Scheduler
 
-_log = structlog.get_logger()
+_log = Log()
 
 
 @dataclass(slots=True, kw_only=True)

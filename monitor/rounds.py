@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
-
 from monitor.core.model.rollback import RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.core.report import CheckReport, overall, report_checks
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from monitor.app import Monitor
     from monitor.core.model.endpoint import Endpoint
 
-_log = structlog.get_logger()
+_log = Log()
 
 OUTBOX_GRACE: Final = timedelta(seconds=10)
 """How long notices get to be delivered before a run ends; the rest waits in the store."""

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
-import structlog
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from monitor.core.model.endpoint import Endpoint
 
-_log = structlog.get_logger()
+_log = Log()
 
 TICK: Final = timedelta(milliseconds=20)
 """Starts are rounded up to ticks: a wake-up costs more CPU than a probe's share of it."""

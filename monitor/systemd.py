@@ -7,12 +7,12 @@ import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
 
-import structlog
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_log = structlog.get_logger()
+_log = Log()
 
 LATEST: Final = timedelta(seconds=2)
 """A tick that is later than this does not count as progress."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import aiohappyeyeballs
-import structlog
 
 from monitor.core.model.observation import Code, Fault
+from monitor.logs import Log
 from monitor.names import Resolver, is_answer, read_address, without_own_names
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ FRESH: Final = timedelta(seconds=1)
 The network may have gone since: three failures in a row must not all rest on one old answer.
 """
 
-_log = structlog.get_logger()
+_log = Log()
 _THREADS: Final = 16
 _OTHER_NAMES: Final = 8
 _STAGGER: Final = 0.25

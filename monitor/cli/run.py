@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
-import structlog
 
 from monitor.cli.common import (
     CODES,
@@ -29,6 +28,7 @@ from monitor.cli.common import (
 )
 from monitor.cli.durations import DURATION
 from monitor.core.model.verdict import Outcome
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -178,7 +178,7 @@ def _hook_runner() -> Path | None:
     if not named:
         return None
     if not os.access(named, os.W_OK):
-        structlog.get_logger().error("hook_runner_cannot_be_reached", socket=named)
+        Log().error("hook_runner_cannot_be_reached", socket=named)
 
     return Path(named)
 

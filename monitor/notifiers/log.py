@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from monitor.core.model.notice import Delivered
 from monitor.fields import Kind, Options
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from monitor.core.model.notice import Delivery, Receipt
     from monitor.notifiers.notifier import NotifierContext
 
-_log = structlog.get_logger()
+_log = Log()
 
 
 class LogOptions(Options):

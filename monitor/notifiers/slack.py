@@ -7,12 +7,12 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
-import structlog
 from pydantic import AfterValidator, Field, model_validator
 
 from monitor.core.model.notice import Delivered, Refused, TryAgain
 from monitor.core.outbox import Why
 from monitor.fields import Kind, Options
+from monitor.logs import Log
 from monitor.notifiers._answers import in_words, make_mask, no_answer
 from monitor.notifiers._fields import TIMEOUT, Timeout
 from monitor.notifiers._slack_api import SlackRefusal, make_client, read_webhook_answer
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from monitor.core.model.notice import Delivery, Receipt
     from monitor.notifiers.notifier import NotifierContext
 
-_log = structlog.get_logger()
+_log = Log()
 
 _SLACK: Final = "https://slack.com/api/"
 _GONE: Final = frozenset({"channel_not_found", "message_not_found", "thread_not_found"})

@@ -10,9 +10,8 @@ from contextlib import ExitStack
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from monitor.core.model.rollback import EffectOutcome
+from monitor.logs import Log
 from monitor.runner.protocol import (
     LARGEST_ORDER,
     Answer,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
 
     Prepare = Callable[[Order], Callable[[], Effect]]
 
-_log = structlog.get_logger()
+_log = Log()
 
 _PATIENCE: Final = 5.0
 """How long an order may take to arrive, and an answer to leave, in seconds."""

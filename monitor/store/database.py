@@ -9,9 +9,8 @@ import sqlite3
 from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from monitor.core.situation import Situation
+from monitor.logs import Log
 from monitor.store import pruning, reading, schema
 from monitor.store.codec import CodecError
 from monitor.store.connection import connect, connect_as_it_is, copy_to
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from monitor.core.model.changes import Changes, Result
     from monitor.core.model.incident import Incident, TimelineEntry
 
-_log = structlog.get_logger()
+_log = Log()
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PASSING: Final = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN}

@@ -9,16 +9,15 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import structlog
-
 from monitor.core.model.changes import Changes
+from monitor.logs import Log
 from monitor.store.errors import StoreError, StoreLost
 from monitor.store.salvage import halves
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_log = structlog.get_logger()
+_log = Log()
 BATCH: Final = timedelta(seconds=1)
 STUCK: Final = timedelta(seconds=15)
 """A commit that takes longer than this makes no progress: even a locked store gives up sooner."""

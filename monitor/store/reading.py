@@ -7,8 +7,6 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import structlog
-
 from monitor.core.model.changes import Changes, Result
 from monitor.core.model.check_state import CheckState
 from monitor.core.model.deploy import Deploy
@@ -17,6 +15,7 @@ from monitor.core.model.notice import PENDING, Delivery
 from monitor.core.model.observation import Code
 from monitor.core.model.rollback import Rollback, Step
 from monitor.core.situation import Situation
+from monitor.logs import Log
 from monitor.store.codec import CodecError, decode, from_microseconds, to_microseconds
 from monitor.store.writing import LETTERS, storable
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from sqlite3 import Connection
 
-_log = structlog.get_logger()
+_log = Log()
 
 RECENT_INCIDENTS: Final = 200
 """How many resolved incidents are loaded into memory at start."""

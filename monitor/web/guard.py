@@ -9,10 +9,10 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import structlog
 from aiohttp import web
 
 from monitor.config import Scope
+from monitor.logs import Log
 from monitor.options import is_loopback
 from monitor.web.refusals import Refusals
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-_log = structlog.get_logger()
+_log = Log()
 
 _LONGEST_TOKEN: Final = 512
 _READING: Final = ("GET", "HEAD")

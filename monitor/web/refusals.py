@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import structlog
+from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_log = structlog.get_logger()
+_log = Log()
 
 MOST: Final = 10
 """So many wrong tokens in a row from one address are answered as such."""

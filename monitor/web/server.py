@@ -9,10 +9,10 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-import structlog
 from aiohttp import http_exceptions, web
 
 from monitor.config import Scope
+from monitor.logs import Log
 from monitor.web import api, blackbox, pages, scraping
 from monitor.web.backend import BACKEND, Backend
 from monitor.web.connections import Connections
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from aiohttp.typedefs import Middleware
 
-_log = structlog.get_logger()
+_log = Log()
 
 _LARGEST_BODY: Final = 64 * 1024
 _SHUTDOWN_SECONDS: Final = 2.0

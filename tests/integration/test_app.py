@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import structlog
 
 from monitor import chores, plugins
 from monitor.app import Monitor, RunOptions
@@ -19,6 +18,7 @@ from monitor.core.model.verdict import Outcome
 from monitor.daemon import control_path, run_daemon
 from monitor.store import StoreError, StoreHeld
 from monitor.web.server import ListenError
+from tests.support.logs import capture_logs
 from tests.support.receiver import serve_receiver
 from tests.support.running import NOON, Clock, build, loader, page_of, running, until, write
 from tests.support.servers import (
@@ -48,7 +48,7 @@ async def shop() -> AsyncIterator[Counterpart]:
 
 @pytest.fixture
 def log() -> Iterator[list[Any]]:
-    with structlog.testing.capture_logs() as said:
+    with capture_logs() as said:
         yield said
 
 

@@ -7,9 +7,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import structlog
 
 from monitor.reloading import Reloaded
+from tests.support.logs import capture_logs
 from tests.support.running import running, until, write
 from tests.support.servers import answers_page, serve_script, unused_port
 
@@ -30,7 +30,7 @@ async def shop() -> AsyncIterator[Counterpart]:
 
 @pytest.fixture
 def log() -> Iterator[list[Any]]:
-    with structlog.testing.capture_logs() as said:
+    with capture_logs() as said:
         yield said
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
-from structlog.testing import capture_logs
 
 from monitor import witness
 from monitor.core.model.observation import Code, Fault
@@ -20,6 +19,7 @@ from monitor.core.model.witness import Witness
 from monitor.witness import Witnesses
 from tests.support.authority import Authority
 from tests.support.http_probe import ask_loopback
+from tests.support.logs import capture_logs
 from tests.support.servers import (
     HOST,
     answers,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from structlog.testing import capture_logs
 
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployState
@@ -23,6 +22,7 @@ from monitor.core.model.rollback import (
 )
 from monitor.core.model.service import Directory, StepPlan
 from tests.support.acting import Crash, Disk, Faraway, Life, Recorder, Rememberer
+from tests.support.logs import capture_logs
 from tests.support.rolling import World, make_policy
 
 if TYPE_CHECKING:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from structlog.testing import capture_logs
-
 from monitor.daemon import note_loop_error
+from tests.support.logs import capture_logs
 
 
 async def test_what_nobody_awaited_is_one_line_without_a_traceback() -> None:

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from monitor.core.model.changes import Changes
 from monitor.core.model.notice import (
@@ -20,6 +19,7 @@ from monitor.core.model.notice import (
 )
 from monitor.core.situation import Situation
 from monitor.dispatch import Dispatch
+from tests.support.logs import capture_logs
 from tests.support.notices import NOON, ScriptedNotifier, make_delivery, make_notice, make_pair
 
 if TYPE_CHECKING:
@@ -154,7 +154,8 @@ async def test_an_exception_is_logged_with_its_traceback_and_tried_again(world: 
         async with world.running(notifiers={"oncall": notifier}) as dispatch:
             await dispatch.drain(SOON)
 
-    assert [line["exc_info"] for line in lines if line["event"] == "delivery_failed"] == [True]
+    failed = [line["exc_info"] for line in lines if line["event"] == "delivery_failed"]
+    assert [kind for kind, *_ in failed] == [RuntimeError]
     assert isinstance(world.receipts[0][1], TryAgain)
     assert world.receipts[0][1].error == "RuntimeError"
     assert len(notifier.arrived) == 1

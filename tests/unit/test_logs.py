@@ -11,9 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TextIO
 
 import pytest
-import structlog
 
-from monitor.logs import Lines, configure_logs
+from monitor.logs import LOGGER, Lines, Log, configure_logs
 from monitor.options import Redactor, Secret
 
 if TYPE_CHECKING:
@@ -23,12 +22,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
+    root, own = logging.getLogger(), logging.getLogger(LOGGER)
+    handlers, levels = list(root.handlers), (root.level, own.level)
     yield
     root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
+    root.setLevel(levels[0])
+    own.setLevel(levels[1])
 
 
 class Written:
@@ -40,12 +39,12 @@ class Written:
 
     def begin(
         self, *, json: bool = False, level: str = "info", secrets: tuple[str, ...] = ()
-    ) -> Any:
+    ) -> Log:
         mask = Redactor(Secret(secret) for secret in secrets).mask
         with redirect_stderr(self._stream):
             configure_logs(level=level, json=json, mask=mask)
 
-        return structlog.get_logger()
+        return Log()
 
     @property
     def raw(self) -> bytes:
@@ -219,7 +218,7 @@ def test_a_line_of_text_can_be_read_and_cut(written: Written) -> None:
 
 def test_a_log_in_memory_works_too(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(level="info", json=False, mask=str)
-    structlog.get_logger().info("said")
+    Log().info("said")
 
     assert " said" in capsys.readouterr().err
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 
 from monitor import plugins
 from tests.support.configuring import configure
+from tests.support.logs import capture_logs
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,7 +150,7 @@ class Closing:
 async def test_one_that_cannot_be_closed_keeps_no_other_open() -> None:
     things = [Closing(), Closing(OSError("stuck")), Closing()]
 
-    with structlog.testing.capture_logs() as said:
+    with capture_logs() as said:
         await plugins.close_all(things)
 
     assert all(thing.closed for thing in things)

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
 from monitor.systemd import Systemd, Watchdog
+from tests.support.logs import capture_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import aiohttp
-import structlog
 from aiohttp import http_exceptions
 from yarl import URL
 
 from monitor.core.model.observation import Code, Fault, Hop, Phase
+from monitor.logs import Log
 from monitor.probes._http.body import Body
 from monitor.probes._http.client import Client, shared_client
 from monitor.probes._http.connector import Call, current_call, is_inward
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from monitor.probes._net.resolver import Resolver
     from monitor.probes.probe import ProbeContext
 
-_log = structlog.get_logger()
+_log = Log()
 
 
 class HttpProbe:

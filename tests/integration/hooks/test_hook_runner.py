@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from structlog.testing import capture_logs
 
 import monitor.runner.client as client_module
 from monitor.core.model.rollback import Effect, EffectContext, EffectOutcome
@@ -32,6 +31,7 @@ from tests.support.hook_runner import (
     runner_here,
 )
 from tests.support.hooks import TOLD, make_context, write_program
+from tests.support.logs import capture_logs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from monitor.core.model.notice import Delivered, NoticeEvent, Refused, TryAgain
 from monitor.notifiers.slack import SlackNotifier, SlackOptions
+from tests.support.logs import capture_logs
 from tests.support.notices import (
     USER_AGENT,
     make_context,

@@ -11,8 +11,6 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-import structlog
-
 from monitor.core.model.changes import Changes
 from monitor.store import Store, StoreError
 from monitor.store.journal import Journal
@@ -20,7 +18,6 @@ from tests.support.stored import NOON, a_result, after, an_incident
 
 
 async def main(path: Path) -> None:
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     store = await Store.open(path, holder="full")
     journal = Journal(store.commit, batch=timedelta(milliseconds=20))
     await journal.now(Changes(incidents=(an_incident("before"),)))

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 
 from monitor.core.model.changes import Changes
 from monitor.store import Store, StoreError, StoreHeld
 from monitor.store.files import Files
 from monitor.store.lock import Lock, lock_path, read_holder
 from monitor.store.tables import REVISIONS
+from tests.support.logs import capture_logs
 from tests.support.stored import NOON, a_result, a_state, after, an_incident, overwrite
 
 if TYPE_CHECKING:
@@ -269,7 +269,7 @@ async def test_a_corrupt_store_is_set_aside_and_an_empty_one_begun(
     overwrite(path, at, length)
     damaged = path.read_bytes()
 
-    with structlog.testing.capture_logs() as logs:
+    with capture_logs() as logs:
         store = await open_store()
         situation = await store.load()
 

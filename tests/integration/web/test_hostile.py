@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-import structlog
 from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.web.refusals import MOST
 from tests.support.configuring import mistakes
+from tests.support.logs import capture_logs
 from tests.support.running import until, write
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ MOST_AT_ONCE: Final = 0.1
 
 @pytest.fixture
 def log() -> Iterator[list[Any]]:
-    with structlog.testing.capture_logs() as said:
+    with capture_logs() as said:
         yield said
 
 

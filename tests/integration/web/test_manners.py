@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
-import structlog
 
 from monitor.store import StoreError
+from tests.support.logs import capture_logs
 from tests.support.running import write
 from tests.support.servers import say_nothing, serve_script
 
@@ -75,7 +75,7 @@ class TestErrors:
 
         async with serve() as served:
             monkeypatch.setattr(served.monitor, "status", broken)
-            with structlog.testing.capture_logs() as log:
+            with capture_logs() as log:
                 status, text, _ = await served.ask("GET", "/api/v1/status")
 
         assert (status, json.loads(text)) == (500, {"error": "the monitor failed inside"})

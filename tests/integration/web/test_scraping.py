@@ -6,7 +6,7 @@ import asyncio
 import gzip
 from typing import TYPE_CHECKING, Any
 
-import structlog
+from tests.support.logs import capture_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ async def test_a_scrape_that_is_broken_off_harms_nobody(
     async with serve() as served:
         large = [LINE * 10_000 for _ in range(20)]
         monkeypatch.setattr(served.monitor.metrics, "parts", lambda **_: iter(large))
-        with structlog.testing.capture_logs() as log:
+        with capture_logs() as log:
             reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
             writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await reader.readexactly(2 * MEGABYTE)

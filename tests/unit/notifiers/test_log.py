@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from structlog.testing import capture_logs
-
 from monitor.core.model.notice import Delivered
 from monitor.notifiers.log import LogNotifier, LogOptions
+from tests.support.logs import capture_logs
 from tests.support.notices import make_context, make_delivery
 
 

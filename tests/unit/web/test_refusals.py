@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.web.refusals import MOST, MOST_ADDRESSES, ONE_MORE, Refusals
+from tests.support.logs import capture_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def log() -> Iterator[list[Any]]:
-    with structlog.testing.capture_logs() as said:
+    with capture_logs() as said:
         yield said
 
 
