@@ -1,0 +1,356 @@
+"""The daemon while the clock is set, summer time begins and ends, and its host stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiohttp import web
+
+from monitor.core.model.verdict import Outcome
+from monitor.store import Store
+from tests.support.program import daemon, until
+from tests.support.receiver import answers, serve_receiver
+from tests.support.running import running as running_here
+from tests.support.running import until as until_here
+from tests.support.servers import serve_pages
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from tests.support.program import Daemon
+
+EVERY = 0.25
+WINDOW = timedelta(seconds=2)
+
+CONFIG = """
+web: {{listen: "127.0.0.1:${{PORT}}"}}
+store: sqlite:///state/store.db
+defaults: {{every: 250ms, retry_every: 250ms, timeout: 250ms}}
+notifiers: {{ops: {{webhook: {{url: "{receiver}"}}}}}}
+services:
+  shop: {{rollback: {{mode: observe, certify_after: 1h}}}}
+endpoints:
+  up:
+    url: {target}/up
+    service: shop
+    health: {{failure_threshold: 2}}
+    latency: {{p50: {{lt: 240ms, window: 2s, min_samples: 2}}}}
+  down: {{url: "{target}/down", health: {{failure_threshold: 2}}}}
+  later: {{url: "{target}/later", health: {{failure_threshold: 2}}}}
+"""
+
+
+@dataclass
+class Target:
+    """A server that is asked: when, by this process's monotonic clock, and what it says."""
+
+    url: str = ""
+    status: dict[str, int] = field(default_factory=dict)
+    takes: dict[str, float] = field(default_factory=dict)
+    asked: dict[str, list[float]] = field(default_factory=dict)
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.setdefault(request.path, []).append(time.monotonic())
+        await asyncio.sleep(self.takes.get(request.path, 0))
+
+        return web.Response(status=self.status.get(request.path, 200))
+
+    def count(self, path: str = "/up") -> int:
+        return len(self.asked.get(path, ()))
+
+    async def asked_again(self, seconds: float, path: str = "/up") -> None:
+        """Wait until the probes of so much time have come, whatever any clock shows."""
+        wanted = self.count(path) + seconds / EVERY
+        await until(lambda: self.count(path) >= wanted)
+
+
+@asynccontextmanager
+async def open_target() -> AsyncIterator[Target]:
+    target = Target(status={"/down": 503})
+    async with serve_pages({"/{name}": target.answer}) as counterpart:
+        target.url = counterpart.origin
+        yield target
+
+
+@dataclass(frozen=True)
+class WallClock:
+    """The wall clock of a program, which a test sets: its offset is in a file."""
+
+    file: Path
+    zone: str = "UTC"
+
+    @property
+    def environ(self) -> dict[str, str]:
+        (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+
+        return {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(self.file),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # it makes waiting threads late by seconds
+            "NO_FAKE_STAT": "1",
+            "TZ": self.zone,
+        }
+
+    def show(self, off: timedelta) -> None:
+        """Set the clock; in one step, as no reader may see half a file."""
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(f"{off.total_seconds():+.3f}")
+        fresh.replace(self.file)
+
+
+def configure(folder: Path, target: Target, receiver: str) -> None:
+    (folder / "monitor.yml").write_text(CONFIG.format(target=target.url, receiver=receiver))
+
+
+def turns(running: Daemon) -> list[str]:
+    """Give what became of incidents, save that the clock was set."""
+    return re.findall(r"event_name=(?!clock_set)(\w+)", running.said())
+
+
+async def counted(running: Daemon, name: str) -> float:
+    """Give the sum of a metric over its labels."""
+    _, page = await running.get("/metrics")
+
+    return sum(
+        float(line.rsplit(" ", 1)[1])
+        for line in page.splitlines()
+        if re.match(rf"production_monitor_{name}(\{{|\s)", line)
+    )
+
+
+def state_of(status: dict[str, Any], check: str) -> dict[str, Any]:
+    return next(one for one in status["checks"] if one["check"] == check)
+
+
+def assert_even(times: list[float], *, skipped: float = 0) -> None:
+    """Neither a gap nor a burst: a busy machine may be late or skip, but makes up for nothing."""
+    slots = (times[-1] - times[0]) / EVERY
+
+    assert len(times) - 3 <= slots <= len(times) + skipped + 3
+    assert max(later - earlier for earlier, later in pairwise(times)) < 5
+    for number, began in enumerate(times):
+        within = sum(at - began < 1 for at in times[number:])
+        assert within <= 1 / EVERY + 3, "no burst"
+
+
+@pytest.mark.needs("faketime")
+@pytest.mark.parametrize(
+    "by", [timedelta(hours=-1), timedelta(days=1)], ids=["an hour back", "a day ahead"]
+)
+async def test_a_clock_that_is_set_and_set_again_changes_nothing(
+    by: timedelta, tmp_path: Path
+) -> None:
+    clock = WallClock(tmp_path / "clock")
+    clock.show(timedelta())
+    async with (
+        open_target() as target,
+        serve_receiver(answers(503, retry_after="2")) as receiver,
+    ):
+        configure(tmp_path, target, receiver.url())
+        async with daemon(tmp_path, environ=clock.environ) as running:
+            (first,) = await receiver.wait_for(1)
+            clock.show(by)
+            await until(lambda: running.said().count("clock_set ") == 1)
+            began = target.count()
+            (_, second) = await receiver.wait_for(2)
+            await target.asked_again(2)
+
+            target.status["/later"] = 503
+            status = await running.until(lambda status: len(status["incidents"]) == 2)
+            opened = max(datetime.fromisoformat(one["opened_at"]) for one in status["incidents"])
+            assert abs(datetime.now(UTC) + by - opened) < timedelta(seconds=10)
+
+            clock.show(timedelta())
+            await until(lambda: running.said().count("clock_set ") == 2)
+            await target.asked_again(2)
+            target.status["/later"] = target.status["/down"] = 200
+            status = await running.until(
+                lambda status: all(one["resolved_at"] for one in status["incidents"])
+            )
+            await receiver.wait_for(5)
+            skipped = await counted(running, "skipped_probes_total")
+            failures = await counted(running, "probe_failures_total")
+            jumps = await counted(running, "clock_jumps_total")
+            assert await running.stop() == 0
+
+    assert_even(target.asked["/up"][began:], skipped=skipped)
+    assert_even(target.asked["/down"][began:], skipped=skipped)
+    assert 1.9 < second.at - first.at < 5, "it waited as long as it was asked to"
+    assert [one.json["event"] for one in receiver.received[1:]].count("opened") == 2
+    assert [one.json["event"] for one in receiver.received[1:]].count("resolved") == 2
+    assert turns(running).count("opened") == turns(running).count("resolved") == 2
+    assert state_of(status, "up.health")["state"] == "pass"
+    assert state_of(status, "up.latency.p50")["state"] == "pass"
+    assert jumps == 2
+    assert skipped < 20, "an hour has 14,400 slots"
+    assert failures <= target.count("/down") + target.count("/later")
+    for incident in status["incidents"]:
+        took = datetime.fromisoformat(incident["resolved_at"]) - datetime.fromisoformat(
+            incident["since"]
+        )
+        assert timedelta() < took < timedelta(seconds=60)
+        assert [line["sequence"] for line in incident["timeline"]] == list(
+            range(1, len(incident["timeline"]) + 1)
+        )
+    assert "Traceback" not in running.said()
+
+
+SUMMER = {
+    "summer time begins": datetime(2026, 3, 29, 1, tzinfo=UTC),
+    "summer time ends": datetime(2026, 10, 25, 1, tzinfo=UTC),
+}
+
+
+async def watch_over(boundary: datetime, folder: Path) -> Daemon:
+    """Run a daemon in Berlin from shortly before a moment until some seconds after it."""
+    clock = WallClock(folder / "clock", zone="Europe/Berlin")
+    clock.show(boundary - timedelta(seconds=6) - datetime.now(UTC))
+    async with open_target() as target, serve_receiver() as receiver:
+        configure(folder, target, receiver.url())
+        async with daemon(folder, environ=clock.environ) as running:
+            await running.until(
+                lambda status: (
+                    datetime.fromisoformat(status["at"]) > boundary + timedelta(seconds=4.5)
+                )
+            )
+            skipped = await counted(running, "skipped_probes_total")
+            assert await running.stop() == 0
+    assert_even(target.asked["/up"][1:], skipped=skipped)
+
+    return running
+
+
+@pytest.mark.needs("faketime")
+async def test_summer_time_neither_doubles_nor_loses_a_window(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in SUMMER]
+    for folder in folders:
+        folder.mkdir()
+    watched = await asyncio.gather(*map(watch_over, SUMMER.values(), folders))
+
+    for running, boundary in zip(watched, SUMMER.values(), strict=True):
+        assert "clock_set" not in running.said()
+        assert turns(running) == ["opened"]
+        stamps = [
+            datetime.fromisoformat(line.split()[0]) for line in running.said().splitlines() if line
+        ]
+        assert stamps == sorted(stamps)
+        assert boundary - timedelta(seconds=7) < stamps[0]
+        assert stamps[-1] < boundary + timedelta(seconds=10)
+        await assert_windows(running.folder / "state" / "store.db", boundary)
+
+
+async def assert_windows(store: Path, boundary: datetime) -> None:
+    """Each window in which there was a sample closed the one before it, once and in order."""
+    opened = await Store.open(store, holder="a test")
+    try:
+        results = await opened.results("up", boundary - timedelta(days=1), 1_000)
+    finally:
+        await opened.close()
+    judged = [
+        (window_of(one.at), outcome)
+        for one in results
+        for check, outcome in one.outcomes
+        if "latency" in check
+    ]
+    entered = list(dict.fromkeys(window_of(one.at) for one in results))
+
+    assert entered == sorted(entered)
+    assert entered[0] < boundary <= entered[-1] - WINDOW
+    assert [window for window, _ in judged] == entered[1:]
+    assert {outcome for _, outcome in judged} <= {Outcome.PASS, Outcome.WAITING}
+
+
+def window_of(at: datetime) -> datetime:
+    return at - (at - datetime(1970, 1, 1, tzinfo=UTC)) % WINDOW
+
+
+@pytest.fixture
+def stopped() -> Iterator[list[int]]:
+    """Let what a test has stopped go on, however the test ends."""
+    pids: list[int] = []
+    yield pids
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+
+
+async def test_a_host_that_stood_still_blames_nobody_and_makes_up_for_nothing(
+    tmp_path: Path, stopped: list[int]
+) -> None:
+    async with open_target() as target, serve_receiver() as receiver:
+        configure(tmp_path, target, receiver.url())
+        target.status["/down"] = 200
+        async with daemon(tmp_path) as running:
+            await target.asked_again(2)
+            target.takes["/later"] = 0.2
+            before = target.count("/later")
+            await until(lambda: target.count("/later") > before)
+            running.process.send_signal(signal.SIGSTOP)
+            stopped.append(running.process.pid)
+            await asyncio.sleep(4)
+            target.takes.clear()
+            asked = target.count()
+            running.process.send_signal(signal.SIGCONT)
+            stopped.clear()
+            await target.asked_again(3)
+            status = await running.status()
+            skipped = await counted(running, "skipped_probes_total")
+            late = await counted(running, "schedule_lag_seconds_sum")
+            _, page = await running.get("/metrics")
+            assert await running.stop() == 0
+
+    assert_even(target.asked["/up"][asked:], skipped=skipped)
+    assert skipped >= 3 * (4 / EVERY - 3), "of three endpoints"
+    assert late > 0.01
+    assert status["incidents"] == []
+    assert 'probe_failures_total{reason="timeout"} 0.0' in page
+    assert 'probe_failures_total{reason="internal"} 0.0' not in page, "the probe in flight"
+    assert "event_loop_stalled" in running.said()
+    assert "clock_set" not in running.said()
+
+
+async def test_a_plug_in_that_blocks_the_loop_makes_no_target_fail(tmp_path: Path) -> None:
+    async with open_target() as target:
+        target.takes["/up"] = 0.2
+        text = f"""
+defaults: {{every: 500ms, timeout: 500ms}}
+endpoints:
+  up: {{url: "{target.url}/up", health: {{failure_threshold: 1}}}}
+  idle: {{url: "{target.url}/idle", health: {{failure_threshold: 1}}}}
+"""
+        async with running_here(tmp_path, text) as monitor:
+            await until_here(lambda: monitor.ready)
+            before = target.count()
+            await until_here(lambda: target.count() > before)
+            time.sleep(3)  # what a plug-in must not do, and this one does
+            asked = target.count()
+            await until_here(lambda: target.count() >= asked + 2)
+            lag = monitor.metrics.registry.get_sample_value(
+                "production_monitor_schedule_lag_seconds_bucket", {"le": "1.0"}
+            )
+            count = monitor.metrics.registry.get_sample_value(
+                "production_monitor_schedule_lag_seconds_count"
+            )
+            state = monitor.engine.situation.states["up.health"]
+            results = await monitor._store.results("up", datetime.now(UTC) - WINDOW * 10, 100)
+
+    assert lag is not None
+    assert count is not None
+    assert count - lag >= 1, "the start that had to wait"
+    assert state.consecutive_failures == 0
+    assert {outcome for one in results for _, outcome in one.outcomes} == {
+        Outcome.PASS,
+        Outcome.UNKNOWN,
+    }
