@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor import plugins
 from monitor.config import ConfigError
-from monitor.config.difference import Difference, compare
+from monitor.config.difference import Difference, compare, few
 from monitor.logs import Log
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ class Reloads:
 
 
 def _refuse(problems: tuple[str, ...]) -> Reloaded:
-    _log.error("reload_refused", problems=problems)
+    _log.error("reload_refused", problems="; ".join(few(problems)))
 
     return Reloaded(problems=problems)
 

@@ -55,16 +55,16 @@ def compare(before: Compiled, after: Compiled) -> Difference:
     told = old.keys() ^ new.keys()
     leaves = [
         leaf
-        for leaf in _leaves(_shown(before), _shown(after), ())
+        for leaf in _differing(before, after)
         if leaf[0][:2] not in told and leaf[0][:3] not in told
     ]
     touched = {at[:length] for at in (*told, *(leaf[0] for leaf in leaves)) for length in (1, 2)}
     unseen = [at for at in old if at in new and old[at] != new[at] and at not in touched]
 
     return Difference(
-        added=_few(_came(old, new, old_checks, new_checks)),
-        removed=_few(_came(new, old, new_checks, old_checks)),
-        changed=_few([*(_say(*leaf) for leaf in leaves), *_say_unseen(unseen)]),
+        added=few(_came(old, new, old_checks, new_checks)),
+        removed=few(_came(new, old, new_checks, old_checks)),
+        changed=few([*(_say(*leaf) for leaf in leaves), *_say_unseen(unseen)]),
     )
 
 
@@ -112,14 +112,24 @@ def _came(
     return [*map(shown, things), *(f"check {plain(check)}" for check in checks)]
 
 
+def _differing(before: Compiled, after: Compiled) -> Iterator[tuple[At, object, object]]:
+    """Give each value that is shown and differs: where it stands, what it was, what it is."""
+    if before.written != after.written:  # to unpack ten thousand endpoints takes a while
+        yield from _leaves(_shown(before), _shown(after), ())
+
+
 def _shown(compiled: Compiled) -> dict[str, object]:
     """Give the tree that is shown; a section of things that is left out has none in it."""
-    return {**compiled.shown, **{name: compiled.shown.get(name) or {} for name in _SECTIONS}}
+    shown = compiled.shown
+
+    return {**shown, **{name: shown.get(name) or {} for name in _SECTIONS}}
 
 
 def _leaves(old: object, new: object, at: At) -> Iterator[tuple[At, object, object]]:
     """Walk down both trees to the values that differ; lists of one length are walked as well."""
     match old, new:
+        case dict(), dict() if old == new:
+            return
         case dict(), dict():
             for key in {**old, **new}:
                 yield from _leaves(old.get(key, _ABSENT), new.get(key, _ABSENT), (*at, key))
@@ -160,7 +170,8 @@ def _say_unseen(places: list[At]) -> list[str]:
     return [f"{', '.join(map(shown, places[:_MOST_NAMES]))}{more}: {_UNSEEN}"]
 
 
-def _few(lines: Iterable[str]) -> tuple[str, ...]:
+def few(lines: Iterable[str]) -> tuple[str, ...]:
+    """Give short lines, and not many; the last one says how many more there are."""
     known = [shorten(line, limit=_LONGEST_LINE) for line in lines]
     if len(known) <= MOST:
         return tuple(known)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from monitor.config.difference import MOST
 from monitor.reloading import Reloaded
 from tests.support.logs import capture_logs
 from tests.support.running import running, until, write
@@ -147,3 +148,17 @@ async def test_the_end_waits_for_the_reload_under_way_and_those_behind_it_change
         assert (await under_way).problems == ()
         assert (await behind).problems == ("the monitor is stopping",)
         assert (len(begun), ended) == (1, [Reloaded()])
+
+
+async def test_a_flood_of_mistakes_is_few_of_them_in_the_log_and_all_to_who_asked(
+    shop: Counterpart, tmp_path: Path, log: list[Any]
+) -> None:
+    text = watching(shop.url())
+    async with running(tmp_path, text) as monitor:
+        write(tmp_path, text + "".join(f"  e{n}: {{evry: 3s}}\n" for n in range(500)))
+        told = await monitor.reload()
+
+    (line,) = (one for one in log if one["event"] == "reload_refused")
+    assert len(told.problems) >= 500
+    assert line["problems"].endswith(f"; and {len(told.problems) - MOST + 1} more")
+    assert len(line["problems"]) < 5_000
