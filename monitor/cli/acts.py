@@ -66,8 +66,8 @@ def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
     else:
+        from monitor.cli.look import find_look
         from monitor.cli.overview import write_status
-        from monitor.cli.page import find_look
 
         click.echo(write_status(found, find_look()), nl=False)
     failing = any(check["state"] == "fail" for check in found["checks"])

@@ -15,7 +15,7 @@ from monitor.core.model.verdict import Outcome
 from monitor.core.wording import duration_text
 
 if TYPE_CHECKING:
-    from monitor.cli.page import Look
+    from monitor.cli.look import Look
     from monitor.core.headers import PolicyResult
     from monitor.core.model.endpoint import Check
     from monitor.core.model.observation import Certificate, Observation

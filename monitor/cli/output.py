@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import json
-import xml.etree.ElementTree as ET
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.markup import escape
-
 from monitor.cli.common import count
-from monitor.cli.page import MARKS, Page, mark
 from monitor.core.model.verdict import Outcome
 from monitor.core.report import check_json
-from monitor.options import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from monitor.cli.page import Look
+    from monitor.cli.look import Look
     from monitor.core.report import CheckReport
 
-_BESIDE_WHY: Final = 22
-"""What stands before the reasons of a check, its name apart."""
-_ROOM_FOR_WHY: Final = 50
 _NAMED: Final = 3
-_BELOW: Final = " " * 11
 
 
 class Output(StrEnum):
@@ -56,11 +47,15 @@ def write_run(run: Run, form: Output, look: Look) -> str:
     """Write a run in the wanted form, ending in a line break; only text has a look."""
     match form:
         case Output.TEXT:
-            return _text(run, look)
+            from monitor.cli.text import write_text
+
+            return write_text(run, look)
         case Output.JSON:
             return json.dumps(run_json(run), ensure_ascii=False, indent=2) + "\n"
         case Output.JUNIT:
-            return _junit(run)
+            from monitor.cli.junit import write_junit
+
+            return write_junit(run)
         case Output.GITHUB:
             return _github(run)
 
@@ -108,38 +103,8 @@ def round_text(number: int, cycles: int, reports: Sequence[CheckReport]) -> str:
     return f"round {number} of {cycles}: {'; '.join(said) or 'nothing fails'}"
 
 
-def _text(run: Run, look: Look) -> str:
-    page = Page(look)
-    longest = max((len(report.check.id) for report in run.reports), default=0)
-    for report in run.reports:
-        _write_report(page, report, longest)
-    took = format_duration(run.finished_at - run.started_at)
-    end = ", interrupted" if run.interrupted else ""
-    page.line()
-    page.line(
-        f"{tally(run.reports)}; {count(run.cycles, 'round')} in {took}{end}",
-        lead=f"{MARKS[run.verdict]}  ",
-    )
-
-    return page.text()
-
-
-def _write_report(page: Page, report: CheckReport, longest: int) -> None:
-    """Write a check and what it took; the reasons beside it, or below where it is narrow."""
-    took = format_duration(report.observation.duration) if report.observation else ""
-    lead = f"{mark(report.verdict)}{escape(report.check.id):<{longest}}  {took:>7}  "
-    why = _why(report).splitlines()
-    if page.width - _BESIDE_WHY - longest < _ROOM_FOR_WHY:
-        page.line(lead=lead)
-        lead = _BELOW
-    elif not why:
-        page.line(lead=lead)
-    for line in why:
-        page.line(escape(line), lead=lead)
-        lead = _BELOW if lead == _BELOW else " " * (_BESIDE_WHY + longest)
-
-
-def _why(report: CheckReport) -> str:
+def say_why(report: CheckReport) -> str:
+    """Say why a check stands as it does, in lines; nothing where it simply passes."""
     if report.verdict is Outcome.WAITING and report.waiting:
         have, need = report.waiting
         return f"waiting ({have} of {need} samples)"
@@ -153,57 +118,6 @@ def _why(report: CheckReport) -> str:
     return "\n".join(lines)
 
 
-def _junit(run: Run) -> str:
-    """Write JUnit XML: a test case a check; unknown is an error, waiting is skipped."""
-    by_outcome = [report.verdict for report in run.reports]
-    counts = {
-        "tests": str(len(by_outcome)),
-        "failures": str(by_outcome.count(Outcome.FAIL)),
-        "errors": str(by_outcome.count(Outcome.UNKNOWN)),
-        "skipped": str(by_outcome.count(Outcome.WAITING)),
-        "time": f"{(run.finished_at - run.started_at).total_seconds():.3f}",
-    }
-    suites = ET.Element("testsuites", {"name": "production-monitor", **counts})
-    suite = ET.SubElement(
-        suites,
-        "testsuite",
-        {"name": run.environment or "production-monitor", **counts}
-        | {"timestamp": run.started_at.strftime("%Y-%m-%dT%H:%M:%S")},
-    )
-    for report in run.reports:
-        took = report.observation.duration.total_seconds() if report.observation else 0.0
-        case = ET.SubElement(
-            suite,
-            "testcase",
-            {
-                "classname": _printable(report.check.service),
-                "name": _printable(report.check.id),
-                "time": f"{took:.3f}",
-            },
-        )
-        _add_outcome(case, report)
-    ET.indent(suites)
-
-    return (
-        '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(suites, encoding="unicode") + "\n"
-    )
-
-
-def _add_outcome(case: ET.Element, report: CheckReport) -> None:
-    why = _printable(_why(report))
-    first = _printable(report.reasons[0].message if report.reasons else report.note)
-    code = report.reasons[0].code.value if report.reasons else "internal"
-    match report.verdict:
-        case Outcome.FAIL:
-            ET.SubElement(case, "failure", {"message": first, "type": code}).text = why
-        case Outcome.UNKNOWN:
-            ET.SubElement(case, "error", {"message": first, "type": code}).text = why
-        case Outcome.WAITING:
-            ET.SubElement(case, "skipped", {"message": why})
-        case Outcome.PASS:
-            pass
-
-
 def _github(run: Run) -> str:
     """Write workflow commands: an annotation for each check that does not pass, then a summary."""
     lines = []
@@ -215,7 +129,7 @@ def _github(run: Run) -> str:
         place = _place(report)
         how = "fails" if report.verdict is Outcome.FAIL else "is unknown"
         title = _github_property(f"{report.check.id} {how}")
-        lines.append(f"::{level} {place}title={title}::{_github_data(_why(report))}")
+        lines.append(f"::{level} {place}title={title}::{_github_data(say_why(report))}")
     lines.append(f"{run.verdict.value}: {tally(run.reports)}")
 
     return "\n".join(lines) + "\n"
@@ -238,11 +152,3 @@ def _github_data(text: str) -> str:
 
 def _github_property(text: str) -> str:
     return _github_data(text).replace(":", "%3A").replace(",", "%2C")
-
-
-def _printable(text: str) -> str:
-    """Leave out what XML 1.0 cannot carry."""
-    return "".join(
-        char if char in "\t\n" or (char.isprintable() and char <= "\U0010ffff") else "�"
-        for char in text
-    )

@@ -13,7 +13,7 @@ from monitor.core.model.verdict import Outcome
 from monitor.core.wording import duration_text
 
 if TYPE_CHECKING:
-    from monitor.cli.page import Look
+    from monitor.cli.look import Look
 
 _DAY: Final = timedelta(hours=24)
 

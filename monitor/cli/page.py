@@ -1,17 +1,17 @@
-"""Laying text out for a terminal: color, width, and long lines that hang below their beginning."""
+"""Laying text out for a terminal: long lines hang below their beginning."""
 
 from __future__ import annotations
 
-import os
-import sys
-from dataclasses import dataclass
 from io import StringIO
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.text import Text
 
 from monitor.core.model.verdict import Outcome
+
+if TYPE_CHECKING:
+    from monitor.cli.look import Look
 
 MARKS: Final = {
     Outcome.PASS: "[green bold]✔ pass[/]",
@@ -25,22 +25,6 @@ _WIDEST_MARK: Final = 9
 
 _ENDLESS: Final = 10_000
 _NARROWEST: Final = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How output may look; `width` is None where no terminal sets one: lines are never broken."""
-
-    color: bool = False
-    width: int | None = None
-
-
-def find_look() -> Look:
-    """Give the look of standard output: plain unless it is a terminal, NO_COLOR respected."""
-    if not sys.stdout.isatty():
-        return Look()
-
-    return Look(color=not os.environ.get("NO_COLOR"), width=Console().width)
 
 
 class Page:

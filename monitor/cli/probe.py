@@ -66,7 +66,7 @@ def probe(target: str, configs: tuple[Path, ...], output: str) -> None:
         click.echo(mask(json.dumps(explained_json(explained), ensure_ascii=False, indent=2)))
     else:
         from monitor.cli.explained import write_explained
-        from monitor.cli.page import find_look
+        from monitor.cli.look import find_look
 
         click.echo(mask(write_explained(explained, find_look())), nl=False)
     sys.exit(CODES[explained.verdict])

@@ -207,8 +207,8 @@ def _check(
 ) -> int:
     import uvloop
 
+    from monitor.cli.look import find_look
     from monitor.cli.output import Output, Run, write_run
-    from monitor.cli.page import find_look
 
     form = Output(output or "text")
     told = form is Output.TEXT and cycles > 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from monitor.cli.look import Look
 from monitor.cli.overview import write_status
-from monitor.cli.page import Look
 
 
 def check(name: str, verdict: str = "pass", state: str = "pass", **parts: Any) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.cli.page import MARKS, Look, Page, find_look, mark
+from monitor.cli.look import Look, find_look
+from monitor.cli.page import MARKS, Page, mark
 from monitor.core.model.verdict import Outcome
 
 

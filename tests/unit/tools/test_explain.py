@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.cli.explained import took_text, write_explained
-from monitor.cli.page import Look
+from monitor.cli.look import Look
 from monitor.core.expectations import compile_expectation
 from monitor.core.headers import Policy
 from monitor.core.model.endpoint import (
