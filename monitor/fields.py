@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import (
     BaseModel,
@@ -24,6 +26,9 @@ from monitor.options import (
     parse_ratio,
     parse_size,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SHELL_VARIABLE: Final = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 
@@ -100,3 +105,24 @@ class Kind:
     options: type[Options]
     make: Any
     flat: bool = False
+
+
+class Kinds(Mapping[str, Kind]):
+    """A table of kinds, by the modules that have them: one that nobody names is never loaded."""
+
+    def __init__(self, modules: Mapping[str, str]) -> None:
+        self._modules = modules
+
+    def __getitem__(self, name: str) -> Kind:
+        kind: Kind = import_module(self._modules[name]).KIND
+
+        return kind
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from monitor.hooks import command, webhook
+from monitor.fields import Kinds
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from monitor.fields import Kind
-
-KINDS: Final[Mapping[str, Kind]] = {
-    "command": command.KIND,
-    "webhook": webhook.KIND,
-}
+KINDS: Final = Kinds(
+    {
+        "command": "monitor.hooks.command",
+        "webhook": "monitor.hooks.webhook",
+    }
+)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from monitor.notifiers import log, slack, webhook
+from monitor.fields import Kinds
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from monitor.fields import Kind
-
-KINDS: Final[Mapping[str, Kind]] = {
-    "slack": slack.KIND,
-    "webhook": webhook.KIND,
-    "log": log.KIND,
-}
+KINDS: Final = Kinds(
+    {
+        "slack": "monitor.notifiers.slack",
+        "webhook": "monitor.notifiers.webhook",
+        "log": "monitor.notifiers.log",
+    }
+)

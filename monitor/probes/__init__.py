@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from monitor.probes import http
+from monitor.fields import Kinds
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from monitor.fields import Kind
-
-KINDS: Final[Mapping[str, Kind]] = {"url": http.KIND}
+KINDS: Final = Kinds({"url": "monitor.probes.http"})
 """By the key that names the kind in an endpoint; a kind imports its client when it is made."""
