@@ -553,7 +553,7 @@ async def starve() -> tuple[str, ...]:
     import os
     import resource
 
-    from monitor.probes._net.resolver import Resolver
+    from monitor.names import Resolver
 
     outcomes: list[str] = []
     async with serve_script(answers_page()) as server:

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from monitor.names import Resolver
 from monitor.probes._http.options import HttpOptions
 from monitor.probes._http.probe import HttpProbe
-from monitor.probes._net.resolver import Resolver
 from monitor.probes.probe import ProbeContext
 from tests.support.servers import HOST
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.core.model.observation import Observation
-    from monitor.probes._net.resolver import Address
+    from monitor.names import Address
 
 USER_AGENT = "production-monitor/1.2.3"
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.model.observation import Code, Fault
 from monitor.probes._net.faults import Faulted
-
-if TYPE_CHECKING:
-    from aiohttp import StreamReader
 
 _MOST_MEMBERS: Final = 100
 _SLACK: Final = 64 * 1024
@@ -20,30 +17,29 @@ _CODINGS: Final = frozenset({"gzip", "x-gzip", "deflate"})
 
 
 class Body:
-    """What has arrived of a body, in decoded bytes; `truncated` says that there was more."""
+    """What has arrived of a body, in decoded bytes; `truncated` says that there was more.
+
+    `received` counts the bytes as they came.
+    """
+
+    __slots__ = ("_inflater", "_kept", "_limit", "received", "truncated")
 
     def __init__(self, coding: str, limit: int) -> None:
-        coding = coding.strip().lower()
         self.truncated = False
         self.received = 0
         self._limit = limit
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._inflater = _Inflater(coding) if coding in _CODINGS else None
+        self._kept: bytes | bytearray = b""
+        self._inflater = _find_inflater(coding) if coding else None
 
     def content(self) -> bytes:
         """Give the decoded bytes, at most the limit."""
-        return b"".join(self._parts)
+        return bytes(self._kept)
 
-    async def read_from(self, stream: StreamReader) -> None:
-        """Read until the end or the limit; raises Faulted where the encoding is broken."""
-        while not self.truncated and (chunk := await stream.readany()):
-            self._take(chunk)
+    def take(self, chunk: bytes) -> None:
+        """Take what has come, unless the limit was passed; raises Faulted on broken encoding."""
+        if self.truncated:
+            return
 
-        if self._inflater is not None and self.received and not self.truncated:
-            self._inflater.check_end()
-
-    def _take(self, chunk: bytes) -> None:
         self.received += len(chunk)
         if self._inflater is None:
             self._keep(chunk)
@@ -51,21 +47,36 @@ class Body:
 
         while chunk and not self.truncated:
             # one byte more than there is room for tells that there is more
-            decoded, chunk = self._inflater.inflate(chunk, self._limit - self._size + 1)
+            decoded, chunk = self._inflater.inflate(chunk, self._limit - len(self._kept) + 1)
             self._keep(decoded)
 
         if self.received > self._limit + _SLACK and not self.truncated:
             # what is no larger when decoded was made to keep us busy
             self.truncated = True
 
+    def finish(self) -> None:
+        """Take note that nothing more will come; raises Faulted where the encoding is cut."""
+        if self._inflater is not None and self.received and not self.truncated:
+            self._inflater.check_end()
+
     def _keep(self, decoded: bytes) -> None:
-        room = self._limit - self._size
+        room = self._limit - len(self._kept)
         if len(decoded) > room:
             self.truncated = True
             decoded = decoded[:room]
 
-        self._parts.append(decoded)
-        self._size += len(decoded)
+        if not self._kept:
+            self._kept = decoded  # mostly there is no more, and nothing to copy
+            return
+        if isinstance(self._kept, bytes):
+            self._kept = bytearray(self._kept)
+        self._kept += decoded
+
+
+def _find_inflater(coding: str) -> _Inflater | None:
+    coding = coding.strip().lower()
+
+    return _Inflater(coding) if coding in _CODINGS else None
 
 
 class _Inflater:
@@ -75,16 +86,16 @@ class _Inflater:
         self._gzip = coding != "deflate"
         self._coding = "gzip" if self._gzip else coding
         self._members = 0
-        self._stream = self._new_stream(b"")
-        self._started = False
+        self._stream: zlib._Decompress | None = None
+        self._over = False
 
     def inflate(self, data: bytes, most: int) -> tuple[bytes, bytes]:
         """Give what the data becomes, at most so many bytes of it, and the data left over."""
-        if not self._started:
+        if self._stream is None:
             self._stream = self._new_stream(data)
-            self._started = True
-        if self._stream.eof:
-            if not self._gzip or not data.startswith(b"\x1f"):
+        elif self._stream.eof:
+            self._over = self._over or not self._gzip or not data.startswith(b"\x1f")
+            if self._over:
                 return b"", b""  # padding after the end, which everyone ignores
             self._stream = self._new_stream(data)
 
@@ -97,7 +108,7 @@ class _Inflater:
 
     def check_end(self) -> None:
         """Raise Faulted where the data ended in the middle."""
-        if not self._stream.eof:
+        if self._stream is None or not self._stream.eof:
             raise self._broken(f"its {self._coding} data ends early")
 
     def _new_stream(self, data: bytes) -> zlib._Decompress:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-import aiohttp
-from aiohttp import http_exceptions
-
 from monitor.core.model.observation import Code, Fault, Phase
 from monitor.options import format_duration
 from monitor.probes._net.faults import explain_own
 
 if TYPE_CHECKING:
+    from monitor.probes._http.answer import Answer
     from monitor.probes._http.sighting import Sighting
 
 _HELD_UP: Final = timedelta(seconds=1)
@@ -27,8 +25,8 @@ def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
         return Fault(code=Code.INTERNAL, message=message, own=True)
 
     call = sighting.call
-    host = call.request.url.host if call else "the target"
-    peer = call.request.peer if call else "the target"
+    host = call.letter.named if call else "the target"
+    peer = call.letter.peer if call else "the target"
     within = format_duration(limit)
     match sighting.watch.phase:
         case Phase.RESOLVE if call and call.lookup and not call.lookup.started:
@@ -43,7 +41,7 @@ def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
         case Phase.TLS:
             message = f"the TLS handshake with {peer} was not done within {within}"
         case Phase.TRANSFER:
-            received = sighting.body.received if sighting.body else 0
+            received = sighting.answer.body.received if sighting.answer else 0
             message = (
                 f"the answer of {peer} did not end within {within} ({received} bytes received)"
             )
@@ -63,36 +61,41 @@ def explain_redirects(most: int) -> Fault:
     )
 
 
-def explain(error: Exception, sighting: Sighting) -> Fault:
-    """Say what went wrong once there was a connection."""
+def explain_end(error: Exception | None, peer: str, answer: Answer | None, *, begun: bool) -> Fault:
+    """Say what it means that the connection ended, by an error or by being closed.
+
+    `begun` says whether anything of the answer's head has come.
+    """
     if isinstance(error, OSError) and (own := explain_own(error)):
         return own
 
-    peer = sighting.call.request.peer if sighting.call else "the target"
-    if sighting.response is not None:
-        return _explain_body(error, peer, sighting)
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        message = f"{peer} closed the connection before it answered"
+    if answer is not None:
+        return _explain_body(error, peer, answer.body.received)
+    if error is not None:
+        message = f"{peer} reset the connection before it answered"
         return Fault(code=Code.CONNECTION_RESET, message=message)
-    if isinstance(error, aiohttp.ClientResponseError | http_exceptions.HttpProcessingError):
-        message = f"the answer of {peer} is not valid HTTP: {clean(error.message)}"
-        return Fault(code=Code.BAD_RESPONSE, message=message)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        message = f"the answer of {peer} is not valid HTTP: {clean(str(error))}"
-        return Fault(code=Code.BAD_RESPONSE, message=message)
 
-    message = f"{peer} reset the connection before it answered"
-    return Fault(code=Code.CONNECTION_RESET, message=message)
+    when = "in the middle of the head of its answer" if begun else "before it answered"
+    return Fault(code=Code.CONNECTION_RESET, message=f"{peer} closed the connection {when}")
 
 
-def _explain_body(error: Exception, peer: str, sighting: Sighting) -> Fault:
-    received = sighting.body.received if sighting.body else 0
-    if isinstance(error, OSError) or (sighting.call is not None and sighting.call.was_reset):
+def _explain_body(error: Exception | None, peer: str, received: int) -> Fault:
+    if error is not None:
         message = f"{peer} reset the connection after {received} bytes of the body"
         return Fault(code=Code.CONNECTION_RESET, message=message)
 
     message = f"the answer of {peer} broke off after {received} bytes of the body"
     return Fault(code=Code.BAD_RESPONSE, message=message)
+
+
+def explain_nonsense(peer: str, why: str) -> Fault:
+    """Say in which way an answer is not valid HTTP, in our words or in the parser's."""
+    first, space, rest = clean(why).partition(" ")
+    said = f"{first if '-' in first else first.lower()}{space}{rest}"
+    if said.startswith("expected HTTP/"):
+        said = "it does not begin as one"
+
+    return Fault(code=Code.BAD_RESPONSE, message=f"the answer of {peer} is not valid HTTP: {said}")
 
 
 def clean(text: str) -> str:

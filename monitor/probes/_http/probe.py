@@ -4,36 +4,59 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
-import aiohttp
-from aiohttp import http_exceptions
 from yarl import URL
 
-from monitor.core.model.observation import Code, Fault, Hop, Phase
+from monitor.core.model.observation import Code, Fault, Hop
 from monitor.logs import Log
-from monitor.probes._http.body import Body
-from monitor.probes._http.client import Client, shared_client
-from monitor.probes._http.connector import Call, current_call, is_inward
-from monitor.probes._http.explain import clean, explain, explain_redirects, explain_timeout
-from monitor.probes._http.request import REDIRECTS, first_request, next_request, with_cookies
+from monitor.names import shared_resolver
+from monitor.probes._http.connector import Call, connect, is_inward
+from monitor.probes._http.cookies import Jar
+from monitor.probes._http.exchange import Exchange
+from monitor.probes._http.explain import clean, explain_redirects, explain_timeout
+from monitor.probes._http.letter import Letter, write_letter
+from monitor.probes._http.request import first_request, is_constant, next_request, with_cookies
 from monitor.probes._http.sighting import Sighting, write_down
-from monitor.probes._http.urls import mask_query, show_location
+from monitor.probes._http.urls import show_location
+from monitor.probes._net.deadline import Deadline
 from monitor.probes._net.faults import Faulted
 from monitor.probes._net.tls import TlsTerms
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
+    from monitor.names import Resolver
+    from monitor.probes._http.answer import Answer
     from monitor.probes._http.options import HttpOptions, TlsOptions
     from monitor.probes._http.request import Request
-    from monitor.probes._net.resolver import Resolver
     from monitor.probes.probe import ProbeContext
 
 _log = Log()
+_REMEMBERED: Final = 64
 
 
 class HttpProbe:
-    """Asks one URL. Each observation is one request on a new connection, never sent twice."""
+    """Asks one URL. Each observation is one request on a new connection, never sent twice.
+
+    What is always the same is written down once, since that takes as long as to ask.
+    """
+
+    __slots__ = (
+        "_body_limit",
+        "_follow",
+        "_host",
+        "_is_constant",
+        "_letter",
+        "_most_redirects",
+        "_options",
+        "_resolver",
+        "_seconds",
+        "_server_name",
+        "_terms",
+        "_timeout",
+        "_user_agent",
+    )
 
     def __init__(
         self, options: HttpOptions, context: ProbeContext, *, resolver: Resolver | None = None
@@ -47,131 +70,132 @@ class HttpProbe:
         self._server_name = options.request.tls.server_name
         self._host = URL(options.url).host
         self._timeout = context.timeout
-        self._client = Client(resolver) if resolver else shared_client()
-        self._session: aiohttp.ClientSession | None = None
+        self._seconds = context.timeout.total_seconds()
+        self._resolver = resolver or shared_resolver()
+        self._is_constant = is_constant(options)
+        self._letter: Letter | None = None
 
     async def observe(self) -> Observation:
         """Ask once; whatever goes wrong is part of what is seen. Lets a cancellation pass."""
         at = datetime.now(UTC)
         sighting = Sighting()
-        deadline = asyncio.timeout(self._timeout.total_seconds())
+        deadline = Deadline(self._seconds)
         fault: Fault | None = None
         try:
-            async with deadline:
-                await self._ask(sighting)
+            await self._ask(sighting)
         except Faulted as error:
             fault = error.fault
-        except TimeoutError as error:
-            fault = (
-                explain_timeout(sighting, self._timeout)
-                if deadline.expired()
-                else explain(error, sighting)
-            )
-        except (aiohttp.ClientError, http_exceptions.HttpProcessingError, OSError) as error:
-            fault = explain(error, sighting)
+        except asyncio.CancelledError:
+            if not deadline.claims():
+                raise
+            fault = explain_timeout(sighting, self._timeout)
         except Exception as error:  # noqa: BLE001 -- a fault of ours must not look like the target's
-            _log.exception("probe_failed_inside", target=self._options.target)
-            fault = Fault(
-                code=Code.INTERNAL,
-                message=f"the probe failed inside the monitor: {type(error).__name__}",
-                own=True,
-            )
+            fault = self._explain_bug(error)
         finally:
+            deadline.stop()
             sighting.watch.leave()
             sighting.hang_up()
 
         return write_down(at, sighting, fault, asked=self._options.target)
 
     async def close(self) -> None:
-        """Let go of the session."""
-        if self._session is not None:
-            self._session = None
-            await self._client.close()
+        """Hold nothing: each observation gives back what it used."""
 
     async def _ask(self, sighting: Sighting) -> None:
-        """Send the request, and those that redirects ask for, until an answer stands."""
-        # anew each time: a credential or a body that lives in a file may have changed
-        request = first_request(self._options, self._user_agent)
-        jar: aiohttp.CookieJar | None = None
+        """Send the request; where the answer redirects, go on from there."""
+        request: Request | None = None
+        letter = self._letter
+        if letter is None:
+            request = first_request(self._options, self._user_agent)
+            letter = write_letter(request)
+        if self._is_constant:
+            self._letter = letter
+
+        answer = await self._send(sighting, letter)
+        if self._follow and answer.location is not None:
+            request = request or first_request(self._options, self._user_agent)
+            await self._go_on(sighting, request, answer, answer.location)
+
+    async def _go_on(
+        self, sighting: Sighting, request: Request, answer: Answer, location: str
+    ) -> None:
+        """Follow redirects until an answer stands."""
+        jar = Jar()
         from_afar = False
         while True:
-            sent = with_cookies(request, _cookies_for(jar, request.url))
-            response = await self._send(sighting, sent, from_afar=from_afar)
-            location = response.headers.get("Location") if response.status in REDIRECTS else None
-            if location is not None:
-                sighting.hops.append(_write_hop(request, response.status, location))
-            if location is None or not self._follow:
-                await self._read_body(sighting, response)
-                return
-
             if len(sighting.hops) > self._most_redirects:
                 raise Faulted(explain_redirects(self._most_redirects))
 
-            request = next_request(request, response.status, location)
-            if response.cookies:
-                jar = jar or aiohttp.CookieJar(unsafe=True)
-                jar.update_cookies(response.cookies, response.url)
+            jar.take(answer.all(b"set-cookie"), request.url)
+            request = next_request(request, answer.status, location)
             address = sighting.call.address if sighting.call else None
             from_afar = from_afar or (address is not None and not is_inward(address))
-            sighting.hang_up()
+            letter = write_letter(with_cookies(request, jar.header_for(request.url)))
+            answer = await self._send(sighting, letter, from_afar=from_afar)
+            if answer.location is None:
+                return
 
-    async def _send(
-        self, sighting: Sighting, request: Request, *, from_afar: bool
-    ) -> aiohttp.ClientResponse:
-        sighting.response = None
+            location = answer.location
+
+    async def _send(self, sighting: Sighting, letter: Letter, *, from_afar: bool = False) -> Answer:
+        """Send one request and hear its answer; of one that is redirected further, the head."""
+        exchange = Exchange(
+            asyncio.get_running_loop(),
+            letter,
+            sighting.watch,
+            body_limit=self._body_limit,
+            follows=self._follow,
+        )
         sighting.call = Call(
-            request,
+            letter,
+            exchange,
             sighting.watch,
             terms=self._terms,
-            server_name=self._server_name if request.url.host == self._host else None,
+            server_name=self._server_name if letter.named == self._host else None,
             from_afar=from_afar,
         )
-        token = current_call.set(sighting.call)
         try:
-            sighting.response = await self._open_session().request(
-                request.method,
-                request.url,
-                headers=request.headers,
-                data=request.body,
-                allow_redirects=False,
-            )
+            await connect(sighting.call, self._resolver)
+            await exchange.over
         finally:
-            current_call.reset(token)
+            if exchange.answer is not None and exchange.answer.location is not None:
+                sighting.hops.append(_write_hop(letter, exchange.answer))
 
-        sighting.watch.leave()
+        if exchange.fault is not None:
+            raise Faulted(exchange.fault)
+        assert exchange.answer is not None
 
-        return sighting.response
+        return exchange.answer
 
-    async def _read_body(self, sighting: Sighting, response: aiohttp.ClientResponse) -> None:
-        sighting.watch.enter(Phase.TRANSFER)
-        sighting.body = Body(response.headers.get("Content-Encoding", ""), self._body_limit)
-        await sighting.body.read_from(response.content)
-        sighting.watch.leave()
+    def _explain_bug(self, error: Exception) -> Fault:
+        """Tell of a bug: a fault of ours must not look like the target's."""
+        _log.exception("probe_failed_inside", target=self._options.target)
 
-    def _open_session(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = self._client.open()
-
-        return self._session
+        return Fault(
+            code=Code.INTERNAL,
+            message=f"the probe failed inside the monitor: {type(error).__name__}",
+            own=True,
+        )
 
 
-def _write_hop(request: Request, status: int, location: str) -> Hop:
-    url, pointed = str(mask_query(request.url)), clean(show_location(location))
+def _write_hop(letter: Letter, answer: Answer) -> Hop:
+    pointed = clean(show_location(answer.location or ""))
 
-    return Hop(url=url, status=status, location=pointed)
+    return Hop(url=letter.shown, status=answer.status, location=pointed)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _share(terms: TlsTerms) -> TlsTerms:
+    """Give the same terms as one object: most probes have them in common."""
+    return terms
 
 
 def _terms(tls: TlsOptions) -> TlsTerms:
-    return TlsTerms(
-        verify=tls.verify,
-        ca_file=tls.ca_file,
-        min_version=tls.min_version.wire if tls.min_version else None,
-        max_version=tls.max_version.wire if tls.max_version else None,
+    return _share(
+        TlsTerms(
+            verify=tls.verify,
+            ca_file=tls.ca_file,
+            min_version=tls.min_version.wire if tls.min_version else None,
+            max_version=tls.max_version.wire if tls.max_version else None,
+        )
     )
-
-
-def _cookies_for(jar: aiohttp.CookieJar | None, url: URL) -> str:
-    if jar is None:
-        return ""
-
-    return "; ".join(f"{name}={morsel.value}" for name, morsel in jar.filter_cookies(url).items())

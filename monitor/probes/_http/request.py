@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from monitor.probes._http.options import HttpOptions, RequestOptions
 
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _LONGEST_SHOWN: Final = 200
 _STAYS_HOME: Final = frozenset({"authorization", "cookie", "proxy-authorization", "host"})
 _OF_THE_BODY: Final = frozenset({"content-type", "content-encoding", "content-language"})
@@ -29,19 +28,29 @@ _OF_THE_BODY: Final = frozenset({"content-type", "content-encoding", "content-la
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request, ready to be sent; the headers carry everything but Host and the lengths."""
+    """One request; the headers carry everything but Host and the lengths."""
 
     method: str
     url: URL
     headers: Mapping[str, str]
     body: bytes | None
 
-    @property
-    def peer(self) -> str:
-        """Host and port, for messages."""
-        host = self.url.host or ""
 
-        return f"[{host}]:{self.url.port}" if ":" in host else f"{host}:{self.url.port}"
+def is_constant(options: HttpOptions) -> bool:
+    """Say whether the same is sent each time: nothing of it comes from a file."""
+    spec = options.request
+    secrets = list(spec.headers.values())
+    if spec.auth and spec.auth.bearer:
+        secrets.append(spec.auth.bearer)
+    if spec.auth and spec.auth.basic:
+        secrets.append(spec.auth.basic.password)
+    bodies = (spec.body, spec.payload, spec.form)
+
+    return (
+        spec.body_file is None
+        and not any(secret.live for secret in secrets)
+        and not any(_holds_live_text(body) for body in bodies)
+    )
 
 
 def first_request(options: HttpOptions, user_agent: str) -> Request:
@@ -134,6 +143,16 @@ def _write_body(spec: RequestOptions) -> tuple[bytes | None, str | None]:
         return urlencode(_as_it_is_now(spec.form)).encode(), "application/x-www-form-urlencoded"
 
     return None, None
+
+
+def _holds_live_text(value: Any) -> bool:
+    """Say whether any part came from a file. Any: a JSON document of the user's."""
+    if isinstance(value, dict):
+        return any(_holds_live_text(inner) for inner in value.values())
+    if isinstance(value, list):
+        return any(_holds_live_text(inner) for inner in value)
+
+    return isinstance(getattr(value, "secret", None), Secret)
 
 
 def _as_it_is_now(value: Any) -> Any:

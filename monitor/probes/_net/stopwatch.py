@@ -54,4 +54,4 @@ class Stopwatch:
 
 
 def _floor(seconds: float) -> timedelta:
-    return timedelta(microseconds=int(seconds * 1_000_000))
+    return timedelta(0, 0, int(seconds * 1_000_000))

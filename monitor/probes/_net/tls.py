@@ -9,13 +9,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-
 from monitor.core.model.observation import Certificate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from cryptography import x509
 
 handshakes: ContextVar[list[ssl.SSLObject] | None] = ContextVar("handshakes", default=None)
 """Where the contexts of this module leave each TLS object they make, also of a failed handshake."""
@@ -125,7 +124,13 @@ def _presented_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
 
 @lru_cache(maxsize=1024)
 def read_certificates(chain: tuple[bytes, ...], verified: bool) -> Certificate | None:
-    """Read a presented chain in DER, leaf first; None where the leaf is no certificate."""
+    """Read a presented chain in DER, leaf first; None where the leaf is no certificate.
+
+    The library takes as long to import as a small run lasts, so it is, once there is something.
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+
     try:
         leaf, *others = [x509.load_der_x509_certificate(der) for der in chain]
     except ValueError:
@@ -152,6 +157,8 @@ def _write_name(name: x509.Name) -> str:
 
 
 def _read_names(certificate: x509.Certificate) -> tuple[str, ...]:
+    from cryptography import x509
+
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitor.core.model.observation import Code, Phase
-from monitor.probes._net.resolver import Resolver
+from monitor.names import Resolver
 from tests.support.http_probe import make_probe, observe, probing
 from tests.support.servers import (
     HOST,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.core.model.observation import Observation
-    from monitor.probes._net.resolver import Address
+    from monitor.names import Address
     from tests.support.authority import Authority
 
 

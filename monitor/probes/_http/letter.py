@@ -1,0 +1,93 @@
+"""A request written down: the bytes that are sent, and to whom."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from sys import intern
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.model.observation import Code, Fault
+from monitor.probes._http.urls import mask_query
+from monitor.probes._net.faults import Faulted
+
+if TYPE_CHECKING:
+    from monitor.probes._http.request import Request
+
+_BREAKS_A_LINE: Final = re.compile(r"[\r\n\0]")
+_USUALLY_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """All that is needed of a request to send it; small, since most probes keep theirs.
+
+    `host` is what is looked up, `named` the same as people write it, `shown` the URL without its
+    secrets. With `held_back`, the body waits until the server wants it.
+    """
+
+    method: str
+    secure: bool
+    host: str
+    port: int
+    named: str
+    shown: str
+    head: bytes
+    body: bytes
+    held_back: bool
+
+    @property
+    def peer(self) -> str:
+        """Host and port, for messages."""
+        return f"[{self.named}]:{self.port}" if ":" in self.named else f"{self.named}:{self.port}"
+
+    def asks_for_head_alone(self, status: int) -> bool:
+        """Whether an answer of this status has no body, whatever its head declares."""
+        return self.method == "HEAD" or (self.method == "CONNECT" and 200 <= status < 300)
+
+
+def write_letter(request: Request) -> Letter:
+    """Write a request down, for a connection of its own.
+
+    Raises Faulted where a header value, which may come from a file, does not fit on a line.
+    """
+    url = request.url
+    expects = (value for name, value in request.headers.items() if name.lower() == "expect")
+
+    return Letter(
+        method=request.method,
+        secure=url.scheme == "https",
+        host=intern(url.raw_host or ""),
+        port=url.port or 0,
+        named=intern(url.host or ""),
+        shown=str(mask_query(url)),
+        head=_write_head(request),
+        body=request.body or b"",
+        held_back=bool(request.body) and next(expects, "").lower() == "100-continue",
+    )
+
+
+def _write_head(request: Request) -> bytes:
+    url = request.url
+    target = f"{url.host_subcomponent}:{url.port}" if request.method == "CONNECT" else None
+    lines = [f"{request.method} {target or url.raw_path_qs} HTTP/1.1"]
+    for name, value in _header_lines(request):
+        if _BREAKS_A_LINE.search(value):
+            message = f"the value of the request header {name} holds a line break"
+            raise Faulted(Fault(code=Code.INTERNAL, message=message, own=True))
+        lines.append(f"{name}: {value}")
+
+    return "\r\n".join([*lines, "\r\n"]).encode()
+
+
+def _header_lines(request: Request) -> list[tuple[str, str]]:
+    """Give the lines in the order in which they are sent: Host is the first, as is usual."""
+    hosts = [value for name, value in request.headers.items() if name.lower() == "host"]
+    lines = [("Host", value) for value in hosts or [request.url.host_port_subcomponent or ""]]
+    lines += [line for line in request.headers.items() if line[0].lower() != "host"]
+    if request.body is not None:
+        lines.append(("Content-Length", str(len(request.body))))
+    elif request.method not in _USUALLY_WITHOUT_BODY:
+        lines.append(("Content-Length", "0"))
+
+    return [*lines, ("Connection", "close")]
