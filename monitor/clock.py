@@ -20,6 +20,9 @@ JUMP: Final = timedelta(seconds=1)
 ABSENCE: Final = timedelta(seconds=2)
 """So long without a look, which is due each second, this process stood still."""
 
+_JUMP: Final = JUMP.total_seconds()
+_ABSENCE: Final = ABSENCE.total_seconds()
+_NOTHING: Final = timedelta()
 _INSTANT: Final = 0.05
 _TRIES: Final = 100
 
@@ -64,14 +67,14 @@ class SteadyClock:
 
     def follow(self) -> timedelta:
         """Follow the wall clock; give by how much it was set since the last look."""
-        before, self._offset = self._offset, self._measure()
-        by = timedelta(seconds=self._offset - before)
-        if abs(by) <= JUMP:
-            return timedelta()
+        before = self._offset
+        self._offset = now = self._measure()
+        if -_JUMP <= now - before <= _JUMP:
+            return _NOTHING
 
         self._note(before)
 
-        return by
+        return timedelta(seconds=now - before)
 
     def surely(self, lasting: timedelta) -> datetime:
         """Give the time by the lowest reading that held within so long.
@@ -96,14 +99,14 @@ class SteadyClock:
 
     def _measure(self) -> float:
         """Give wall minus monotonic, of a moment in which this process was not held up."""
-        for _ in range(_TRIES):
+        tries = 0
+        while True:
             before = self._steady()
             wall = self._wall()
             after = self._steady()
-            if after - before < _INSTANT:
-                break
-
-        return wall - (before + after) / 2
+            tries += 1
+            if after - before < _INSTANT or tries == _TRIES:
+                return wall - (before + after) / 2
 
 
 class Vigil:
@@ -140,7 +143,7 @@ class Vigil:
             turn = "forward" if by > timedelta() else "back"
             _log.warning("clock_set", by=f"{format_duration(abs(by))} {turn}")
             self._on_set(by)
-        if before is not None and now - before > ABSENCE.total_seconds():
+        if before is not None and now - before > _ABSENCE:
             self._on_absence()
 
     def disturbance(self, started: float) -> str:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 EVENT: Final = "clock_set"
 """The line in the timeline of an open incident."""
 
+_PLAIN: Final = (str, int)
+"""What holds no time. That is most, and there may be tens of thousands of records to move."""
+
 Record = TypeVar("Record")
 
 
@@ -62,7 +65,14 @@ def moved(record: Record, by: timedelta) -> Record:
     assert not isinstance(record, type)
     values = ((field.name, getattr(record, field.name)) for field in fields(record))
 
-    return replace(record, **{name: _value(value, by) for name, value in values if value})
+    return replace(
+        record,
+        **{
+            name: _value(value, by)
+            for name, value in values
+            if value and not isinstance(value, _PLAIN)
+        },
+    )
 
 
 def clock_was_set(by: timedelta) -> str:
