@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 from monitor.core.model.observation import WITHOUT_ANSWER, Code, Fault
 from monitor.core.model.verdict import Outcome
 from monitor.logs import Log
+from monitor.options import format_duration
+from monitor.pulse import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from monitor.core.engine import Engine
     from monitor.core.model.changes import Changes
@@ -74,6 +76,7 @@ class Pipeline:
         self._wake = wake
         self._meter = meter
         self._slots = asyncio.Semaphore(slots)
+        self._pulse = Pulse()
 
     async def run(self, endpoint: Endpoint, scheduled: bool) -> None:
         """Probe an endpoint once and draw all consequences; a probe that is cancelled has none."""
@@ -117,8 +120,10 @@ class Pipeline:
             if probe is None or not self._asks(endpoint, probe):
                 return None
 
-            observation = await probe.observe()
+            with self._pulse.felt() as lateness:
+                observation = await probe.observe()
 
+        observation = _excuse(observation, lateness.total)
         happened = self._disturbance(started)
         if not happened and observation.fault is not None:
             observation = await self._attribute(endpoint, observation, started)
@@ -157,6 +162,19 @@ class Pipeline:
         fault = Fault(code=Code.INTERNAL, message=happened, own=True)
 
         return replace(observation, fault=fault, at=self._clock() - observation.duration)
+
+
+def _excuse(observation: Observation, late: timedelta) -> Observation:
+    """Take a timeout on us where the loop was late for most of the time that the target had."""
+    fault = observation.fault
+    if fault is None or fault.own or fault.code is not Code.TIMEOUT:
+        return observation
+    if not late or late * 2 < observation.duration:
+        return observation
+
+    message = f"the monitor itself was late for {format_duration(late)} of it ({fault.message})"
+
+    return replace(observation, fault=Fault(code=Code.INTERNAL, message=message, own=True))
 
 
 def probe_slots() -> int:

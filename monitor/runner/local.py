@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from io import FileIO
+from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -20,7 +21,6 @@ from monitor.runner.command import Finished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 OUTPUT_LIMIT: Final = 64 * 1024
 KILL_AFTER: Final = timedelta(seconds=10)
@@ -29,6 +29,9 @@ KILL_AFTER: Final = timedelta(seconds=10)
 _CHUNK: Final = 64 * 1024
 _PIPE_SIZE: Final = 1024 * 1024
 """How much a program can write after we have ended, before it has to wait for a reader."""
+
+_GOES_FIRST: Final = "500"
+"""The `oom_score_adj` of what is run: where memory runs out, it goes before the monitor does."""
 
 _LOOK_EVERY: Final = 0.05
 """How often we look whether it has ended, in seconds."""
@@ -160,6 +163,8 @@ def _start(order: _Order) -> tuple[subprocess.Popen[bytes], FileIO]:
             start_new_session=True,
             pass_fds=(read,),
         )
+        with suppress(OSError):  # no longer ours to say, or ended already
+            Path(f"/proc/{process.pid}/oom_score_adj").write_text(_GOES_FIRST)
     except BaseException:
         answer.close()
         raise

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import textwrap
+import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -60,10 +61,13 @@ class Told:
     async def observe(self) -> Observation:
         self.looking.set()
         await self.held.wait()
-        facts: dict[str, object] = {"status": 200, **self.facts}
+        facts: dict[str, object] = {
+            "status": 200,
+            "duration": timedelta(milliseconds=5),
+            **self.facts,
+        }
         return Observation(
             at=datetime.now(UTC),
-            duration=timedelta(milliseconds=5),
             **facts,  # type: ignore[arg-type]  # each test gives facts that fit
         )
 
@@ -485,6 +489,40 @@ async def test_waiting_for_witnesses_holds_no_slot() -> None:
 
     assert line.outcome("fine") is Outcome.PASS
     assert line.outcome("gone") is Outcome.UNKNOWN, "nobody confirmed the network"
+
+
+class HeldUp(Told):
+    """A probe during which the loop is held up, for seconds, and that gives up after one more."""
+
+    def __init__(self, held_up: float, calm: float) -> None:
+        took = timedelta(seconds=held_up + calm)
+        fault = Fault(code=Code.TIMEOUT, message="shop.test did not answer within 400ms")
+        super().__init__(status=None, duration=took, fault=fault)
+        self.held_up, self.calm = held_up, calm
+
+    async def observe(self) -> Observation:
+        await asyncio.sleep(0)
+        time.sleep(self.held_up)
+        await asyncio.sleep(self.calm)
+        return await super().observe()
+
+
+@pytest.mark.parametrize(
+    ("probe", "outcome"),
+    [
+        pytest.param(HeldUp(held_up=0.3, calm=0.1), Outcome.UNKNOWN, id="for most of the time"),
+        pytest.param(HeldUp(held_up=0.1, calm=0.9), Outcome.FAIL, id="for some of it"),
+    ],
+)
+async def test_a_timeout_while_the_loop_was_late_is_our_own_fault(
+    probe: HeldUp, outcome: Outcome
+) -> None:
+    async with wired({"shop": probe}) as line:
+        await line.run()
+
+    assert line.outcome() is outcome
+    assert line.fault is not None
+    assert "shop.test did not answer" in line.fault.message
 
 
 async def test_a_bug_in_judging_ends_one_probe_and_is_counted(
