@@ -104,8 +104,10 @@ class Chores:
         switch = self._kill_switch()
         before, self._rollbacks_off = self._rollbacks_off, switch.exists()
         if before != self._rollbacks_off:
-            turn = "rollbacks_switched_off" if self._rollbacks_off else "rollbacks_switched_on"
-            _log.warning(turn, file=str(switch))
+            _log.warning(
+                "rollbacks_switched_off" if self._rollbacks_off else "rollbacks_switched_on",
+                file=str(switch),
+            )
 
     def _tell_of_store(self, now: datetime) -> None:
         error = self._journal.take_trouble()

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from monitor.core.report import CheckReport
     from monitor.rounds import Finished
 
+_log = Log()
+
 _FORMS: Final = ("text", "json", "junit", "github")
 
 
@@ -178,7 +180,7 @@ def _hook_runner() -> Path | None:
     if not named:
         return None
     if not os.access(named, os.W_OK):
-        Log().error("hook_runner_cannot_be_reached", socket=named)
+        _log.error("hook_runner_cannot_be_reached", socket=named)
 
     return Path(named)
 
