@@ -343,7 +343,7 @@ class _Waits:
 
 
 class _Journal:
-    """Writes rows to memory and to the store; a store that fails or hangs keeps nobody waiting."""
+    """Writes rows to memory and to the store; one that fails or hangs is waited for only once."""
 
     def __init__(self, situation: Situation, record: Record, patience: timedelta) -> None:
         self.patience = patience
@@ -362,7 +362,8 @@ class _Journal:
         writing = asyncio.create_task(self._write(changes), name="record deliveries")
         self._late.add(writing)
         writing.add_done_callback(self._late.discard)
-        await asyncio.wait({writing}, timeout=self.patience.total_seconds())
+        patience = timedelta() if self._failing else self.patience
+        await asyncio.wait({writing}, timeout=patience.total_seconds())
         if not writing.done():
             self._fail("the store does not answer")
 
