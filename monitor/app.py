@@ -104,7 +104,12 @@ class Monitor:
             conditions=self._conditions,
         )
         self.metrics = Metrics(self.engine)
-        self.journal = Journal(store.commit)
+        self.journal = Journal(
+            store.commit,
+            reattach=store.reattach,
+            everything=situation.everything,
+            problem=store.problem,
+        )
         self.scheduler = Scheduler(
             probe=self._probe, settled=self.engine.settled, meter=self.metrics
         )
@@ -173,7 +178,8 @@ class Monitor:
     ) -> Monitor:
         """Build a monitor from what `load` reads, and restore what the store remembers.
 
-        Raises ConfigError, StoreHeld naming the holder, or StoreError.
+        A daemon does without a store that cannot be written yet, until it can. Raises ConfigError,
+        StoreHeld naming the holder, or StoreError.
         """
 
         def load_told() -> Compiled:
@@ -182,7 +188,7 @@ class Monitor:
 
         compiled = load_told()
         store: Store | MemoryStore = (
-            await Store.open(compiled.store, holder=options.holder)
+            await Store.open(compiled.store, holder=options.holder, patient=not options.oneshot)
             if options.state
             else MemoryStore()
         )

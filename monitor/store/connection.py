@@ -30,6 +30,7 @@ def connect(path: Path, busy_timeout: timedelta) -> Connection:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA journal_size_limit={_LARGEST_LOG}")
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # or we could not tell who wrote the file
     except BaseException:
         connection.close()
         raise

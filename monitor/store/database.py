@@ -33,6 +33,7 @@ _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _PASSING: Final = frozenset(
     {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN}
 )
+_LONG_LOG: Final = 4 * 1024 * 1024
 _FOR_WRITING: Final = "BEGIN IMMEDIATE"  # a deferred one may fail at its first write, unwaited
 _FOR_READING: Final = "BEGIN"
 
@@ -340,7 +341,17 @@ class Database:
             connection.execute(begin)
             yield connection
             connection.commit()
-        self._files.left()
+        if self._files.note_log() >= _LONG_LOG:
+            self._checkpoint(connection)
+
+    def _checkpoint(self, connection: Connection) -> None:
+        """Bring what the log holds into the database; what does not work now is done another time.
+
+        Only here do we write the database itself, so anybody else's writing is noticed.
+        """
+        with suppress(sqlite3.Error):
+            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        self._files.note_own_writing()
 
     def _require_ours(self) -> None:
         """Raise StoreLost unless the file holds what was written to it, and nobody else may."""
@@ -367,6 +378,7 @@ class Database:
         without writing them; what follows them in the log would be lost with them.
         """
         busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._files.note_own_writing()
         if busy:
             raise Unready(f"{self.path}: cannot write: another process is reading the store")
 
@@ -387,6 +399,8 @@ class Database:
             self._disconnect()
             if code == sqlite3.SQLITE_IOERR:
                 self._distrusts_log = True
+            if code in _PASSING and self._files.is_full:
+                message += " (there is no room left on the disk)"
             if code in _CORRUPT:
                 self._files.mark_suspect()
                 self._lost = message
@@ -411,7 +425,7 @@ class Database:
         if connection is not None:
             with suppress(sqlite3.Error):
                 connection.close()
-            self._files.left()
+            self._files.note_own_writing()
 
 
 def _code(error: sqlite3.Error) -> int:

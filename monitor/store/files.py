@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _COMPANIONS: Final = ("-wal", "-shm")
 _OF_A_NETWORK: Final = frozenset({"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs"})
+_LEAST_ROOM: Final = 64 * 1024
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 
 
@@ -73,10 +74,18 @@ class Files:
         self._opened = _stat(self.path)
         self._log = _stat(self._companion("-wal"))
 
-    def left(self) -> None:
-        """Remember how our own writing left the file, if it is still the same."""
-        if self._opened is not None and _is_same(_stat(self.path), self._opened):
+    def note_own_writing(self) -> None:
+        """Remember how we left the database and its log, unless the file is another one."""
+        if _is_same(_stat(self.path), self._opened):
             self.opened()
+
+    def note_log(self) -> int:
+        """Remember how we left the log alone; give its size."""
+        log = _stat(self._companion("-wal"))
+        if self._log is None or _is_same(log, self._log):
+            self._log = log
+
+        return log.st_size if log is not None else 0
 
     @property
     def standing(self) -> Standing:
@@ -97,6 +106,16 @@ class Files:
         found = _stat(self.path)
 
         return found is None or found.st_size == 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the disk has no room for what SQLite needs to open a file."""
+        try:
+            found = os.statvfs(self.path.parent)
+        except OSError:
+            return False
+
+        return found.f_bavail * found.f_frsize < _LEAST_ROOM
 
     @property
     def has_log(self) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitor.core.model.changes import Changes
-from monitor.store import Store, StoreError, StoreHeld, StoreLost
+from monitor.store import Store, StoreError, StoreHeld, StoreLost, database
 from monitor.store.journal import Journal
 from monitor.store.lock import Lock, lock_path
 from tests.support.stored import NOON, a_result, a_state, an_incident, overwrite
@@ -242,6 +242,19 @@ async def test_damage_done_while_running_costs_nothing_that_is_known(
     again = await open_store()
     assert len((await again.load()).states) == 1
     assert again.set_aside is None
+
+
+async def test_a_long_log_is_brought_into_the_database_which_stays_ours(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_LONG_LOG", 1)
+
+    await store.commit(SOME)
+    await store.commit(SOME)
+
+    alone = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)
+    assert alone.execute("SELECT count(*) FROM check_states").fetchone() == (1,)
+    alone.close()
 
 
 async def test_a_lock_that_somebody_else_took_meanwhile_is_theirs(
