@@ -130,11 +130,13 @@ async def daemon(
     config: str = "monitor.yml",
     before: Sequence[str] = (),
     connector: aiohttp.BaseConnector | None = None,
+    stderr: int | None = None,
 ) -> AsyncIterator[Daemon]:
     """Run a daemon in a folder that holds its configuration, and wait until it is ready.
 
     The configuration listens on `${PORT}`. `before` is a command that becomes the daemon, such as
-    `prlimit`; `connector` is the way to one that is in another network.
+    `prlimit`; `connector` is the way to one that is in another network. The log
+    goes to a file, or to the descriptor `stderr`.
     """
     port = port or unused_port()
     log = folder / "daemon.log"
@@ -152,7 +154,7 @@ async def daemon(
             env=environment({"PORT": str(port), **(environ or {})}),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
-            stderr=written,
+            stderr=written if stderr is None else stderr,
         )
     async with aiohttp.ClientSession(
         timeout=aiohttp.ClientTimeout(total=10), connector=connector
