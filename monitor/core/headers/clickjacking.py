@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
 from monitor.core.headers.csp import policies_of
-from monitor.core.headers.result import Policy, PolicyResult, judged
+from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, judged
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
@@ -21,15 +22,21 @@ def judge(observation: Observation) -> PolicyResult:
 
     Only headers count: browsers ignore `frame-ancestors` in a `<meta>` element.
     """
-    ancestors = [
-        policy["frame-ancestors"]
-        for policy in policies_of(observation)
-        if "frame-ancestors" in policy
-    ]
+    ancestors = tuple(
+        [
+            policy["frame-ancestors"]
+            for policy in policies_of(observation)
+            if "frame-ancestors" in policy
+        ]
+    )
     if ancestors:
         return _judge_ancestors(ancestors)
 
-    lines = observation.header(_HEADER)
+    return _judge_lines(observation.header(_HEADER))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _judge_lines(lines: tuple[str, ...]) -> PolicyResult:
     if not lines:
         return _result(f"{_HEADER}-not-implemented", f"header {_HEADER} is absent", "absent")
     if len(lines) > 1:
@@ -48,7 +55,8 @@ def judge(observation: Observation) -> PolicyResult:
     return _result(f"{_HEADER}-header-invalid", said, found)
 
 
-def _judge_ancestors(ancestors: list[tuple[str, ...]]) -> PolicyResult:
+@lru_cache(maxsize=REMEMBERED)
+def _judge_ancestors(ancestors: tuple[tuple[str, ...], ...]) -> PolicyResult:
     """All policies hold at once, so that one which keeps strangers out is enough."""
     for sources in ancestors:
         if not _ANYONE.intersection(source.lower() for source in sources):

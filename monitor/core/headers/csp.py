@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
 from monitor.core.headers.meta import policies_in_page
-from monitor.core.headers.result import Policy, PolicyResult, judged
+from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, judged
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 Directives = Mapping[str, tuple[str, ...]]
 
 _HEADER: Final = "content-security-policy"
-_REMEMBERED: Final = 1024
 _EXPECTED: Final = "a valid content security policy"
 _MAY_REPEAT: Final = frozenset({"report-uri", "report-to"})
 _KNOWN: Final = frozenset(
@@ -77,7 +76,7 @@ def judge(observation: Observation) -> PolicyResult:
     return _result("csp-not-implemented", f"header {_HEADER} is absent", "absent")
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def _judge_lines(lines: tuple[str, ...], where: str) -> PolicyResult:
     """Judge lines that mostly are the same at each probe."""
     graded = [_grade(policy) for line in lines for policy in line.split(",") if policy.strip()]
@@ -103,7 +102,7 @@ def policies_of(observation: Observation) -> list[Directives]:
     ]
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=REMEMBERED)
 def _read(policy: str) -> tuple[Directives, frozenset[str]]:
     """Read the directives of one policy, and the names of those that come more than once."""
     directives: dict[str, tuple[str, ...]] = {}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
-from monitor.core.headers.result import Policy, PolicyResult, judged
+from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, judged
 from monitor.core.model.observation import CERTIFICATE_FAULTS, Code
 
 if TYPE_CHECKING:
@@ -39,6 +40,12 @@ def judge(observation: Observation) -> PolicyResult:
             "the answer did not come over HTTPS, where alone browsers honour HSTS",
             show_list(lines),
         )
+
+    return _judge_lines(lines)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _judge_lines(lines: tuple[str, ...]) -> PolicyResult:
     if not lines:
         return _result("hsts-not-implemented", f"header {_HEADER} is absent", "absent")
     if len(lines) > 1:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
-from monitor.core.headers.result import Policy, PolicyResult, judged
+from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, judged
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
@@ -15,7 +16,11 @@ _HEADER: Final = "x-content-type-options"
 
 def judge(observation: Observation) -> PolicyResult:
     """Judge by the Fetch standard, but stricter: the one value is sent once."""
-    lines = observation.header(_HEADER)
+    return _judge_lines(observation.header(_HEADER))
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _judge_lines(lines: tuple[str, ...]) -> PolicyResult:
     if not lines:
         return _result(f"{_HEADER}-not-implemented", f"header {_HEADER} is absent", "absent")
     if len(lines) > 1:

@@ -9,6 +9,9 @@ from typing import Final
 NOT_EVALUATED: Final = "not-evaluated"
 """The result where there was no answer: neither a pass nor a fail."""
 
+REMEMBERED: Final = 1024
+"""So many lines are judged from memory: they are mostly the same at each probe."""
+
 
 class Policy(StrEnum):
     """What can be asked of the headers of an answer."""
