@@ -6,16 +6,16 @@ import asyncio
 import os
 import re
 import socket
-import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from yarl import URL
 
 from monitor.core.outbox import LONGEST_WISH, Why
+from monitor.names import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ANSWER_LIMIT: Final = 16 * 1024
 """How many bytes of an answer are read."""
 
+_THREADS: Final = 16
+_PER_NAME: Final = 2
 _SECONDS: Final = re.compile(r"[0-9]{1,300}(\.[0-9]{1,300})?")
 _UNWRITABLE: Final = re.compile(r"[\x00-\x20\x7f]")
 
@@ -165,56 +167,37 @@ def _explain(error: Exception) -> NoAnswer:
 def _make_resolver() -> aiohttp.abc.AbstractResolver:
     from aiohttp.abc import AbstractResolver, ResolveResult
 
-    class Resolver(AbstractResolver):
-        """Asks the system in a thread for each name: one that hangs keeps no other waiting."""
+    class OwnResolver(AbstractResolver):
+        """Asks the system on threads of its own: a name that hangs keeps no other waiting."""
 
         async def resolve(
             self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
         ) -> list[ResolveResult]:
+            try:
+                addresses = await _resolver().begin(host, port).answer()
+            except UnicodeError as error:
+                raise OSError("not a name") from error
+
             return [
                 ResolveResult(
                     hostname=host,
-                    host=address,
+                    host=str(address[0]),
                     port=port,
                     family=kind,
                     proto=socket.IPPROTO_TCP,
                     flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
                 )
-                for kind, address in await _look_up(host, family)
+                for kind, _, _, _, address in addresses
+                if family in (socket.AF_UNSPEC, kind)
             ]
 
         async def close(self) -> None:
             """Hold nothing."""
 
-    return Resolver()
+    return OwnResolver()
 
 
-async def _look_up(host: str, family: socket.AddressFamily) -> list[tuple[int, str]]:
-    """Look a name up in a daemon thread, which nothing waits for once its time is over."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[list[tuple[int, str]]] = loop.create_future()
-
-    def settle(found: list[tuple[int, str]] | OSError) -> None:
-        if answer.done():
-            return
-        if isinstance(found, OSError):
-            answer.set_exception(found)
-        else:
-            answer.set_result(found)
-
-    def ask() -> None:
-        found: list[tuple[int, str]] | OSError
-        try:
-            flags = socket.AI_ADDRCONFIG
-            rows = socket.getaddrinfo(host, None, family, socket.SOCK_STREAM, flags=flags)
-            found = [(row[0], str(row[4][0])) for row in rows]
-        except OSError as error:
-            found = error
-        except UnicodeError:
-            found = OSError("not a name")
-        with suppress(RuntimeError):  # the loop may be closed by now
-            loop.call_soon_threadsafe(settle, found)
-
-    threading.Thread(target=ask, name="outbound-resolve", daemon=True).start()
-
-    return await answer
+@cache
+def _resolver() -> Resolver:
+    """Give the threads that ask for the names of receivers, apart from those of probes."""
+    return Resolver(threads=_THREADS, per_name=_PER_NAME)
