@@ -202,7 +202,8 @@ class _Worker:
         await asyncio.gather(self._run, return_exceptions=True)
 
     async def _work(self) -> None:
-        left_behind = outbox.take_up(self._shared.situation.pending_deliveries(self._name))
+        pending = self._shared.situation.pending_deliveries(self._name)
+        left_behind = outbox.take_up(pending, self._shared.clock())
         await self._shared.journal.write(left_behind)
         while not self._stopping:
             self._woken.clear()

@@ -100,13 +100,14 @@ def hold_until(pending: Iterable[Delivery]) -> datetime | None:
     )
 
 
-def take_up(pending: Iterable[Delivery]) -> tuple[Delivery, ...]:
-    """Queue again what an earlier process was sending when it ended: it may have arrived."""
-    return tuple(
-        replace(row, state=DeliveryState.QUEUED, maybe_sent=True)
-        for row in pending
-        if row.state is DeliveryState.INFLIGHT
-    )
+def take_up(pending: Iterable[Delivery], now: datetime) -> tuple[Delivery, ...]:
+    """Queue again what an earlier process was sending when it ended: it may have arrived.
+
+    None waits longer than it was told to, should the clock have been set back in between.
+    """
+    taken = ((row, _take_up(row, now)) for row in pending)
+
+    return tuple(after for before, after in taken if after != before)
 
 
 def begin(errand: Errand) -> Errand:
@@ -168,6 +169,16 @@ def find_thread(deliveries: Iterable[Delivery], errand: Errand) -> str | None:
     newest = max(told, key=lambda one: (one.notice.sequence, one.queued_at), default=None)
 
     return newest.reference if newest else None
+
+
+def _take_up(row: Delivery, now: datetime) -> Delivery:
+    if row.not_before is not None:
+        longest = LONGEST_WISH if row.asked_to_wait else LONGEST_WAIT
+        row = replace(row, not_before=min(row.not_before, now + longest))
+    if row.state is DeliveryState.INFLIGHT:
+        row = replace(row, state=DeliveryState.QUEUED, maybe_sent=True)
+
+    return row
 
 
 def _plan_errand(rows: Sequence[Delivery]) -> Errand:

@@ -231,9 +231,22 @@ def test_an_ordinary_back_off_holds_nobody_else() -> None:
 def test_what_was_in_flight_at_a_crash_is_queued_again_as_a_possible_repeat() -> None:
     flying = make_delivery(state=DeliveryState.INFLIGHT, attempts=2)
 
-    [row] = outbox.take_up([flying, make_delivery(id="queued")])
+    [row] = outbox.take_up([flying, make_delivery(id="queued")], NOON)
 
     assert (row.state, row.maybe_sent, row.attempts) == (DeliveryState.QUEUED, True, 2)
+
+
+def test_a_clock_that_was_set_back_between_two_processes_delays_no_notice_for_long() -> None:
+    tomorrow = NOON + timedelta(days=1)
+    failed = make_delivery(id="failed", not_before=tomorrow)
+    asked = make_delivery(id="asked", not_before=tomorrow, asked_to_wait=True)
+    soon = make_delivery(id="soon", not_before=NOON + timedelta(seconds=40))
+    taken = outbox.take_up([failed, asked, soon], NOON)
+
+    assert [(row.id, row.not_before) for row in taken] == [
+        ("failed", NOON + outbox.LONGEST_WAIT),
+        ("asked", NOON + outbox.LONGEST_WISH),
+    ]
 
 
 def test_the_thread_is_where_the_newest_told_notice_is() -> None:
