@@ -25,8 +25,11 @@ MOST_PAGES: Final = 2
 """So many pages of one form are in memory at once: with 10,000 endpoints one has 21 MB."""
 
 WORK: Final = timedelta(milliseconds=10)
-"""After so much work on a page, probes have their turn. Where the machine is too busy, a turn takes
-long: a page that waited for one after each millisecond would come after the scraper has left."""
+"""After so much work on a page, probes have their turn."""
+
+_SHARE: Final = 0.1
+"""After a turn that took long, a page has this share of it: where the machine is so busy that turns
+take seconds, it would otherwise come after the scraper has left, when it is needed most."""
 
 _QUICKLY: Final = (
     1  # a twelfth of the size for a third of the time; the best, a thirteenth for half
@@ -106,13 +109,15 @@ class Scrapes:
 
     async def _parts(self, form: Form) -> AsyncIterator[bytes]:
         packer = zlib.compressobj(_QUICKLY, wbits=_GZIP) if form.gzip else None
-        began = time.thread_time()
+        began, allowed = time.thread_time(), self._work
         for written in self._write(as_openmetrics=form.as_openmetrics):
             part = packer.compress(written) if packer else written
             if part:
                 yield part
-            if time.thread_time() - began >= self._work:
+            if time.thread_time() - began >= allowed:
+                turned = time.monotonic()
                 await asyncio.sleep(0)
+                allowed = max(self._work, (time.monotonic() - turned) * _SHARE)
                 began = time.thread_time()
         if packer is not None:
             yield packer.flush()
