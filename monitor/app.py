@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor import operations, plugins
 from monitor.actuator import Actuator
 from monitor.background import Background, drain
 from monitor.chores import Chores
-from monitor.clock import Clock, SteadyClock, Vigil
+from monitor.clock import Clock, Vigil
 from monitor.core.engine import Conditions, Engine
-from monitor.core.model.endpoint import LatencyRule
 from monitor.dispatch import Dispatch
-from monitor.logs import Log
 from monitor.metrics import Metrics
 from monitor.options import Redactor
 from monitor.pipeline import Pipeline, probe_slots
 from monitor.reloading import Parts, Reloads, Setup
+from monitor.remembered import restore_windows, wind_clock
 from monitor.runner import HookRunner
 from monitor.scheduler import Scheduler
 from monitor.store import MemoryStore, Store
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from monitor.core.situation import Situation
     from monitor.operations import DeployMarker
     from monitor.reloading import Reloaded
-
-_log = Log()
 
 DRAIN: Final = timedelta(seconds=10)
 """How long running probes, notices and a hook get when the daemon is told to stop."""
@@ -200,9 +197,9 @@ class Monitor:
                 options=options,
                 store=store,
                 situation=situation,
-                clock=clock or _wind(situation),
+                clock=clock or wind_clock(situation),
             )
-            await monitor._restore_windows()
+            await restore_windows(monitor.engine, compiled.endpoints, store, monitor.now())
         except BaseException:
             await store.close()
             raise
@@ -362,34 +359,6 @@ class Monitor:
             await self.journal.now(told)
         finally:
             self.dispatch.wake()
-
-    async def _restore_windows(self) -> None:
-        """Fill the latency windows that were open when the last process ended."""
-        now = self.now()
-        rules = [
-            (check, check.rule)
-            for endpoint in self.compiled.endpoints
-            for check in endpoint.checks
-            if isinstance(check.rule, LatencyRule)
-        ]
-        since: dict[str, datetime] = {}
-        for check, rule in rules:
-            since[check.endpoint] = min(since.get(check.endpoint, now), now - rule.window)
-        samples = await self._store.samples_of(since)
-        for check, rule in rules:
-            known = samples.get(check.endpoint, ())
-            recent = [(at, took) for at, took in known if at >= now - rule.window]
-            self.engine.restore_window(check, recent)
-
-
-def _wind(situation: Situation) -> Clock:
-    """Give a clock that does not hide how old the store is by what it shows at the start."""
-    clock = SteadyClock()
-    written = [state.last_at for state in situation.states.values() if state.last_at is not None]
-    if written:
-        clock.doubt(max(written))
-
-    return clock
 
 
 def _tell_nobody(compiled: Compiled) -> Compiled:

@@ -1,0 +1,48 @@
+"""What an earlier process left: how old it is, and the windows that were open when it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monitor.clock import SteadyClock
+from monitor.core.model.endpoint import LatencyRule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from monitor.clock import Clock
+    from monitor.core.engine import Engine
+    from monitor.core.model.endpoint import Endpoint
+    from monitor.core.situation import Situation
+    from monitor.store import MemoryStore, Store
+
+
+def wind_clock(situation: Situation) -> Clock:
+    """Give a clock that does not hide how old the store is by what it shows at the start."""
+    clock = SteadyClock()
+    written = [state.last_at for state in situation.states.values() if state.last_at is not None]
+    if written:
+        clock.doubt(max(written))
+
+    return clock
+
+
+async def restore_windows(
+    engine: Engine, endpoints: Iterable[Endpoint], store: Store | MemoryStore, now: datetime
+) -> None:
+    """Fill the latency windows that were open."""
+    rules = [
+        (check, check.rule)
+        for endpoint in endpoints
+        for check in endpoint.checks
+        if isinstance(check.rule, LatencyRule)
+    ]
+    since: dict[str, datetime] = {}
+    for check, rule in rules:
+        since[check.endpoint] = min(since.get(check.endpoint, now), now - rule.window)
+    samples = await store.samples_of(since)
+    for check, rule in rules:
+        known = samples.get(check.endpoint, ())
+        recent = [(at, took) for at, took in known if at >= now - rule.window]
+        engine.restore_window(check, recent)
