@@ -362,7 +362,7 @@ class Monitor:
 
 
 def _tell_nobody(compiled: Compiled) -> Compiled:
-    """Take the notifiers away, so that nothing is queued for a later run either."""
+    """Take the notifiers away, so that nothing is queued; a later run tells what still is so."""
     directory = replace(compiled.directory, notifiers=())
 
     return replace(compiled, directory=directory, notifiers={})

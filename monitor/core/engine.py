@@ -173,7 +173,8 @@ class Engine:
         """Take over a changed configuration: counts that still mean the same are kept.
 
         A check that is gone leaves its incident with a note; its state is forgotten. At the start
-        this also ends what an earlier process had to say about the store.
+        this also ends what an earlier process had to say about the store, and tells what one that
+        was to tell nobody left untold.
         """
         self.directory = directory
         self._watch(endpoints)
@@ -187,6 +188,8 @@ class Engine:
         self._apply(Changes(states=kept, forgotten=gone))
         if self._conditions().store_works:
             self._tell(incidents.store_works_again(self.situation, now), now)
+        missed = alerting.tell_missed(directory, self.situation, now)
+        self._apply(Changes(deliveries=missed))
 
         return self._collect()
 

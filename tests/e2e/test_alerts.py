@@ -396,15 +396,20 @@ async def test_no_secret_is_in_anything_that_is_written_or_shown(tmp_path: Path)
     assert {name for name, text in places.items() if not text} == set()
 
 
-async def test_what_is_not_to_be_told_is_not_told_later_either(
+async def test_a_run_that_tells_nobody_silences_no_later_one(
     street: Street, tmp_path: Path
 ) -> None:
+    quick = ("--cycles", "3", "--every", "20ms")
     async with serve_receiver() as receiver:
         configure(tmp_path, street, {"events": {"webhook": {"url": receiver.url()}}})
-        every = ("--every", "20ms")
         street["shop"].broken = True
-        silent = await run("--cycles", "3", *every, "--no-notify", cwd=tmp_path, environ=ANYWHERE)
-        later = await run("--cycles", "2", *every, cwd=tmp_path, environ=ANYWHERE)
+        silent = await run(*quick, "--no-notify", cwd=tmp_path, environ=ANYWHERE)
+        heard = told(receiver)
+        later = await run(*quick, cwd=tmp_path, environ=ANYWHERE)
+        street["shop"].broken = False
+        well = await run(*quick, "--no-notify", cwd=tmp_path, environ=ANYWHERE)
+        last = await run(*quick, cwd=tmp_path, environ=ANYWHERE)
 
-        assert (silent.code, later.code) == (1, 1)
-        assert told(receiver) == []
+    assert (silent.code, later.code, well.code, last.code) == (1, 1, 0, 0)
+    assert heard == []
+    assert told(receiver) == ["opened", "resolved"]

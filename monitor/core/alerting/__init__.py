@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from monitor.core.alerting.missed import tell_missed
 from monitor.core.alerting.planning import plan, tell_rollback
 
-__all__ = ["plan", "tell_rollback"]
+__all__ = ["plan", "tell_missed", "tell_rollback"]

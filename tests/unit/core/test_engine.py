@@ -309,6 +309,62 @@ def test_a_removed_check_closes_with_a_note_and_its_state_is_forgotten(story: St
     assert story.engine.situation.states == {}
 
 
+def silence(story: Story) -> None:
+    """Go on as a run that is to tell nobody."""
+    story.engine.adopt([make_endpoint()], make_directory(notifiers=()), story.now)
+
+
+def speak(story: Story, *notifiers: str) -> list[str]:
+    """Go on as a run that tells people; give what it has to tell at once."""
+    directory = make_directory(notifiers=notifiers or ("slack",))
+    changes = story.engine.adopt([make_endpoint()], directory, story.now)
+    story.said.append(changes)
+
+    return [f"{one.notifier} {one.notice.event}" for one in changes.deliveries]
+
+
+def test_what_opened_while_nobody_was_told_is_told_once_by_whoever_tells_next(
+    story: Story,
+) -> None:
+    silence(story)
+    story.sees(500, 500, 500, 500)
+
+    told = [speak(story), speak(story, "slack", "mail")]
+    story.sees(200, 200)
+
+    assert told == [["slack opened"], []]
+    assert story.told[0].notice.headline.startswith("shop answers 500, expected 2xx, for ")
+    assert story.events[-1] == "resolved"
+
+
+def test_an_end_that_came_while_nobody_was_told_is_told_to_who_knows_the_beginning(
+    story: Story,
+) -> None:
+    story.sees(500, 500, 500)
+    silence(story)
+    story.sees(200, 200)
+
+    assert speak(story, "slack", "mail") == ["slack resolved"]
+    assert speak(story) == []
+    assert story.told[-1].notice.headline.startswith("shop has recovered after ")
+
+
+def test_what_came_and_went_while_nobody_was_told_stays_untold(story: Story) -> None:
+    silence(story)
+    story.sees(500, 500, 500, 200, 200)
+
+    assert speak(story) == []
+
+
+def test_an_end_of_yesterday_is_no_news(story: Story) -> None:
+    story.sees(500, 500, 500)
+    silence(story)
+    story.sees(200, 200)
+    story.seconds += timedelta(days=1, seconds=1).total_seconds()
+
+    assert speak(story) == []
+
+
 def test_a_changed_threshold_keeps_the_count(story: Story) -> None:
     story.sees(500, 500)
     story.engine.adopt([make_endpoint(make_check(opens=InARow(count=4)))], make_directory(), at(61))
