@@ -105,7 +105,7 @@ class Reloads:
     async def close(self) -> None:
         """Let the reload under way end, and begin no other."""
         self._closing = True
-        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def reload(self) -> Reloaded:
         """Take over the changed configuration, all or nothing; it ends even if nobody waits."""
