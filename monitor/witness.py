@@ -187,7 +187,11 @@ class Witnesses:
     async def _ask_names(self) -> Mapping[str, _Heard]:
         """Ask for the names of the witnesses and for a few others, all at once."""
         names = self._named | set(self._known(_OTHER_NAMES))
-        asked = await asyncio.to_thread(without_own_names, names)
+        try:
+            asked = await asyncio.to_thread(without_own_names, names)
+        except RuntimeError:
+            return {}  # no thread to be had: nothing can be asked either
+
         heard = await asyncio.gather(*(self._hear(name) for name in asked))
 
         return dict(zip(asked, heard, strict=True))

@@ -237,6 +237,22 @@ async def test_where_witnesses_say_nothing_of_the_way_other_names_are_asked_all_
         assert await witnesses.confirm(NO_SUCH_NAME, witnessed=False)
 
 
+async def test_where_no_thread_can_be_had_the_resolver_is_not_trusted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def no_thread(*_args: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async with (
+        serve_script(say_nothing, reads_head=False) as server,
+        asking(
+            Witness(tcp=f"{HOST}:{server.port}"), ask=ask_by_kind, known=["up.test"]
+        ) as witnesses,
+    ):
+        monkeypatch.setattr(asyncio, "to_thread", no_thread)
+        assert not await witnesses.confirm(SILENCE)
+
+
 async def test_our_own_fault_says_what_is_suspected() -> None:
     async with (
         serve_script(say_nothing, reads_head=False) as server,

@@ -75,6 +75,9 @@ def explain_connect(error: OSError, peer: str) -> Fault:
         return own
 
     match error.errno:
+        case errno.EPERM:
+            message = f"this machine does not permit a connection to {peer}"
+            return Fault(code=Code.INTERNAL, message=message, own=True)
         case errno.ECONNREFUSED:
             return Fault(code=Code.CONNECTION_REFUSED, message=f"{peer} refused the connection")
         case errno.ETIMEDOUT:

@@ -49,6 +49,13 @@ def test_a_resolver_without_memory_is_our_own_fault() -> None:
     assert fault.own
 
 
+def test_a_firewall_of_this_machine_is_our_own_fault() -> None:
+    fault = explain_connect(PermissionError(errno.EPERM, "Operation not permitted"), PEER)
+
+    assert fault.own
+    assert fault.message == "this machine does not permit a connection to shop.test:443"
+
+
 def test_a_name_that_the_system_could_not_ask_for_is_our_own_fault() -> None:
     fault = explain_lookup(OSError(errno.EBUSY, "Device or resource busy"), "shop.test")
 
