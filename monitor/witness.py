@@ -42,6 +42,7 @@ The network may have gone since: three failures in a row must not all rest on on
 _log = Log()
 _THREADS: Final = 16
 _OTHER_NAMES: Final = 8
+_CANDIDATES: Final = 64
 _STAGGER: Final = 0.25
 _LONGEST_LINE: Final = 1024
 
@@ -186,12 +187,13 @@ class Witnesses:
 
     async def _ask_names(self) -> Mapping[str, _Heard]:
         """Ask for the names of the witnesses and for a few others, all at once."""
-        names = self._named | set(self._known(_OTHER_NAMES))
+        names = dict.fromkeys((*self._named, *self._known(_CANDIDATES)))
         try:
-            asked = await asyncio.to_thread(without_own_names, names)
+            foreign = await asyncio.to_thread(without_own_names, names)
         except RuntimeError:
             return {}  # no thread to be had: nothing can be asked either
 
+        asked = foreign[: len(self._named) + _OTHER_NAMES]
         heard = await asyncio.gather(*(self._hear(name) for name in asked))
 
         return dict(zip(asked, heard, strict=True))

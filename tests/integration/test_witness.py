@@ -194,6 +194,13 @@ def ask_by_kind(host: str, port: int) -> Sequence[Address]:
         pytest.param(SILENCE, ["address"], ["gone.test"], True, id="another is known not to exist"),
         pytest.param(SILENCE, ["address"], ["mute.test", "m.test"], False, id="silence about all"),
         pytest.param(SILENCE, ["address"], ["localhost"], False, id="localhost needs no resolver"),
+        pytest.param(
+            SILENCE,
+            ["address"],
+            [f"{number}.localhost" for number in range(20)] + ["up.test"],
+            True,
+            id="however many such names there are",
+        ),
         pytest.param(SILENCE, ["address", "up.test"], [], True, id="a witness resolves"),
         pytest.param(SILENCE, ["address", "mute.test"], [], False, id="no witness does"),
         pytest.param(SILENCE, ["dead"], ["up.test"], False, id="cut off, with an old answer"),
