@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 _CONTENT: Final = (Source.HEADER, Source.BODY, Source.JSON)
 
 
+Values = tuple[float | None, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series that an endpoint has: how its value is read, None where there is none.
+    """One series that an endpoint may have; `labels` are those beside the endpoint's own."""
 
-    `labels` are those beside the endpoint's own.
-    """
-
-    value: Callable[[Latest], float | None]
+    family: str
     labels: Callable[[Latest], str] | None = None
 
 
@@ -53,50 +53,56 @@ def why_no_series(latest: Latest | None, now: datetime) -> str | None:
 
 def render_probe(latest: Latest) -> str:
     """Write one endpoint's series without its own labels, as blackbox_exporter's `/probe` does."""
-    page = []
-    for name, text, series in _FAMILIES:
-        lines = [
-            f"{name}{{{one.labels(latest)}}} {value!r}\n" if one.labels else f"{name} {value!r}\n"
-            for one in series
-            if (value := one.value(latest)) is not None
-        ]
-        if lines:
-            page += [explain(name, text), *lines]
+    page: list[str] = []
+    explained = ""
+    for series, value in zip(_SERIES, _values(latest), strict=True):
+        if value is None:
+            continue
+        if series.family != explained:
+            explained = series.family
+            page.append(explain(explained, _HELP[explained]))
+        labels = f"{{{series.labels(latest)}}}" if series.labels else ""
+        page.append(f"{series.family}{labels} {value!r}\n")
 
     return "".join(page)
 
 
 def endpoint_series(newest: Mapping[str, Latest], now: datetime) -> Iterator[str]:
-    """Write the series of all endpoints as they are at this moment, part by part."""
-    shown: list[tuple[list[str], list[Latest]]] = []
+    """Write the series of all endpoints as they are at this moment, part by part.
+
+    All values of an endpoint are read at once, because what they are in lies together in memory;
+    the lines of a series are written at once, because most of them have the same value.
+    """
+    shown: list[tuple[list[Latest], list[str], list[Values]]] = []
     for some in in_parts(list(newest.values())):
         known = [latest for latest in some if why_no_series(latest, now) is None]
-        shown.append(([_labels(latest.endpoint) for latest in known], known))
+        if known:
+            labels = [_labels(latest.endpoint) for latest in known]
+            shown.append((known, labels, list(zip(*map(_values, known), strict=True))))
         yield ""
-    for name, text, series in _FAMILIES:
-        explained = explain(name, text)
-        for one in series:
-            for labels, known in shown:
-                lines = _lines(name, one, labels, known)
-                if lines:
-                    yield explained + lines
-                    explained = ""
+    explained = ""
+    for number, series in enumerate(_SERIES):
+        for known, labels, columns in shown:
+            lines = _lines(series, known, labels, columns[number])
+            if lines and series.family != explained:
+                explained = series.family
+                lines = explain(explained, _HELP[explained]) + lines
+            yield lines
 
 
-def _lines(name: str, series: Series, labels: list[str], shown: list[Latest]) -> str:
+def _lines(series: Series, shown: list[Latest], labels: list[str], column: Values) -> str:
     """Write one series of many endpoints, for those that have it."""
-    found = [series.value(latest) for latest in shown]
-    values = [value for value in found if value is not None]
+    values = [value for value in column if value is not None]
     if not values:
         return ""
 
     more = series.labels
     if more is not None:
         labels = [f"{own},{more(latest)}" for own, latest in zip(labels, shown, strict=True)]
-    if len(values) < len(found):
-        labels = [own for own, value in zip(labels, found, strict=True) if value is not None]
+    if len(values) < len(column):
+        labels = [own for own, value in zip(labels, column, strict=True) if value is not None]
 
-    return write_lines(name, labels, values)
+    return write_lines(series.family, labels, values)
 
 
 def _labels(endpoint: Endpoint) -> str:
@@ -111,17 +117,15 @@ def _health(latest: Latest) -> Verdict | None:
     return latest.verdicts.get(f"{latest.endpoint.name}.health")
 
 
-def _succeeded(latest: Latest) -> float:
-    health = _health(latest)
+def _succeeded(latest: Latest, health: Verdict | None) -> float:
     if health is None:
         return float(latest.observation.fault is None)
 
     return float(health.outcome is Outcome.PASS)
 
 
-def _content_failed(latest: Latest) -> float:
+def _content_failed(latest: Latest, health: Verdict | None) -> float:
     """Whether header, body or JSON were not as expected; what is slow has its own series."""
-    health = _health(latest)
     if health is None or not health.reasons:
         return 0.0
 
@@ -142,104 +146,73 @@ def _content_failed(latest: Latest) -> float:
     )
 
 
-def _took(phase: Phase, latest: Latest) -> float | None:
-    took = latest.observation.phases.get(phase)
+def _values(latest: Latest) -> Values:
+    """Read what an endpoint has of each of `_SERIES`, None where it has none."""
+    seen, health = latest.observation, _health(latest)
+    took = {phase: time.total_seconds() for phase, time in seen.phases.items()}
+    length, certificate = seen.content_length, seen.certificate
 
-    return None if took is None else took.total_seconds()
+    return (
+        _succeeded(latest, health),
+        seen.duration.total_seconds(),
+        latest.endpoint.timeout.total_seconds(),
+        took.get(Phase.RESOLVE, 0.0),
+        float(seen.ip_family or 0),
+        *map(took.get, Phase),
+        float(seen.status or 0),
+        float(seen.http_version or 0),
+        float(seen.over_tls),
+        float(len(seen.redirects)),
+        -1.0 if length is None else float(length),
+        float(latest.body_length),
+        None if certificate is None else certificate.earliest_not_after.timestamp(),
+        None if seen.tls_version is None else 1.0,
+        _content_failed(latest, health),
+    )
 
 
-def _phase_label(phase: Phase, _latest: Latest) -> str:
+def _phase(phase: Phase, _latest: Latest) -> str:
     return f'phase="{phase.value}"'
 
 
-def _content_length(latest: Latest) -> float:
-    length = latest.observation.content_length
-
-    return -1.0 if length is None else float(length)
+def _tls_version(latest: Latest) -> str:
+    return f'version="{escape(latest.observation.tls_version or "")}"'
 
 
-def _expiry(latest: Latest) -> float | None:
-    certificate = latest.observation.certificate
-
-    return None if certificate is None else certificate.earliest_not_after.timestamp()
-
-
-_FAMILIES: Final[tuple[tuple[str, str, tuple[Series, ...]], ...]] = (
-    ("probe_success", "Whether the health check passed.", (Series(_succeeded),)),
-    (
-        "probe_duration_seconds",
-        "How long the probe took.",
-        (Series(lambda latest: latest.observation.duration.total_seconds()),),
-    ),
-    (
-        "probe_timeout_seconds",
-        "How long the probe was allowed to take.",
-        (Series(lambda latest: latest.endpoint.timeout.total_seconds()),),
-    ),
-    (
-        "probe_dns_lookup_time_seconds",
-        "Time taken to resolve the name.",
-        (Series(lambda latest: _took(Phase.RESOLVE, latest) or 0.0),),
-    ),
-    (
-        "probe_ip_protocol",
-        "The IP version that was used: 4 or 6.",
-        (Series(lambda latest: float(latest.observation.ip_family or 0)),),
-    ),
-    (
-        "probe_http_duration_seconds",
-        "Time by phase, summed over all redirects.",
-        tuple(Series(partial(_took, phase), partial(_phase_label, phase)) for phase in Phase),
-    ),
-    (
-        "probe_http_status_code",
-        "The status of the final answer; 0 if there was none.",
-        (Series(lambda latest: float(latest.observation.status or 0)),),
-    ),
-    (
-        "probe_http_version",
-        "The HTTP version of the final answer.",
-        (Series(lambda latest: float(latest.observation.http_version or 0)),),
-    ),
-    (
-        "probe_http_ssl",
-        "Whether TLS was used for the final redirect.",
-        (Series(lambda latest: float(latest.observation.over_tls)),),
-    ),
-    (
-        "probe_http_redirects",
-        "How many redirects were followed.",
-        (Series(lambda latest: float(len(latest.observation.redirects))),),
-    ),
-    (
-        "probe_http_content_length",
-        "The declared length of the content; -1 if it was not declared.",
-        (Series(_content_length),),
-    ),
-    (
-        "probe_http_uncompressed_body_length",
-        "The length of the decoded body.",
-        (Series(lambda latest: float(latest.body_length)),),
-    ),
-    (
-        "probe_ssl_earliest_cert_expiry",
-        "Earliest expiry of the presented certificates, Unix time.",
-        (Series(_expiry),),
-    ),
-    (
-        "probe_tls_version_info",
-        "The TLS version that was used.",
-        (
-            Series(
-                lambda latest: 1.0 if latest.observation.tls_version is not None else None,
-                lambda latest: f'version="{escape(latest.observation.tls_version or "")}"',
-            ),
-        ),
-    ),
-    (
-        "probe_failed_due_to_regex",
-        "Whether an expectation on the content failed.",
-        (Series(_content_failed),),
-    ),
-)
+_HELP: Final = {
+    "probe_success": "Whether the health check passed.",
+    "probe_duration_seconds": "How long the probe took.",
+    "probe_timeout_seconds": "How long the probe was allowed to take.",
+    "probe_dns_lookup_time_seconds": "Time taken to resolve the name.",
+    "probe_ip_protocol": "The IP version that was used: 4 or 6.",
+    "probe_http_duration_seconds": "Time by phase, summed over all redirects.",
+    "probe_http_status_code": "The status of the final answer; 0 if there was none.",
+    "probe_http_version": "The HTTP version of the final answer.",
+    "probe_http_ssl": "Whether TLS was used for the final redirect.",
+    "probe_http_redirects": "How many redirects were followed.",
+    "probe_http_content_length": "The declared length of the content; -1 if it was not declared.",
+    "probe_http_uncompressed_body_length": "The length of the decoded body.",
+    "probe_ssl_earliest_cert_expiry": "Earliest expiry of the presented certificates, Unix time.",
+    "probe_tls_version_info": "The TLS version that was used.",
+    "probe_failed_due_to_regex": "Whether an expectation on the content failed.",
+}
 """The families per endpoint, in the order in which they are written (blackbox_exporter 0.28)."""
+
+_SERIES: Final = (
+    Series("probe_success"),
+    Series("probe_duration_seconds"),
+    Series("probe_timeout_seconds"),
+    Series("probe_dns_lookup_time_seconds"),
+    Series("probe_ip_protocol"),
+    *(Series("probe_http_duration_seconds", partial(_phase, phase)) for phase in Phase),
+    Series("probe_http_status_code"),
+    Series("probe_http_version"),
+    Series("probe_http_ssl"),
+    Series("probe_http_redirects"),
+    Series("probe_http_content_length"),
+    Series("probe_http_uncompressed_body_length"),
+    Series("probe_ssl_earliest_cert_expiry"),
+    Series("probe_tls_version_info", _tls_version),
+    Series("probe_failed_due_to_regex"),
+)
+"""In the order of what `_values` gives."""

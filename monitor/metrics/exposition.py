@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 TEXT: Final = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-AT_A_TIME: Final = 2_500
-"""So many lines are written in one go: a millisecond at most, before anything else has its turn."""
+AT_A_TIME: Final = 1_000
+"""So many lines, or endpoints, make one part: some milliseconds of work at most."""
 
 One = TypeVar("One")
 
