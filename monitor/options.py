@@ -8,6 +8,7 @@ import re
 from collections import deque
 from contextlib import suppress
 from datetime import timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def parse_size(text: object) -> int:
     return size
 
 
+@lru_cache(maxsize=1_000)  # many endpoints have one host
 def is_loopback(host: str) -> bool:
     """Say whether a host name or address is this machine itself, without asking a resolver.
 

@@ -85,7 +85,13 @@ def compile_endpoints(
 ) -> Watched:
     """Compile each endpoint; mistakes go to the findings."""
     watched = Watched()
-    reading = _Reading(findings=findings, kinds=kinds, pace=pace, rules=Rules(findings))
+    reading = _Reading(
+        findings=findings,
+        kinds=kinds,
+        keys=(*keys_of(EndpointSettings), *keys_of_kinds(kinds)),
+        pace=pace,
+        rules=Rules(findings),
+    )
     for name, data in raw.items():
         at = ("endpoints", name)
         if problem := name_problem(name):
@@ -114,6 +120,7 @@ class _Reading:
 
     findings: Findings
     kinds: Mapping[str, Kind]
+    keys: tuple[str, ...]
     pace: Pace
     rules: Rules
     alike: dict[str, EndpointSettings] = field(default_factory=dict)
@@ -121,8 +128,7 @@ class _Reading:
     def compile(self, name: str, data: Mapping[str, object]) -> tuple[Endpoint, Plugin] | None:
         """Compile one endpoint, or complain about it."""
         at, pace = ("endpoints", name), self.pace
-        keys = (*keys_of(EndpointSettings), *keys_of_kinds(self.kinds))
-        known = self.findings.known_keys(data, keys, at)
+        known = self.findings.known_keys(data, self.keys, at)
         settings, whole = self._settings(data, at)
         plugin = _read_probe(self.findings, data, self.kinds, at)
         if settings is None:

@@ -26,6 +26,7 @@ class Rules:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._known: dict[str, Expectation] = {}
+        self._policies: dict[tuple[str, ...], tuple[Policy, ...]] = {}
 
     def expectations(
         self, raw: Sequence[object], at: At, *, only_headers: bool = False
@@ -62,6 +63,10 @@ class Rules:
 
     def policies(self, names: Sequence[str], at: At) -> tuple[Policy, ...]:
         """Give the header policies of these names."""
+        written = tuple(names)
+        if known := self._policies.get(written):
+            return known
+
         policies: list[Policy] = []
         for index, name in enumerate(names):
             if name not in _POLICIES:
@@ -71,5 +76,8 @@ class Rules:
                 self._findings.complain((*at, index), f"{name} is named twice")
             else:
                 policies.append(Policy(name))
+
+        if len(policies) == len(written):
+            self._policies[written] = tuple(policies)
 
         return tuple(policies)

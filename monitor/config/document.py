@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from monitor.core.expectations.shown import plain, printable
 
@@ -24,8 +24,7 @@ def shown(at: At) -> str:
     return text.removeprefix(".")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(NamedTuple):
     """Where something stands, counted from 1; `file` is absolute or relative to `cwd`."""
 
     file: str

@@ -41,20 +41,30 @@ def show(document: Document, secrets: Mapping[At, Iterable[Secret]]) -> dict[str
         at: sorted({secret.current for secret in of_part if secret.current}, key=len, reverse=True)
         for at, of_part in secrets.items()
     }
-    masking = _Masking(sources=document.sources, parts=parts)
+    masking = _Masking(
+        sources=document.sources,
+        parts=parts,
+        touched=frozenset(at[:2] for at in (*document.sources, *parts)),
+    )
 
     return {key: masking.write(value, (key,), everywhere) for key, value in document.data.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Masking:
-    """How a document is shown: what is written in place of values, and the secrets of its parts."""
+    """How a document is shown: what is written in place of values, and the secrets of its parts.
+
+    `touched` are the endpoints, notifiers and services in which there is anything of either.
+    """
 
     sources: Mapping[At, str]
     parts: Mapping[At, list[str]]
+    touched: frozenset[At]
 
     def write(self, value: object, at: At, texts: list[str]) -> object:
         """Give a value as it may be shown; `texts` are the secrets of the parts around it."""
+        if len(at) == 2 and at not in self.touched and not texts:
+            return value
         if at in self.parts:
             texts = texts + self.parts[at]
         match value:

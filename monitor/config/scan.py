@@ -91,6 +91,7 @@ class _Builder:
     aliased: int = 0
     stack: list[_Open] = field(default_factory=list)
     anchors: dict[str, _Anchored] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)  # what repeats is kept once
     problems: list[Problem] = field(default_factory=list)
     unsettled: set[At] = field(default_factory=set)
 
@@ -126,7 +127,7 @@ class _Builder:
             self._key(event, top)
             return
 
-        place, text = self.place(event), event.value
+        place, text = self.place(event), self.texts.setdefault(event.value, event.value)
         plain, tag = self._tag(event, place)
         if _has_surrogate(text):
             self.report_value(place, ESCAPE)
@@ -165,7 +166,7 @@ class _Builder:
             self.report_value((self.file, spot[0] + 1, spot[1] + 1), QUOTE_HASH)
 
     def _key(self, event: Any, top: _Open) -> None:
-        place, key = self.place(event), event.value
+        place, key = self.place(event), self.texts.setdefault(event.value, event.value)
         top.key = key
         assert isinstance(top.node, Mapping)
         plain = event.implicit[0]

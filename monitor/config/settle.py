@@ -46,9 +46,9 @@ class Places(MappingOf[At, Position]):
             parent = self._node(at[:-1]) if at else None
             if not isinstance(parent, Mapping):
                 raise KeyError(at)
-            return Position(*parent.keys[str(at[-1])])
+            return Position._make(parent.keys[str(at[-1])])
 
-        return Position(*self._node(at).place)
+        return Position._make(self._node(at).place)
 
     def __iter__(self) -> Iterator[At]:
         for at, node in _walk(self._root, ()):
