@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.logs import capture_logs
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
 
 _PACKAGES = {
     "ip": "iproute2",
@@ -54,3 +56,10 @@ def pytest_runtest_makereport(
         report.longrepr = f"{item.nodeid} was skipped in CI: {report.longrepr}"
 
     return report
+
+
+@pytest.fixture
+def log() -> Iterator[list[dict[str, Any]]]:
+    """Give what the monitor logs in this process while the test runs."""
+    with capture_logs() as said:
+        yield said

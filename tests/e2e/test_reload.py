@@ -17,6 +17,7 @@ from tests.support.shop import Shop, open_shop
 from tests.support.street import (
     NOTE,
     UNLIMITED,
+    announce,
     find_rollbacks,
     open_street,
     stands,
@@ -133,7 +134,7 @@ async def test_a_rollback_under_way_outlives_a_hundred_reloads_that_change_it(
         async with daemon(tmp_path) as running:
             await until_passing(running)
             street["shop"].version = "2.0"
-            await announce(running)
+            await announce(running, "shop")
             street["shop"].broken = True
             await until((tmp_path / "begun").exists)
             for number in range(100):
@@ -149,19 +150,6 @@ async def test_a_rollback_under_way_outlives_a_hundred_reloads_that_change_it(
             assert len(find_rollbacks(status, "shop")) == 1
             assert "Traceback" not in running.said()
             assert await running.stop() == 0
-
-
-async def announce(running: Daemon) -> None:
-    import aiohttp
-
-    socket = aiohttp.UnixConnector(str(running.folder / ".production-monitor/control.sock"))
-    async with (
-        aiohttp.ClientSession(connector=socket) as control,
-        control.post(
-            "http://monitor/api/v1/deploys", json={"service": "shop", "version": "2.0"}
-        ) as answer,
-    ):
-        assert answer.status == 200, await answer.text()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
 import pytest
 
 from tests.support.program import Daemon, daemon, run, until
@@ -23,6 +22,7 @@ from tests.support.street import (
     NOTE,
     UNLIMITED,
     Street,
+    announce,
     find_rollbacks,
     open_street,
     stands,
@@ -74,17 +74,6 @@ async def watching(folder: Path, receiver: Receiver | None = None) -> AsyncItera
 async def deploy(folder: Path, service: str, version: str, *more: str) -> None:
     told = await run("deploy", service, "--version", version, *more, cwd=folder, environ=ANYWHERE)
     assert told.code == 0, told.err
-
-
-async def announce(running: Daemon, service: str, version: str = "2.0", **more: str) -> None:
-    """Do what `deploy` does, without a process of its own."""
-    marker = {"service": service, "version": version, **more}
-    socket = aiohttp.UnixConnector(str(running.folder / ".production-monitor/control.sock"))
-    async with (
-        aiohttp.ClientSession(connector=socket) as control,
-        control.post("http://monitor/api/v1/deploys", json=marker) as answer,
-    ):
-        assert answer.status == 200, await answer.text()
 
 
 def automatic(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:

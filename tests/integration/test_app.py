@@ -18,7 +18,6 @@ from monitor.core.model.verdict import Outcome
 from monitor.daemon import control_path, run_daemon
 from monitor.store import StoreError, StoreHeld
 from monitor.web.server import ListenError
-from tests.support.logs import capture_logs
 from tests.support.receiver import serve_receiver
 from tests.support.running import NOON, Clock, build, loader, page_of, running, until, write
 from tests.support.servers import (
@@ -31,7 +30,7 @@ from tests.support.servers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.support.servers import Counterpart
@@ -44,12 +43,6 @@ SLOW = "defaults: {every: 1h, timeout: 20s}\n"
 async def shop() -> AsyncIterator[Counterpart]:
     async with serve_script(answers_page()) as counterpart:
         yield counterpart
-
-
-@pytest.fixture
-def log() -> Iterator[list[Any]]:
-    with capture_logs() as said:
-        yield said
 
 
 def watching(url: str, *, head: str = FAST, more: str = "") -> str:

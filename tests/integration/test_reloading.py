@@ -10,12 +10,11 @@ import pytest
 
 from monitor.config.difference import MOST
 from monitor.reloading import Reloaded
-from tests.support.logs import capture_logs
 from tests.support.running import running, until, write
 from tests.support.servers import answers_page, serve_script, unused_port
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from monitor.app import Monitor
@@ -27,12 +26,6 @@ if TYPE_CHECKING:
 async def shop() -> AsyncIterator[Counterpart]:
     async with serve_script(answers_page()) as counterpart:
         yield counterpart
-
-
-@pytest.fixture
-def log() -> Iterator[list[Any]]:
-    with capture_logs() as said:
-        yield said
 
 
 def watching(url: str, *, location: str = "here", more: str = "") -> str:

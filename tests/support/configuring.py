@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import dedent
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.config import ConfigError, load
 
@@ -29,3 +29,16 @@ def mistakes(folder: Path, text: str, *, allow_unset: bool = False, **environ: s
         return [str(problem).removeprefix("monitor.yml:") for problem in error.problems]
 
     return []
+
+
+def ways(value: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Give the way to each value of a document."""
+    match value:
+        case dict():
+            inner = [way for key, item in value.items() for way in ways(item, (*at, key))]
+        case list():
+            inner = [way for index, item in enumerate(value) for way in ways(item, (*at, index))]
+        case _:
+            inner = []
+
+    return [at, *inner] if at else inner

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import aiohttp
 from aiohttp import web
 
 from tests.support.receiver import serve_app
@@ -168,3 +169,14 @@ def stands(status: dict[str, Any], service: str) -> str:
 async def until_passing(running: Daemon) -> None:
     """Wait until every check has settled as passing."""
     await running.until(lambda status: all(one["state"] == "pass" for one in status["checks"]))
+
+
+async def announce(running: Daemon, service: str, version: str = "2.0", **more: str) -> None:
+    """Do what `deploy` does, without a process of its own."""
+    marker = {"service": service, "version": version, **more}
+    socket = aiohttp.UnixConnector(str(running.folder / ".production-monitor/control.sock"))
+    async with (
+        aiohttp.ClientSession(connector=socket) as control,
+        control.post("http://monitor/api/v1/deploys", json=marker) as answer,
+    ):
+        assert answer.status == 200, await answer.text()

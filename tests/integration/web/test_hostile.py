@@ -19,11 +19,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from monitor.web.refusals import MOST
 from tests.support.configuring import mistakes
-from tests.support.logs import capture_logs
 from tests.support.running import until, write
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
 FLOOD: Final = int(os.environ.get("HOSTILE_REQUESTS", "5000"))
@@ -34,12 +33,6 @@ RIGHT: Final = b"Authorization: Bearer operate-token-1\r\n"
 JSON: Final = b"Content-Type: application/json\r\n"
 MOST_AT_ONCE: Final = 0.1
 """So much processor time may pass before others have their turn, in seconds."""
-
-
-@pytest.fixture
-def log() -> Iterator[list[Any]]:
-    with capture_logs() as said:
-        yield said
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from monitor.config import schema
 from monitor.config.compile import compile_document
 from monitor.config.document import Document, Position
+from tests.support.configuring import ways
 
 _FULL: Final = Path(__file__).parents[3] / "config" / "examples" / "full.yml"
 
@@ -32,19 +33,6 @@ def full() -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(_FULL.read_text())
 
     return document
-
-
-def ways(value: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Give the way to each value of a document."""
-    match value:
-        case dict():
-            inner = [way for key, item in value.items() for way in ways(item, (*at, key))]
-        case list():
-            inner = [way for index, item in enumerate(value) for way in ways(item, (*at, index))]
-        case _:
-            inner = []
-
-    return [at, *inner] if at else inner
 
 
 def changed(way: tuple[Any, ...], value: object, *, key: str | None) -> dict[str, Any]:

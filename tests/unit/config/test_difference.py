@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from monitor.config.compile import compile_document
 from monitor.config.difference import MOST, Difference, compare
 from monitor.config.document import Document, Position
-from tests.support.configuring import API, configure
+from tests.support.configuring import API, configure, ways
 
 if TYPE_CHECKING:
     from monitor.config import Compiled
@@ -52,19 +52,6 @@ def compiled(document: dict[str, Any]) -> Compiled | None:
     read = Document(data=document, positions={(): Position("m.yml", 1, 1)}, keys={})
 
     return compile_document(read, environ={}, cwd=_FULL.parent)[0]
-
-
-def ways(value: object, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Give the way to each value of a document."""
-    match value:
-        case dict():
-            inner = [way for key, item in value.items() for way in ways(item, (*at, key))]
-        case list():
-            inner = [way for index, item in enumerate(value) for way in ways(item, (*at, index))]
-        case _:
-            inner = []
-
-    return [at, *inner] if at else inner
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.web.refusals import MOST, MOST_ADDRESSES, ONE_MORE, Refusals
-from tests.support.logs import capture_logs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 STRANGER = "192.0.2.1"
 
@@ -29,12 +25,6 @@ class Clock:
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
-
-
-@pytest.fixture
-def log() -> Iterator[list[Any]]:
-    with capture_logs() as said:
-        yield said
 
 
 def test_some_mistakes_are_free_and_then_one_at_a_time(clock: Clock) -> None:
