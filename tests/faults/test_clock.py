@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 
+from monitor.clock import SteadyClock
 from monitor.core.model.verdict import Outcome
 from monitor.store import Store
-from tests.support.program import daemon, until
+from tests.support.program import daemon, run, until
 from tests.support.receiver import answers, serve_receiver
 from tests.support.running import running as running_here
 from tests.support.running import until as until_here
@@ -28,10 +29,13 @@ from tests.support.servers import serve_pages
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from monitor.core.model.changes import Result
     from tests.support.program import Daemon
 
 EVERY = 0.25
 WINDOW = timedelta(seconds=2)
+TEN_YEARS = timedelta(days=3_650)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 CONFIG = """
 web: {{listen: "127.0.0.1:${{PORT}}"}}
@@ -208,6 +212,59 @@ async def test_a_clock_that_is_set_and_set_again_changes_nothing(
     assert "Traceback" not in running.said()
 
 
+async def stored(path: Path, endpoint: str = "up") -> list[Result]:
+    """Give all results of an endpoint that are not forgotten."""
+    opened = await Store.open(path, holder="a test")
+    try:
+        return await opened.results(endpoint, EPOCH, 10_000)
+    finally:
+        await opened.close()
+
+
+async def test_a_clock_that_is_ten_years_ahead_deletes_no_history(tmp_path: Path) -> None:
+    off = 0.0
+    clock = SteadyClock(wall=lambda: time.time() + off)
+    async with open_target() as target:
+        text = f"endpoints: {{up: {{url: '{target.url}/up', every: 250ms, timeout: 250ms}}}}\n"
+        async with running_here(tmp_path, text, clock=clock) as monitor:
+            await until_here(lambda: monitor.ready)
+            await monitor.journal.flush()
+            off = TEN_YEARS.total_seconds()
+            monitor.vigil.look()
+            await monitor.chores.prune()
+            kept = await monitor._store.results("up", EPOCH, 100)
+
+    assert clock() - datetime.now(UTC) > TEN_YEARS - timedelta(minutes=1)
+    assert kept[0].at < datetime.now(UTC)
+
+
+@pytest.mark.needs("faketime")
+async def test_a_start_with_a_clock_that_is_ten_years_ahead_deletes_no_history(
+    tmp_path: Path,
+) -> None:
+    clock = WallClock(tmp_path / "clock")
+    async with open_target() as target:
+        configure(tmp_path, target, target.url)
+        for off in (timedelta(), TEN_YEARS):
+            clock.show(off)
+            ended = await run(
+                "--config",
+                "monitor.yml",
+                "--cycles",
+                "3",
+                "--no-notify",
+                "--endpoint",
+                "up",
+                cwd=tmp_path,
+                environ={"PORT": "1", **clock.environ},
+            )
+            assert ended.code == 0, ended.err
+    times = [one.at for one in await stored(tmp_path / "state" / "store.db")]
+
+    assert len(times) == 6
+    assert times[2] < datetime.now(UTC) < times[3]
+
+
 SUMMER = {
     "summer time begins": datetime(2026, 3, 29, 1, tzinfo=UTC),
     "summer time ends": datetime(2026, 10, 25, 1, tzinfo=UTC),
@@ -254,11 +311,7 @@ async def test_summer_time_neither_doubles_nor_loses_a_window(tmp_path: Path) ->
 
 async def assert_windows(store: Path, boundary: datetime) -> None:
     """Each window in which there was a sample closed the one before it, once and in order."""
-    opened = await Store.open(store, holder="a test")
-    try:
-        results = await opened.results("up", boundary - timedelta(days=1), 1_000)
-    finally:
-        await opened.close()
+    results = await stored(store)
     judged = [
         (window_of(one.at), outcome)
         for one in results
@@ -274,7 +327,7 @@ async def assert_windows(store: Path, boundary: datetime) -> None:
 
 
 def window_of(at: datetime) -> datetime:
-    return at - (at - datetime(1970, 1, 1, tzinfo=UTC)) % WINDOW
+    return at - (at - EPOCH) % WINDOW
 
 
 @pytest.fixture
