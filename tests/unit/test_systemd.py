@@ -57,6 +57,16 @@ def test_each_state_is_told_in_the_words_of_systemd(listener: socket.socket) -> 
     ]
 
 
+def test_a_reload_that_ends_after_the_end_has_begun_does_not_take_that_back(
+    listener: socket.socket,
+) -> None:
+    with of(listener) as systemd:
+        systemd.stopping()
+        systemd.ready("endpoints watched: 3")
+
+    assert heard(listener) == ["STOPPING=1\nSTATUS="]
+
+
 def test_a_name_without_a_file_is_reached_as_well() -> None:
     name = f"production-monitor-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:

@@ -11,12 +11,17 @@ import socket
 import threading
 import time
 from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from monitor.web import server
+from monitor.web.connections import MOST as MOST_CONNECTIONS
+from monitor.web.connections import Connections
 from monitor.web.refusals import MOST
 from tests.support.configuring import mistakes
 from tests.support.running import until, write
@@ -122,6 +127,7 @@ class TestTokens:
         assert codes == [401] * MOST + [429] * 2 * MOST
         assert waits[:MOST] == [None] * MOST
         assert all(wait is not None and 0 < int(wait) <= 12 for wait in waits[MOST:])
+        assert answer.headers["Connection"] == "close", "each further guess costs a connection"
         assert "too many wrong tokens" in json.loads(text)["error"]
         assert nobody == 401, "who gives none has not guessed"
         assert f"production_monitor_wrong_tokens_total {3 * MOST}" in page
@@ -252,9 +258,11 @@ class TestFloods:
         assert series(after) == series(before)
 
     async def test_a_thousand_idle_connections_hold_few_places_and_stop_nobody(
-        self, serve: Any
+        self, serve: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Who asks while they come may have to try again, but gets through."""
+        patient = partial(Connections, patience=timedelta(minutes=1))
+        monkeypatch.setattr(server, "Connections", patient)
         crowd: list[socket.socket] = []
         try:
             async with serve() as served:
@@ -272,7 +280,7 @@ class TestFloods:
                         well.append((await served.ask("GET", "/-/healthy"))[0])
                     await asyncio.sleep(0.01)
                 await coming
-                await until(lambda: sum(map(is_open, crowd)) <= 64)
+                await until(lambda: sum(map(is_open, crowd)) <= MOST_CONNECTIONS)
                 page, _, _ = await served.ask("GET", "/metrics")
 
                 assert set(well) == {200}, "nobody got through"
