@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.config.document import Document, Position, Problem
 from monitor.config.files import LARGEST, Wrong, decode, read_any, read_regular, why
+from monitor.config.places import Sources, make_place
 from monitor.config.scan import scan
 from monitor.config.settle import Places, Settling
 from monitor.config.suggest import suggest
-from monitor.config.tree import Mapping, Node, Place, Scalar, Sequence, add, overlay
+from monitor.config.tree import Mapping, Node, Scalar, Sequence, add, overlay
 from monitor.config.variables import Variables
 from monitor.core.expectations.shown import plain
 
@@ -40,7 +41,7 @@ class _Entry:
 
     pattern: str
     written: str
-    place: Place
+    place: Position
     at: At
 
 
@@ -50,6 +51,7 @@ class _Reading:
 
     cwd: Path
     variables: Variables
+    sources: Sources = field(default_factory=Sources)
     problems: list[Problem] = field(default_factory=list)
     unsettled: set[At] = field(default_factory=set)
     files: list[Path] = field(default_factory=list)
@@ -63,7 +65,7 @@ class _Reading:
         if text is None:
             return None
 
-        found = scan(text, name)
+        found = scan(text, name, self.sources)
         self.problems += found.problems
         self.unsettled |= found.unsettled
         if found.tree is None:
@@ -85,15 +87,16 @@ class _Reading:
                 seen.add(self._real(included))
                 extra = self.tree(included, above, entry)
                 if extra is not None:
-                    whole = add(whole, extra, (), self.problems)
+                    whole = add(whole, extra, (), self.problems, self.sources)
 
         return whole
 
     def _entries(self, node: Node) -> Iterator[_Entry]:
         several = isinstance(node, Sequence)
         for index, item in enumerate(node.items if isinstance(node, Sequence) else [node]):
+            place = self.sources.position(item.place)
             at: At = (INCLUDE, index) if several else (INCLUDE,)
-            settling = Settling(self.variables, self.cwd, at)
+            settling = Settling(self.variables, self.cwd, self.sources, at)
             pattern = settling.value(item)
             self.problems += settling.found.problems
             if settling.found.unsettled:
@@ -101,11 +104,9 @@ class _Reading:
             elif pattern is None and not several:
                 return  # an empty `include:`
             elif _is_pattern(pattern) and isinstance(item, Scalar):
-                yield _Entry(
-                    pattern=str(pattern), written=plain(item.text), place=item.place, at=at
-                )
+                yield _Entry(pattern=str(pattern), written=plain(item.text), place=place, at=at)
             else:
-                self._report(item.place, at, "expected a file or a pattern such as conf.d/*.yml")
+                self._report(place, at, "expected a file or a pattern such as conf.d/*.yml")
 
     def _matches(self, entry: _Entry, name: str, above: tuple[str, ...]) -> Iterator[str]:
         if len(above) > DEEPEST_INCLUDE:
@@ -137,7 +138,7 @@ class _Reading:
         )
 
     def _text(self, name: str, by: _Entry | None) -> str | None:
-        place, at = (by.place, by.at) if by is not None else ((name, 1, 1), ())
+        place, at = (by.place, by.at) if by is not None else (Position(name, 1, 1), ())
         if len(self.files) >= MOST_FILES:
             self._report(place, at, f"expected at most {MOST_FILES:,} files")
             return None
@@ -156,15 +157,15 @@ class _Reading:
         self.files.append(path)
         text = decode(content)
         if isinstance(text, Wrong):
-            self._report((name, text.line, text.column), (), text.message)
+            self._report(Position(name, text.line, text.column), (), text.message)
             return None
 
         return text
 
-    def _report(self, place: Place, at: At, message: str) -> None:
+    def _report(self, place: Position, at: At, message: str) -> None:
         """Report that a file is not read."""
         self.complete = False
-        self.problems.append(Problem.at(Position(*place), at, message))
+        self.problems.append(Problem.at(place, at, message))
 
     def _real(self, name: str) -> str:
         return os.path.realpath(self.cwd / name)
@@ -192,14 +193,15 @@ def read_document(
             root = tree if root is None else overlay(root, tree)
 
     if not isinstance(root, Mapping):
-        root = Mapping((str(paths[0]) if paths else "", 1, 1))
-    settling = Settling(variables, reading.cwd)
+        begin = reading.sources.begin(str(paths[0]) if paths else "")
+        root = Mapping(make_place(begin, 1, 1))
+    settling = Settling(variables, reading.cwd, reading.sources)
     data = settling.mapping(root)
 
     return Document(
         data=data,
-        positions=Places(root, of_keys=False),
-        keys=Places(root, of_keys=True),
+        positions=Places(root, reading.sources, of_keys=False),
+        keys=Places(root, reading.sources, of_keys=True),
         problems=_once([*reading.problems, *settling.found.problems]),
         secrets=variables.secrets,
         sources=settling.found.sources,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from monitor.config.document import Position, Problem
+from monitor.config.places import make_place
 from monitor.config.syntax import (
     ESCAPE,
     QUOTE_AMPERSAND,
@@ -21,13 +22,15 @@ from monitor.config.syntax import (
     QUOTE_STAR,
     About,
     Lines,
+    Spot,
     explain,
     swallowed_by_comment,
 )
-from monitor.config.tree import Mapping, Node, Place, Scalar, Sequence
+from monitor.config.tree import Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from monitor.config.document import At
+    from monitor.config.places import Place, Sources
 
 DEEPEST: Final = 50
 MOST_VALUES: Final = 500_000
@@ -83,7 +86,8 @@ class _Anchored:
 
 @dataclass(slots=True)
 class _Builder:
-    file: str
+    sources: Sources
+    begin: Place
     lines: Lines
     root: Node | None = None
     documents: int = 0
@@ -98,7 +102,13 @@ class _Builder:
     def place(self, event: Any) -> Place:
         mark = event.start_mark
 
-        return (self.file, mark.line + 1, mark.column + 1)
+        return make_place(self.begin, mark.line + 1, mark.column + 1)
+
+    def spot(self, place: Place) -> Spot:
+        """Give line and column as the parser counts them, from 0."""
+        _, line, column = self.sources.position(place)
+
+        return line - 1, column - 1
 
     def at(self) -> At:
         """Give the way to what is being built now."""
@@ -110,7 +120,7 @@ class _Builder:
         return tuple(step for step in steps if step is not None)
 
     def report(self, place: Place, message: str) -> None:
-        self.problems.append(Problem.at(Position(*place), self.at(), message))
+        self.problems.append(Problem.at(self.sources.position(place), self.at(), message))
 
     def report_value(self, place: Place, message: str) -> None:
         self.report(place, message)
@@ -162,8 +172,8 @@ class _Builder:
     def _empty(self, event: Any, place: Place) -> None:
         if event.anchor is not None:
             self.report_value(place, QUOTE_AMPERSAND)
-        elif spot := swallowed_by_comment(self.lines, (place[1] - 1, place[2] - 1)):
-            self.report_value((self.file, spot[0] + 1, spot[1] + 1), QUOTE_HASH)
+        elif spot := swallowed_by_comment(self.lines, self.spot(place)):
+            self.report_value(make_place(self.begin, spot[0] + 1, spot[1] + 1), QUOTE_HASH)
 
     def _key(self, event: Any, top: _Open) -> None:
         place, key = self.place(event), self.texts.setdefault(event.value, event.value)
@@ -181,7 +191,7 @@ class _Builder:
         elif "${" in key:
             self.report(place, "variables are not expanded in keys, only in values")
         elif first := top.node.keys.get(key):
-            self.report(place, f"this key is already set at {Position(*first)}")
+            self.report(place, f"this key is already set at {self.sources.position(first)}")
         else:
             top.node.keys[key] = place
             return
@@ -260,18 +270,18 @@ class _Builder:
             case About.STRUCTURE:
                 return ()
 
-    def flow(self) -> tuple[int, int] | None:
+    def flow(self) -> Spot | None:
         """Give the spot of the outermost `{` or `[` that is open."""
         for level in self.stack:
             if level.flow:
-                return (level.node.place[1] - 1, level.node.place[2] - 1)
+                return self.spot(level.node.place)
 
         return None
 
 
-def scan(text: str, file: str) -> Scan:
+def scan(text: str, file: str, sources: Sources) -> Scan:
     """Read YAML text into a tree; whatever is wrong becomes a problem with its place."""
-    builder = _Builder(file, Lines(text))
+    builder = _Builder(sources, sources.begin(file), Lines(text))
     try:
         _feed(builder, text)
     except _Refused as refused:
@@ -281,7 +291,7 @@ def scan(text: str, file: str) -> Scan:
         position = Position(file, broken.spot[0] + 1, broken.spot[1] + 1)
         builder.problems.append(Problem.at(position, builder.doubt(broken.about), broken.message))
     except yaml.YAMLError:
-        builder.report((file, 1, 1), "this is not YAML")
+        builder.report(make_place(builder.begin, 1, 1), "this is not YAML")
     else:
         return _finish(builder)
 
@@ -325,11 +335,11 @@ def _finish(builder: _Builder) -> Scan:
         )
 
     if root is None or (isinstance(root, Scalar) and root.plain and not root.text):
-        place, message = (builder.file, 1, 1), "the file is empty"
+        place, message = make_place(builder.begin, 1, 1), "the file is empty"
     else:
         found = "a list" if isinstance(root, Sequence) else "text"
         place, message = root.place, f'expected keys such as "endpoints:", found {found}'
 
-    problem = Problem.at(Position(*place), (), message)
+    problem = Problem.at(builder.sources.position(place), (), message)
 
     return Scan(tree=None, problems=(*builder.problems, problem))

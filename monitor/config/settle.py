@@ -14,6 +14,7 @@ from monitor.config.tree import Mapping, Node, Scalar, Sequence
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from monitor.config.places import Sources
     from monitor.config.variables import Expansion, Variables
 
 _TAGS: Final[dict[str, tuple[type, ...]]] = {
@@ -37,8 +38,9 @@ class Settled:
 class Places(MappingOf[At, Position]):
     """The places of values, or of keys, looked up in the tree when they are asked for."""
 
-    def __init__(self, root: Mapping, *, of_keys: bool) -> None:
+    def __init__(self, root: Mapping, sources: Sources, *, of_keys: bool) -> None:
         self._root = root
+        self._sources = sources
         self._of_keys = of_keys
 
     def __getitem__(self, at: At) -> Position:
@@ -46,9 +48,9 @@ class Places(MappingOf[At, Position]):
             parent = self._node(at[:-1]) if at else None
             if not isinstance(parent, Mapping):
                 raise KeyError(at)
-            return Position._make(parent.keys[str(at[-1])])
+            return self._sources.position(parent.keys[str(at[-1])])
 
-        return Position._make(self._node(at).place)
+        return self._sources.position(self._node(at).place)
 
     def __iter__(self) -> Iterator[At]:
         for at, node in _walk(self._root, ()):
@@ -86,8 +88,9 @@ def _walk(node: Node, at: At) -> Iterator[tuple[At, Node]]:
 class Settling:
     """Walks one tree; the data it gives shares nothing with the tree or with itself."""
 
-    def __init__(self, variables: Variables, cwd: Path, at: At = ()) -> None:
+    def __init__(self, variables: Variables, cwd: Path, sources: Sources, at: At = ()) -> None:
         self.found = Settled()
+        self._sources = sources
         self._variables = variables
         self._cwd = cwd
         self._at: list[str | int] = list(at)
@@ -135,7 +138,7 @@ class Settling:
         return value
 
     def _expanded(self, node: Scalar) -> object:
-        folder = (self._cwd / node.place[0]).parent
+        folder = (self._cwd / self._sources.position(node.place).file).parent
         expansion = self._variables.expand(node.text, folder)
         for message in expansion.problems:
             self._wrong(node, message)
@@ -151,7 +154,7 @@ class Settling:
 
     def _wrong(self, node: Scalar, message: str) -> str:
         at = tuple(self._at)
-        self.found.problems.append(Problem.at(Position(*node.place), at, message))
+        self.found.problems.append(Problem.at(self._sources.position(node.place), at, message))
         self.found.unsettled.add(at)
 
         return node.text

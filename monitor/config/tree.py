@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from monitor.config.document import Position, Problem
+from monitor.config.document import Problem
 
 if TYPE_CHECKING:
     from monitor.config.document import At
-
-Place: TypeAlias = tuple[str, int, int]
-"""File, line and column: a Position as cheap as 300,000 of them need to be."""
+    from monitor.config.places import Place, Sources
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +66,9 @@ def overlay(base: Node, later: Node) -> Node:
     return Mapping(later.place, items, base.keys | later.keys)
 
 
-def add(base: Mapping, extra: Mapping, at: At, problems: list[Problem]) -> Mapping:
+def add(
+    base: Mapping, extra: Mapping, at: At, problems: list[Problem], sources: Sources
+) -> Mapping:
     """Join an included file to the one that includes it; a key that both set is a problem."""
     items, keys = dict(base.items), dict(base.keys)
     for key, node in extra.items.items():
@@ -76,13 +76,13 @@ def add(base: Mapping, extra: Mapping, at: At, problems: list[Problem]) -> Mappi
         if mine is None or _is_empty(mine):
             items[key], keys[key] = node, extra.keys[key]
         elif isinstance(mine, Mapping) and isinstance(node, Mapping):
-            items[key] = add(mine, node, (*at, key), problems)
+            items[key] = add(mine, node, (*at, key), problems, sources)
         elif not _is_empty(node):
             message = (
                 f"an included file may add keys but not set one again: "
-                f"already set at {Position(*keys[key])}"
+                f"already set at {sources.position(keys[key])}"
             )
-            problems.append(Problem.at(Position(*extra.keys[key]), (*at, key), message))
+            problems.append(Problem.at(sources.position(extra.keys[key]), (*at, key), message))
 
     return Mapping(base.place, items, keys)
 
