@@ -166,15 +166,17 @@ class Pipeline:
 
 def _excuse(observation: Observation, late: timedelta) -> Observation:
     """Take a timeout on us where the loop was late for most of the time that the target had."""
+    if not late:
+        return observation
+
+    seen = replace(observation, late=late)
     fault = observation.fault
-    if fault is None or fault.own or fault.code is not Code.TIMEOUT:
-        return observation
-    if not late or late * 2 < observation.duration:
-        return observation
+    if fault is None or fault.own or fault.code is not Code.TIMEOUT or late * 2 < seen.duration:
+        return seen
 
     message = f"the monitor itself was late for {format_duration(late)} of it ({fault.message})"
 
-    return replace(observation, fault=Fault(code=Code.INTERNAL, message=message, own=True))
+    return replace(seen, fault=Fault(code=Code.INTERNAL, message=message, own=True))
 
 
 def probe_slots() -> int:

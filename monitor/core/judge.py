@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
@@ -25,6 +26,7 @@ NO_ANSWER: Final = "no answer to judge"
 """The note of a waiting verdict: what the check looks at never arrived."""
 
 _NOT_TLS: Final = "no TLS"
+_TIMES: Final = frozenset({Source.RESPONSE_TIME})
 
 
 def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] = str) -> Verdict:
@@ -40,7 +42,12 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
 
     match check.rule:
         case HealthRule(expectations=expectations):
-            reasons = _judge_health(expectations, Evidence(observation, mask))
+            evidence = Evidence(observation, mask)
+            reasons = _judge_health(expectations, evidence)
+            if reasons and not observation.timely:
+                untimed = tuple(one for one in expectations if one.source not in _TIMES)
+                if not _judge_health(untimed, evidence):
+                    return _too_late(observation, reasons[0])
         case HeadersRule(policies=policies, expectations=expectations):
             judged = _judge_headers(policies, expectations, Evidence(observation, mask))
             if judged is None:
@@ -59,6 +66,15 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
     outcome = Outcome.FAIL if reasons else Outcome.PASS
 
     return Verdict(outcome=outcome, at=observation.at, reasons=reasons)
+
+
+def _too_late(observation: Observation, reason: Reason) -> Verdict:
+    """Give the verdict where nothing but the time was wrong, and that was our own doing."""
+    late = format_duration(observation.late)
+    message = f"the monitor itself was late for {late} of it ({reason.message})"
+    own = replace(reason, code=Code.INTERNAL, message=message)
+
+    return Verdict(outcome=Outcome.UNKNOWN, at=observation.at, reasons=(own,))
 
 
 def _waiting(observation: Observation) -> Verdict:

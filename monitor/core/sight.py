@@ -130,7 +130,8 @@ class Sight:
         scheduled: bool,
     ) -> tuple[Verdict, ...]:
         """Put a sample into its window; a retry, or a fault of our own, asked nothing of it."""
-        asked = scheduled and not (observation.fault is not None and observation.fault.own)
+        own = not observation.timely or (observation.fault is not None and observation.fault.own)
+        asked = scheduled and not own
         self._windows[check.id], verdicts = windows.advance_window(
             rule,
             self._windows.get(check.id),

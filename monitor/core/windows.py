@@ -42,8 +42,11 @@ def latency_sample(observation: Observation, timeout: timedelta) -> timedelta | 
     """Give what enters the windows: the duration of an answer, at least the timeout for a timeout.
 
     None where it is a matter of availability rather than of latency (nothing connected, no
-    complete answer, a status of 5xx), and for the monitor's own fault.
+    complete answer, a status of 5xx), and for the monitor's own fault or lateness.
     """
+    if not observation.timely:
+        return None
+
     fault = observation.fault
     if fault is not None and (fault.own or fault.code is not Code.TIMEOUT):
         return None

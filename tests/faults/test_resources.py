@@ -34,7 +34,11 @@ PACE: Final = {"every": "600ms", "retry_every": "300ms", "timeout": "600ms"}
 
 @asynccontextmanager
 async def watching(
-    folder: Path, *before: str, more: dict[str, str] | None = None, **pace: str
+    folder: Path,
+    *before: str,
+    more: dict[str, str] | None = None,
+    health: object = None,
+    **pace: str,
 ) -> AsyncIterator[tuple[Watched, Shop]]:
     """Watch a shop by its address and by its name, with a daemon that a command starts."""
     async with AsyncExitStack() as stack:
@@ -42,7 +46,8 @@ async def watching(
         receiver = await stack.enter_async_context(serve_receiver())
         endpoints = {f"by-{host}": f"http://{host}:{shop.port}/" for host in HOSTS}
         endpoints |= {name: url.format(shop=shop.url) for name, url in (more or {}).items()}
-        write_config(folder, receiver, endpoints, pace={**PACE, **pace})
+        watched_by = {name: {"url": url, "health": health or {}} for name, url in endpoints.items()}
+        write_config(folder, receiver, watched_by, pace={**PACE, **pace})
         running = await stack.enter_async_context(daemon(folder, before=before))
         watched = Watched(running, receiver)
         await watched.begin()
@@ -126,9 +131,10 @@ async def test_a_hook_that_eats_all_memory_ends_alone(tmp_path: Path) -> None:
 
 async def test_starved_of_cpu_it_is_late_and_blames_nobody(tmp_path: Path) -> None:
     more = {f"many-{number}": f"{{shop}}/{number}" for number in range(150)}
+    quick = {"expect": [{"response_time": {"lt": "600ms"}}]}
     async with (
         open_control_group("cpu") as group,
-        watching(tmp_path, more=more, every="1s", timeout="900ms") as (watched, shop),
+        watching(tmp_path, more=more, health=quick, every="1s", timeout="900ms") as (watched, shop),
     ):
         late = await watched.measured("schedule_lag_seconds_sum")
         group.limit(cpu_cfs_quota_us=4_000)  # of each 100 ms of one core

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
 
 class Code(StrEnum):
@@ -108,6 +109,9 @@ class Hop:
     location: str
 
 
+_LITTLE_LATE: Final = timedelta(milliseconds=100)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """The facts of one probe.
@@ -117,7 +121,7 @@ class Observation:
     the final answer, in the order received, repeated names kept. `body` holds decoded bytes up to
     the limit, `body_truncated` says that there was more. `content_length` is the declared length
     on the wire or None. `status` may be present together with a fault (headers came, body did
-    not).
+    not). `late` is for how much of `duration` the monitor itself was late, as far as it knows.
     """
 
     at: datetime
@@ -136,6 +140,12 @@ class Observation:
     tls_version: str | None = None
     ip_family: int | None = None
     address: str | None = None
+    late: timedelta = timedelta()
+
+    @property
+    def timely(self) -> bool:
+        """Whether the duration says something about the target, rather than about the monitor."""
+        return self.late < _LITTLE_LATE or self.late * 2 < self.duration
 
     def header(self, name: str) -> tuple[str, ...]:
         """Give all values of a header, in the order received; the name in any case."""

@@ -53,6 +53,31 @@ def certified(left: timedelta, **facts: Any) -> Observation:
     return answer(**{"tls_version": "TLS 1.3", "certificate": certificate} | facts)
 
 
+SLOW = {"duration": timedelta(seconds=2), "late": timedelta(seconds=1)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "outcome"),
+    [
+        pytest.param(SLOW, Outcome.UNKNOWN, id="late for half of it"),
+        pytest.param(SLOW | {"late": timedelta(milliseconds=900)}, Outcome.FAIL, id="for less"),
+        pytest.param(SLOW | {"status": 503}, Outcome.FAIL, id="wrong besides"),
+        pytest.param(SLOW | {"duration": timedelta(seconds=1)}, Outcome.PASS, id="right after all"),
+    ],
+)
+def test_an_answer_is_not_slow_where_the_monitor_was_late_to_read_it(
+    facts: dict[str, Any], outcome: Outcome
+) -> None:
+    verdict = judge(health({"response_time": {"lte": "1s"}}), answer(**facts))
+
+    assert verdict.outcome is outcome
+    if outcome is Outcome.UNKNOWN:
+        assert verdict.reasons[0].code is Code.INTERNAL
+        assert "the monitor itself was late for 1s of it (response time is 2s" in (
+            verdict.reasons[0].message
+        )
+
+
 def messages(check: Check, observation: Observation) -> list[str]:
     """Judge, and give what is wrong in words."""
     return [reason.message for reason in judge(check, observation).reasons]

@@ -85,6 +85,24 @@ def test_an_error_of_the_server_is_no_latency_even_when_it_stalls(status: int) -
     assert latency_sample(stalled, TIMEOUT) is None
 
 
+@pytest.mark.parametrize(
+    ("took", "late", "counts"),
+    [
+        pytest.param(20, 0, True, id="in time"),
+        pytest.param(120, 99, True, id="little"),
+        pytest.param(120, 100, False, id="most of the time"),
+        pytest.param(900, 449, True, id="less than half of it"),
+        pytest.param(900, 450, False, id="half of it"),
+    ],
+)
+def test_an_answer_that_the_monitor_was_late_to_read_is_no_latency(
+    took: int, late: int, counts: bool
+) -> None:
+    seen = answer(duration=timedelta(milliseconds=took), late=timedelta(milliseconds=late))
+
+    assert (latency_sample(seen, TIMEOUT) is not None) is counts
+
+
 def test_a_timeout_of_our_own_is_no_latency() -> None:
     assert latency_sample(no_answer(Code.TIMEOUT, own=True), TIMEOUT) is None
 
