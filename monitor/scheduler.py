@@ -28,7 +28,7 @@ STALL: Final = timedelta(seconds=1)
 _LONGEST_SPREAD: Final = timedelta(milliseconds=20)
 """Between the first starts of two endpoints, so that a few endpoints all start at once."""
 
-_FIRST_ROUND: Final = 0.9
+_FIRST_ROUND: Final = 0.8
 """The share of the interval in which the first round starts, so that it also ends within one."""
 
 
