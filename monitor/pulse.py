@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from datetime import timedelta
 from time import monotonic
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Final, Self
 
 EVERY: Final = timedelta(milliseconds=20)
 """How often it is felt, as long as somebody wants to know."""
 
 TOLERATED: Final = timedelta(milliseconds=20)
 """A beat that is later than this was held up: by want of CPU, or by work of our own."""
+
+
+_NONE: Final = timedelta()
 
 
 class Pulse:
@@ -27,21 +26,25 @@ class Pulse:
         self._lost = 0.0
         self._next: asyncio.TimerHandle | None = None
 
-    @contextmanager
-    def felt(self) -> Iterator[Lateness]:
+    def felt(self) -> Lateness:
         """Feel it during a block; afterwards the total is known."""
+        return Lateness(self)
+
+    def begin(self) -> float:
+        """Feel it until `end` is told what this gives."""
         if not self._listeners:
             self._set()
         self._listeners += 1
-        lateness = Lateness()
-        began = self._lost
-        try:
-            yield lateness
-        finally:
-            lateness.total = timedelta(seconds=self._lost - began + self._overdue())
-            self._listeners -= 1
-            if not self._listeners and self._next is not None:
-                self._next.cancel()
+
+        return self._lost
+
+    def end(self, began: float) -> float:
+        """Give for how many seconds it was late since then."""
+        self._listeners -= 1
+        if not self._listeners and self._next is not None:
+            self._next.cancel()
+
+        return self._lost - began + self._overdue()
 
     def _set(self) -> None:
         self._due = monotonic() + EVERY.total_seconds()
@@ -58,9 +61,22 @@ class Pulse:
 
 
 class Lateness:
-    """For how long the loop was late in a block, once that is over."""
+    """For how long the loop was late in a block, once that is over.
 
-    __slots__ = ("total",)
+    A class rather than a generator: each probe has one.
+    """
 
-    def __init__(self) -> None:
-        self.total = timedelta()
+    __slots__ = ("_began", "_pulse", "total")
+
+    def __init__(self, pulse: Pulse) -> None:
+        self._pulse = pulse
+        self._began = 0.0
+        self.total = _NONE
+
+    def __enter__(self) -> Self:
+        self._began = self._pulse.begin()
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        late = self._pulse.end(self._began)
+        self.total = timedelta(seconds=late) if late else _NONE
