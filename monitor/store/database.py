@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 _log = Log()
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-_PASSING: Final = frozenset(
-    {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN}
-)
+_PASSING: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN})
 _LONG_LOG: Final = 4 * 1024 * 1024
 _FOR_WRITING: Final = "BEGIN IMMEDIATE"  # a deferred one may fail at its first write, unwaited
 _FOR_READING: Final = "BEGIN"
@@ -306,26 +304,32 @@ class Database:
         self._disconnect()
         self._files.drop_log()
         if standing is Standing.STRANGE:
-            self._keep("replaced", f"{self.path}: the store {standing.value}")
+            why = "replaced" if self._files.known else "unreadable"
+            self._keep(why, self._lost)
         if copy is not None:
             self._files.put_in_place(copy)
 
     def _copy(self) -> Path | None:
-        """Copy the file that was taken away; None where only what is in memory can be saved."""
+        """Copy the file that was taken away; None where only what is in memory can be saved.
+
+        Raises Unready where there is no room for it: then there is none for a new one either.
+        """
         if self._connection is None:
             return None
 
-        copy = None
+        copy = self._files.begin_copy()
+        copied = False
         try:
-            copy = self._files.begin_copy()
-            if copy_to(self._connection, copy):
-                return copy
-        except (sqlite3.Error, OSError, StoreError) as error:
+            copied = copy_to(self._connection, copy)
+        except sqlite3.Error as error:
+            if _code(error) == sqlite3.SQLITE_FULL:
+                raise Unready(f"{self.path}: cannot copy the store: {error}") from error
             _log.warning("history_not_saved", store=str(self.path), error=str(error))
-        if copy is not None:
-            copy.unlink(missing_ok=True)
+        finally:
+            if not copied:
+                copy.unlink(missing_ok=True)
 
-        return None
+        return copy if copied else None
 
     def _keep(self, why: str, error: str) -> Path:
         kept = self._files.set_aside(self._clock(), why)
@@ -380,7 +384,7 @@ class Database:
         busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         self._files.note_own_writing()
         if busy:
-            raise Unready(f"{self.path}: cannot write: another process is reading the store")
+            raise StoreError(f"{self.path}: cannot write: another process is reading the store")
 
         self._distrusts_log = False
 
@@ -394,7 +398,7 @@ class Database:
             message = f"{self.path}: cannot {act} the store: {error}"
             if code == sqlite3.SQLITE_BUSY and self._connection is not None:
                 self._give_up()
-                raise Unready(message) from error
+                raise StoreError(message) from error
 
             self._disconnect()
             if code == sqlite3.SQLITE_IOERR:

@@ -17,7 +17,7 @@ class StoreError(Exception):
 
 
 class Unready(StoreError):
-    """It cannot now, for a reason that may pass by itself: a full disk, say, or a lock."""
+    """It cannot now, for a reason that may pass by itself, such as a full disk."""
 
 
 class StoreLost(StoreError):

@@ -74,6 +74,11 @@ class Files:
         self._opened = _stat(self.path)
         self._log = _stat(self._companion("-wal"))
 
+    @property
+    def known(self) -> bool:
+        """Whether it was opened before."""
+        return self._opened is not None
+
     def note_own_writing(self) -> None:
         """Remember how we left the database and its log, unless the file is another one."""
         if _is_same(_stat(self.path), self._opened):

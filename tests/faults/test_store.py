@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from tests.support.disk import small_disk
 from tests.support.program import daemon, run, until
 from tests.support.receiver import serve_receiver
 from tests.support.servers import unused_port
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from tests.support.disk import Disk
     from tests.support.program import Daemon
     from tests.support.receiver import Receiver
 
@@ -139,35 +141,9 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
 
 @pytest.fixture
 def tiny(place: Place) -> Iterator[Disk]:
-    """Put the store of a place on a disk of two megabytes."""
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a small disk")
-    place.state.mkdir()
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", place.state], check=True
-    )
-    try:
-        yield Disk(place.state)
-    finally:
-        subprocess.run(["umount", "--lazy", place.state], check=True)
-
-
-class Disk:
-    """A small disk that can be filled to the last byte."""
-
-    def __init__(self, folder: Path) -> None:
-        self._filler = folder / "filler"
-
-    def fill(self) -> None:
-        with self._filler.open("ab", buffering=0) as filler:
-            try:
-                while True:
-                    filler.write(bytes(4096))
-            except OSError:
-                return
-
-    def make_room(self) -> None:
-        self._filler.unlink()
+    """Put the store of a place on a small disk."""
+    with small_disk(place.state) as disk:
+        yield disk
 
 
 @asynccontextmanager
@@ -408,7 +384,7 @@ async def test_a_store_that_is_damaged_before_the_start_is_kept_and_people_are_t
 async def test_a_folder_that_can_never_be_written_is_refused_before_anything_is_watched(
     place: Place, tiny: Disk
 ) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", place.state], check=True)
+    tiny.protect()
 
     ended = await run("run", cwd=place.folder, environ={"PORT": str(unused_port())})
 
