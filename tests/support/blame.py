@@ -89,9 +89,9 @@ class Watched:
         )
 
     async def measured(self, series: str) -> float:
-        """Give what a series without labels says."""
+        """Give what a series says."""
         _, text = await self.running.get("/metrics")
-        found = re.search(rf"^production_monitor_{series} (\S+)$", text, re.MULTILINE)
+        found = re.search(rf"^production_monitor_{re.escape(series)} (\S+)$", text, re.MULTILINE)
         assert found is not None, series
 
         return float(found[1])
