@@ -15,7 +15,7 @@ from unittest.mock import patch
 
 from monitor.core.model.changes import Changes
 from monitor.core.model.rollback import StepState
-from monitor.store import Store, connection, database
+from monitor.store import Store, attachment, connection
 from tests.support.stored import a_result, a_step, after, an_entry, an_incident
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def main(path: Path, commits: int) -> None:
 if __name__ == "__main__":
     how = connect_carelessly if "careless" in sys.argv else connection.connect
     with (
-        patch.object(database, "connect", how),
-        patch.object(database, "_LONG_LOG", 96 * 1024),
+        patch.object(attachment, "connect", how),
+        patch.object(attachment, "_LONG_LOG", 96 * 1024),
     ):
         asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2])))

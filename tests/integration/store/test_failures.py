@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitor.core.model.changes import Changes
-from monitor.store import Store, StoreError, StoreHeld, StoreLost, database
+from monitor.store import Store, StoreError, StoreHeld, StoreLost, attachment
 from monitor.store.journal import Journal
 from monitor.store.lock import Lock, lock_path
 from tests.support.stored import NOON, a_result, a_state, an_incident, overwrite
@@ -247,7 +247,7 @@ async def test_damage_done_while_running_costs_nothing_that_is_known(
 async def test_a_long_log_is_brought_into_the_database_which_stays_ours(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "_LONG_LOG", 1)
+    monkeypatch.setattr(attachment, "_LONG_LOG", 1)
 
     await store.commit(SOME)
     await store.commit(SOME)
@@ -278,6 +278,6 @@ async def test_a_store_whose_connection_is_lost_while_reading_is_read_again(
 ) -> None:
     store = await open_store(busy_timeout=SHORT)
     await store.commit(SOME)
-    await store._run(store._database._disconnect)
+    await store._run(store._database._attachment._disconnect)
 
     assert len((await store.load()).states) == 1
