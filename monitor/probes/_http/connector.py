@@ -96,7 +96,8 @@ async def _resolve(call: Call, resolver: Resolver) -> Sequence[Address]:
     try:
         addresses = await call.lookup.answer()
     except (OSError, UnicodeError) as error:
-        raise Faulted(explain_lookup(error, host)) from error
+        # the lookup keeps the error, and what is traced from there would lead back to the lookup
+        raise Faulted(explain_lookup(error, host)) from error.with_traceback(None)
 
     if call.from_afar:
         _refuse_this_machine(addresses, host)

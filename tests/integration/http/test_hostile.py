@@ -133,6 +133,7 @@ async def test_a_few_interim_answers_are_as_good_as_none() -> None:
     assert seen.fault is None
     assert seen.status == 200
     assert seen.body == b"hi"
+    assert seen.headers == (("Content-Length", "2"),)
 
 
 async def test_a12_huge_and_odd_cookies_leave_nothing_behind() -> None:
@@ -172,6 +173,12 @@ async def test_a15_what_the_target_says_stays_on_one_line_without_controls() -> 
             "before it answered",
             id="A17: RST in the headers",
         ),
+        pytest.param(
+            OK + b"\r\nnot all of it",
+            Code.CONNECTION_RESET,
+            "after 13 bytes of the body",
+            id="A17: RST where a length is missing",
+        ),
     ],
 )
 async def test_a_reset_in_the_middle(sent: bytes, code: Code, words: str) -> None:
@@ -187,6 +194,42 @@ async def test_a_reset_in_the_middle(sent: bytes, code: Code, words: str) -> Non
     assert seen.fault is not None
     assert seen.fault.code is code
     assert words in seen.fault.message
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"HTTP/1.1 2", id="in the status"),
+        pytest.param(OK, id="after the status"),
+        pytest.param(OK + b"X-Half: a\r\n", id="between header lines"),
+        pytest.param(b"HTTP/1.1 103 H\r\n\r\n" + OK, id="after an interim answer"),
+    ],
+)
+async def test_a17_a_head_that_breaks_off_is_no_answer(sent: bytes) -> None:
+    async with serve_script(answers(sent)) as server:
+        seen = await observe(server.url())
+
+    assert seen.fault is not None
+    assert seen.fault.code is Code.CONNECTION_RESET
+    assert "closed the connection in the middle of the head of its answer" in seen.fault.message
+    assert seen.status is None
+
+
+@pytest.mark.parametrize("body", [b"0\r\nX: ", b"0\r\n", b"5;"])
+async def test_a8_endless_trailers_and_chunk_extensions_end_by_themselves(body: bytes) -> None:
+    async def flood(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK + b"Transfer-Encoding: chunked\r\n\r\n" + body)
+        while True:
+            writer.write(b"X: more\r\n" * 1000 if body.endswith(b"\n") else b"m" * 9000)
+            await writer.drain()
+
+    async with serve_script(flood) as server:
+        seen = await observe(server.url(), timeout=3)
+
+    assert seen.fault is not None
+    assert seen.fault.code is Code.BAD_RESPONSE
+    assert "endless trailers or chunk extensions" in seen.fault.message
+    assert seen.duration.total_seconds() < 2
 
 
 async def test_a17_a_half_closed_answer_is_read_to_its_end() -> None:

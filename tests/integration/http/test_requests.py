@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from monitor.config.document import LiveText
-from monitor.core.model.observation import Code
+from monitor.core.model.observation import Code, Phase
 from monitor.options import Secret
 from monitor.probes._http.options import AuthOptions, HttpOptions, RequestOptions
 from monitor.probes._http.probe import HttpProbe
@@ -336,3 +338,76 @@ async def test_the_path_and_query_reach_the_server_as_written() -> None:
         await observe(server.url("/a%20b/c%2Fd?q=1%2B2&r=a+b"))
 
     assert server.heads[0].startswith(b"GET /a%20b/c%2Fd?q=1%2B2&r=a+b HTTP/1.1\r\n")
+
+
+async def test_a_body_waits_until_the_server_wants_it() -> None:
+    bodies: list[bytes] = []
+
+    async def wants_it(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.1):
+                bodies.append(await reader.read(5))
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        bodies.append(await reader.readexactly(5))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with serve_script(wants_it) as server:
+        seen = await observe(
+            server.url(), method="POST", body="order", headers={"Expect": "100-continue"}
+        )
+
+    assert seen.status == 200
+    assert bodies == [b"order"]
+    assert seen.duration.total_seconds() < 0.9, "it was sent because it was asked for"
+
+
+async def test_a_server_that_never_says_that_it_wants_the_body_gets_it_all_the_same() -> None:
+    bodies: list[bytes] = []
+
+    async def expects_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        bodies.append(await reader.readexactly(5))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    async with serve_script(expects_nothing) as server:
+        seen = await observe(
+            server.url(), method="POST", body="order", headers={"Expect": "100-continue"}
+        )
+
+    assert bodies == [b"order"]
+    assert 0.9 < seen.phases[Phase.PROCESSING].total_seconds() < 3
+
+
+async def test_an_answer_that_comes_before_the_body_was_wanted_is_the_answer() -> None:
+    bodies: list[bytes] = []
+
+    async def refuses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n")
+        bodies.append(await reader.read())
+        over.set()
+
+    over = asyncio.Event()
+    async with serve_script(refuses) as server:
+        seen = await observe(
+            server.url(), method="POST", body="order", headers={"Expect": "100-continue"}
+        )
+        async with asyncio.timeout(5):
+            await over.wait()
+
+    assert seen.status == 417
+    assert bodies == [b""]
+
+
+async def test_an_answer_that_comes_while_the_body_is_sent_is_the_answer(tmp_path: Path) -> None:
+    large = tmp_path / "large"
+    large.write_bytes(b"x" * 20_000_000)
+
+    async def too_large(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+
+    async with serve_script(too_large) as server:
+        seen = await observe(server.url(), method="POST", body_file=str(large))
+
+    assert seen.status == 413
+    assert seen.body == b"no"

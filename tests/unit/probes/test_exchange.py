@@ -224,6 +224,21 @@ def test_a_body_of_many_small_chunks_is_one_body(loop: asyncio.AbstractEventLoop
     assert exchange.answer.body.content() == b"ab" * 20_000
 
 
+def test_a_body_that_comes_slowly_in_small_chunks_is_not_taken_for_endless_padding(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    exchange, _ = begin(loop, limit=100_000)
+    exchange.data_received(OK + CHUNKED + b"\r\n")
+    for _ in range(30_000):
+        for part in (b"1\r\n", b"a", b"\r\n"):
+            exchange.data_received(part)
+    exchange.data_received(b"0\r\n\r\n")
+
+    assert exchange.fault is None
+    assert exchange.answer is not None
+    assert exchange.answer.body.content() == b"a" * 30_000
+
+
 def test_what_comes_after_the_end_is_not_heard(loop: asyncio.AbstractEventLoop) -> None:
     exchange, line = begin(loop)
     exchange.data_received(OK + b"Content-Length: 2\r\n\r\nhi")
