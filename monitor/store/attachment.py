@@ -95,6 +95,7 @@ class Attachment:
             if not self._patient:
                 raise
             self._disconnect()
+            self._files.drop_empty()
             self.problem, self._lost = error, str(error)
 
     @contextmanager

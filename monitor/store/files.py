@@ -162,6 +162,12 @@ class Files:
         except OSError as error:
             raise refused(f"{self.path}: cannot delete the log of the store", error) from error
 
+    def drop_empty(self) -> None:
+        """Delete a database without a byte: the next owner shall not take it for an emptied one."""
+        with suppress(OSError):
+            if self.empty and not self.has_log:
+                self.path.unlink()
+
     def put_in_place(self, copy: Path) -> None:
         """Let a copy be the database."""
         try:

@@ -76,6 +76,23 @@ async def test_without_room_for_a_store_there_is_none_until_there_is(
     assert list(path.parent.glob("*-20*")) == []
 
 
+async def test_a_start_without_room_leaves_nothing_that_looks_like_damage(
+    open_store: OpenStore, disk: Disk, path: Path
+) -> None:
+    disk.fill()
+    for _ in range(2):
+        store = await open_store(patient=True)
+        await store.load()
+        await store.close()
+        assert store.set_aside is None
+    disk.make_room()
+
+    store = await open_store()
+
+    assert store.set_aside is None
+    assert list(path.parent.glob("*corrupt*")) == []
+
+
 @pytest.mark.usefixtures("written")
 async def test_what_is_there_is_read_without_room_and_goes_on_with_it(
     open_store: OpenStore, disk: Disk
