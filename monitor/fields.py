@@ -112,11 +112,13 @@ class Kinds(Mapping[str, Kind]):
 
     def __init__(self, modules: Mapping[str, str]) -> None:
         self._modules = modules
+        self._loaded: dict[str, Kind] = {}
 
     def __getitem__(self, name: str) -> Kind:
-        kind: Kind = import_module(self._modules[name]).KIND
+        if name not in self._loaded:
+            self._loaded[name] = import_module(self._modules[name]).KIND
 
-        return kind
+        return self._loaded[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self._modules

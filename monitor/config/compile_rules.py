@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from monitor.config.suggest import suggest
@@ -59,7 +58,7 @@ class Rules:
         if known is None:
             known = self._known[written] = compile_expectation(item, at)
 
-        return replace(known, at=at)
+        return known.moved(at)
 
     def policies(self, names: Sequence[str], at: At) -> tuple[Policy, ...]:
         """Give the header policies of these names."""

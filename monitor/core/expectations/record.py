@@ -129,6 +129,16 @@ class Expectation:
     path: JsonPath | None = None
     at: str = ""
 
+    def moved(self, at: str) -> Expectation:
+        """Give the same expectation as it stands elsewhere; all but the place is shared."""
+        return Expectation(
+            source=self.source,
+            requirements=self.requirements,
+            name=self.name,
+            path=self.path,
+            at=at,
+        )
+
     @property
     def subject(self) -> str:
         """What a person reads first: `status`, `header content-type`, `json $.db`."""
