@@ -39,6 +39,10 @@ unit: $(VENV)/.dev ## run the tests that need no server
 bench: $(VENV)/.dev ## measure what a probe costs, beside blackbox_exporter and Prometheus
 	scripts/bench
 
+.PHONY: soak
+soak: $(VENV)/.dev ## kill it 1,000 times, and let it run an hour among faults (QUICK=1: a trial)
+	scripts/soak
+
 .PHONY: format
 format: $(VENV)/.dev ## format the code, and mend what can be mended by itself
 	$(BIN)/ruff check --fix-only --quiet .

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.stories import Rounds, Service, Tally, neighbourhood
+from tests.support.lives import Rounds, Service
+from tests.support.stories import Tally, neighbourhood
 from tests.support.tracing import choose
 
 if TYPE_CHECKING:
