@@ -131,17 +131,20 @@ class Witnesses:
     ) -> bool:
         """Whether the resolver works for other names than that of the target.
 
+        The names of witnesses tell, where there are any: a resolver may still know what is near.
         One that says of the target that there is no such name is believed, unless it does not know
         a witness either. One that says nothing is at fault where it says nothing of any name.
         """
+        others = {name: heard for name, heard in names.items() if name != fault.unanswered}
+        of_witnesses = [heard for name, heard in others.items() if name in self._named]
         if not fault.unanswered:
-            return names.keys().isdisjoint(self._named) or _Heard.ADDRESSES in names.values()
-
-        others = [heard for name, heard in names.items() if name != fault.unanswered]
+            return not of_witnesses or _Heard.ADDRESSES in of_witnesses
         if not others:
             return not witnessed  # a witness answered, so that nothing but the resolver is left
 
-        return any(heard is not _Heard.NOTHING for heard in others)
+        telling = of_witnesses if witnessed and of_witnesses else others.values()
+
+        return any(heard is not _Heard.NOTHING for heard in telling)
 
     async def _ask_stands(self) -> bool:
         """Ask all witnesses until one has answered."""
@@ -252,7 +255,10 @@ def _cut_off(fault: Fault) -> Fault:
 
 
 def _unresolved(fault: Fault) -> Fault:
-    message = f"no name resolves, so the resolver of this machine may be down ({fault.message})"
+    message = (
+        "no name resolves that should, so the resolver of this machine may be down "
+        f"({fault.message})"
+    )
 
     return Fault(code=Code.WITNESS, message=message, own=True)
 

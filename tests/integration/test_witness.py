@@ -203,16 +203,17 @@ def ask_by_kind(host: str, port: int) -> Sequence[Address]:
         ),
         pytest.param(SILENCE, ["address", "up.test"], [], True, id="a witness resolves"),
         pytest.param(SILENCE, ["address", "mute.test"], [], False, id="no witness does"),
+        pytest.param(SILENCE, ["address", "mute.test"], ["up.test"], False, id="but what is near"),
         pytest.param(SILENCE, ["dead"], ["up.test"], False, id="cut off, with an old answer"),
         pytest.param(SILENCE, [], [], True, id="silence without witnesses counts"),
         pytest.param(SILENCE, [], ["mute.test"], False, id="unless it is about all names"),
         pytest.param(SILENCE, [], ["up.test"], True, id="and not about this one alone"),
         pytest.param(NO_SUCH_NAME, ["address"], [], True, id="no such name is an answer"),
-        pytest.param(NO_SUCH_NAME, ["address"], ["mute.test"], True, id="whatever of others"),
+        pytest.param(NO_SUCH_NAME, ["address"], ["mute.test"], True, id="also amid silence"),
         pytest.param(NO_SUCH_NAME, ["address", "gone.test"], [], False, id="nor a witness's name"),
         pytest.param(NO_SUCH_NAME, ["address", "up.test"], [], True, id="but a witness's name"),
         pytest.param(
-            NO_SUCH_NAME, ["address", "gone.test"], ["up.test"], True, id="but another name"
+            NO_SUCH_NAME, ["address", "gone.test"], ["up.test"], False, id="whatever of others"
         ),
         pytest.param(NO_SUCH_NAME, [], ["gone.test"], True, id="no such name without witnesses"),
     ],
