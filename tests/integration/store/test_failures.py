@@ -17,7 +17,7 @@ from monitor.core.model.changes import Changes
 from monitor.store import Store, StoreError, StoreHeld, StoreLost, attachment
 from monitor.store.journal import Journal
 from monitor.store.lock import Lock, lock_path
-from tests.support.stored import NOON, a_result, a_state, an_incident, overwrite
+from tests.support.stored import NOON, a_result, a_state, after, an_incident, overwrite
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -255,6 +255,20 @@ async def test_a_long_log_is_brought_into_the_database_which_stays_ours(
     alone = sqlite3.connect(f"{path.as_uri()}?immutable=1", uri=True)
     assert alone.execute("SELECT count(*) FROM check_states").fetchone() == (1,)
     alone.close()
+
+
+async def test_sqlite_itself_never_writes_the_database(
+    store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attachment, "_LONG_LOG", 1_000_000_000)
+    large = tuple(a_result(after(n), version="v" * 3_000) for n in range(1_500))
+
+    before = path.stat().st_mtime_ns
+    await store.commit(Changes(results=large))
+    await store.commit(SOME)
+
+    assert path.stat().st_mtime_ns == before
+    assert path.with_name("monitor.db-wal").stat().st_size > 4_096_000
 
 
 async def test_a_lock_that_somebody_else_took_meanwhile_is_theirs(

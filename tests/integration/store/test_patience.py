@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -103,6 +104,25 @@ async def test_what_is_there_is_read_without_room_and_goes_on_with_it(
 
     assert await store.samples_of({"api": NOON}) == {}
     await expect_it_cannot_be_written(store)
+    disk.make_room()
+    await expect_it_can(store)
+
+    assert list(situation.states) == ["api.health"]
+    assert len(await store.results(None, NOON, 9)) == 1
+
+
+async def test_what_a_crash_left_in_the_log_is_read_without_room_for_shared_memory(
+    open_store: OpenStore, disk: Disk, path: Path, tmp_path: Path
+) -> None:
+    crashed = await Store.open(tmp_path / "crashed" / "monitor.db", holder="pytest")
+    await crashed.commit(SOME)
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{crashed.path}{suffix}", f"{path}{suffix}")
+    await crashed.close()
+    disk.fill()
+
+    store = await open_store(patient=True)
+    situation = await store.load()
     disk.make_room()
     await expect_it_can(store)
 
