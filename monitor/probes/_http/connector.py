@@ -113,8 +113,9 @@ async def _connect_plainly(call: Call, addresses: Sequence[Address]) -> None:
     loop = asyncio.get_running_loop()
     match addresses:
         case [(socket.AF_INET, _, _, _, address)]:
-            call.address, call.ip_family = str(address[0]), 4
-            await loop.create_connection(lambda: call.exchange, call.address, int(address[1]))
+            host, port = str(address[0]), int(address[1])
+            await loop.create_connection(lambda: call.exchange, host, port)
+            call.address, call.ip_family = host, 4
         case _:
             sock = await _race(call, addresses)
             await loop.create_connection(lambda: call.exchange, sock=sock)

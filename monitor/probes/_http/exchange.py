@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _LONGEST_LINE: Final = 8 * 1024
 _MOST_LINES: Final = 128
 _LARGEST_HEAD: Final = 256 * 1024
+_COST_OF_A_LINE: Final = 16  # bytes: short lines take longest to read
 _MOST_INTERIM: Final = 100
 _MOST_WITHOUT_BODY: Final = 64 * 1024
 _PATIENCE_WITH_EXPECT: Final = 1.0
@@ -231,7 +232,7 @@ class Exchange(asyncio.Protocol):
 
     def _note_head(self, data: bytes) -> None:
         """Remember how much of the head has come, and how much of its latest line."""
-        self._head_size += len(data)
+        self._head_size += len(data) + _COST_OF_A_LINE * data.count(b"\n")
         before_line = data.rfind(b"\n") + 1
         self._line_size = len(data) - before_line + (0 if before_line else self._line_size)
 
@@ -241,7 +242,7 @@ class Exchange(asyncio.Protocol):
         while start < len(data) and self.answer is None:
             end = data.find(b"\n", start) + 1 or len(data)
             room = min(_LONGEST_LINE - self._line_size, _LARGEST_HEAD - self._head_size)
-            piece = data[start : min(end, start + room)]
+            piece = data[start : min(end, start + max(room, 0))]
             parser.feed_data(piece)
             if self._parser is None:
                 return

@@ -63,6 +63,21 @@ async def reset_in_the_body(_authority: Authority) -> Observation:
         return await observe(server.url())
 
 
+async def without_a_length(_authority: Authority) -> Observation:
+    async with serve_script(answers(b"HTTP/1.0 200 OK\r\n\r\nhi")) as server:
+        return await observe(server.url())
+
+
+async def answered_early(_authority: Authority) -> Observation:
+    async def refuse(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+
+    async with serve_script(refuse) as server:
+        return await observe(server.url(), method="POST", body="x" * 20_000_000)
+
+
 async def silent(_authority: Authority) -> Observation:
     async with serve_script(say_nothing) as server:
         return await observe(server.url(), timeout=0.2)
@@ -93,6 +108,8 @@ async def nameless(_authority: Authority) -> Observation:
         pytest.param(
             reset_in_the_body, Code.CONNECTION_RESET, Phase.TRANSFER, id="a reset in the body"
         ),
+        pytest.param(without_a_length, None, Phase.TRANSFER, id="a body without a length"),
+        pytest.param(answered_early, None, Phase.TRANSFER, id="an answer while we still send"),
         pytest.param(silent, Code.TIMEOUT, Phase.PROCESSING, id="silence"),
         pytest.param(no_handshake, Code.TIMEOUT, Phase.TLS, id="silence in the handshake"),
         pytest.param(plain, Code.TLS_HANDSHAKE, Phase.TLS, id="no TLS"),

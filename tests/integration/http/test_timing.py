@@ -109,6 +109,7 @@ async def test_a1_a_closed_port_refuses() -> None:
     assert seen.fault.code is Code.CONNECTION_REFUSED
     assert seen.fault.message == f"{HOST}:{port} refused the connection"
     assert list(seen.phases) == [Phase.RESOLVE, Phase.CONNECT]
+    assert (seen.address, seen.ip_family) == (None, None)
     assert seen.duration.total_seconds() < 1
     assert judge_health(seen).outcome == "fail"
 

@@ -150,6 +150,7 @@ def cut(raw: bytes, places: Sequence[int]) -> list[bytes]:
 )
 @example(OK + b"X: " + b"l" * 8192 + b"\x00", [8000], "GET", True, True)
 @example(OK + b"X: " + b"l" * 8184, [20, 8000], "GET", True, True)
+@example(b"\n" * 8100 + OK + b"\r\n" + b"b" * 500, [8118], "GET", True, True)
 @example(PADDED, [len(PADDED) - 1], "GET", True, True)
 @settings(max_examples=400, deadline=None)
 def test_any_bytes_in_any_cuts_end_in_the_same(
