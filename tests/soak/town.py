@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from tests.support.account import Account, heard_by_slack, heard_by_webhook, heard_in_log
+from tests.support.account import SIGNING, Account, heard_by_slack, heard_by_webhook, heard_in_log
 from tests.support.receiver import serve_app, serve_receiver
 from tests.support.servers import unused_port
 from tests.support.slack import TOKEN, serve_slack
@@ -128,7 +128,13 @@ class Town:
             "endpoints": {name: {"url": f"http://127.0.0.1:{self.port}/{name}"} for name in names},
             "services": {name: self._service(name) for name in names},
             "notifiers": {
-                "events": {"webhook": {"url": self.webhook.url(), "timeout": patience}},
+                "events": {
+                    "webhook": {
+                        "url": self.webhook.url(),
+                        "secret": SIGNING,
+                        "timeout": patience,
+                    }
+                },
                 "chat": {
                     "slack": {
                         "token": TOKEN,

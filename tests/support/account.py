@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import json
 import shutil
 import sqlite3
@@ -19,9 +22,10 @@ from monitor.store.codec import decode
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tests.support.receiver import Receiver
+    from tests.support.receiver import Received, Receiver
     from tests.support.slack import FakeSlack
 
+SIGNING: Final = "whsec_c2lnbmluZy1jYW5hcnktMmI3NA=="
 _TOGETHER: Final = "told together with "
 
 Record = TypeVar("Record")
@@ -139,12 +143,20 @@ class _Hearing:
 
 def heard_by_webhook(receiver: Receiver) -> list[str]:
     """Give the keys of what a receiver of webhooks took, and look at each request itself."""
-    taken = [one for one in receiver.received if one.path == "/hook"]
-    for one in taken:
-        assert one.headers["idempotency-key"] == one.json["idempotency_key"]
-        assert one.headers["webhook-id"] == one.json["idempotency_key"]
+    for one in receiver.received:
+        key = one.headers["webhook-id"]
+        assert one.headers["idempotency-key"] == one.json["idempotency_key"] == key
+        assert one.headers["webhook-signature"] == _sign(one)
 
-    return [one.headers["webhook-id"] for one in taken]
+    return [one.headers["webhook-id"] for one in receiver.received]
+
+
+def _sign(request: Received) -> str:
+    secret = base64.b64decode(SIGNING.removeprefix("whsec_"))
+    named = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}."
+    digest = hmac.new(secret, named.encode() + request.body, hashlib.sha256).digest()
+
+    return f"v1,{base64.b64encode(digest).decode()}"
 
 
 def heard_by_slack(slack: FakeSlack) -> list[str]:

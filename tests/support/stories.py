@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.model.rollback import Blocked, RollbackState
 from tests.support.account import (
+    SIGNING,
     Account,
     Books,
     effects_twice,
@@ -36,11 +37,12 @@ if TYPE_CHECKING:
     from tests.support.street import Street
 
 UNDER_WAY: Final = (RollbackState.EXECUTING, RollbackState.VERIFYING)
-SIGNING: Final = "whsec_c2lnbmluZy1jYW5hcnktMmI3NA=="
 
 _PACE: Final = {"every": "500ms", "retry_every": "100ms", "timeout": "450ms"}
 _RUNNER: Final = "HOOK_RUNNER_SOCKET"
-_JSON: Final = {"MONITOR_LOG_FORMAT": "json"}
+_ENVIRON: Final = {"MONITOR_LOG_FORMAT": "json", "COVERAGE_PROCESS_CONFIG": ""}
+"""What is killed writes no coverage, but it would start slower."""
+
 _BAD_ANSWERS: Final = 6
 _QUIET: Final = range(12)
 _PASSING: Final = (Blocked.WARMING_UP, Blocked.STORE)
@@ -220,7 +222,7 @@ async def neighbourhood(
     folder.chmod(0o755)
     async with AsyncExitStack() as stack:
         street = await stack.enter_async_context(open_street(folder))
-        environ = dict(_JSON)
+        environ = dict(_ENVIRON)
         if runner:
             listening, _ = stack.enter_context(runner_as_started(folder))
             environ[_RUNNER] = str(listening.path)
