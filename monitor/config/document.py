@@ -104,7 +104,10 @@ class Document:
 
     def position(self, at: At) -> Position:
         """Give the position of a value, or of the nearest value around it."""
-        return self._nearest(self.positions, at)
+        try:
+            return self.positions[at]
+        except KeyError:
+            return self._nearest(self.positions, at[:-1])
 
     def key_position(self, at: At) -> Position:
         """Give the position of the key that leads to a value, else of the nearest value around."""
