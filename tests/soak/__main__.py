@@ -249,11 +249,18 @@ def silences(town: Town, skipped: int) -> list[str]:
     return unexplained
 
 
+_FAULTS: Final = ("store_failed", "reload_refused", "reloaded", "notice_delayed")
+"""What has to be in the log if the faults were any."""
+
+
 def close_books(town: Town) -> list[str]:
     """Hold what everybody heard against the store, once all is over."""
     books = Books.read(town.store)
     account = town.account()
     states = ", ".join(f"{n} {state}" for state, n in sorted(states_of(books).items()))
+    said = town.log.read_text(errors="replace")
+    met = ", ".join(f"{said.count(event)} {event}" for event in _FAULTS)
+    print(f"  the log says: {met}")
     print(
         f"  {len(books.incidents)} incidents, {len(books.deliveries)} notices,"
         f" {account.repeats} of them came twice; rollbacks: {states}",
