@@ -13,7 +13,7 @@ from monitor.config.masking import mask, secrets_of
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
 from monitor.config.settings_fields import name_problem
 from monitor.config.translate import found, keys_of
-from monitor.core.headers import Policy
+from monitor.core.headers import Policy, PolicyRule
 from monitor.core.model.endpoint import (
     CertificateRule,
     Check,
@@ -27,7 +27,7 @@ from monitor.core.model.endpoint import (
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from monitor.config.compiled import Plugin
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from monitor.fields import Kind
 
 _NEEDS_HTTPS: Final = "needs an https:// URL, or redirects that are followed to one"
+_NEEDS_HTTP: Final = "needs an http:// URL whose redirects are followed: name it as an endpoint"
 _to_json: Final = json.JSONEncoder(sort_keys=True, default=str).encode
 _FINDINGS: Final = Severity.MEDIUM  # the default of what breaks nothing yet
 
@@ -150,6 +151,9 @@ class _Reading:
             target=target,
             defaults=pace.defaults,
             tls=bool(getattr(plugin.options, "may_end_at_https", True)) if plugin else True,
+            redirected=bool(getattr(plugin.options, "may_redirect_to_https", False))
+            if plugin
+            else True,
             request=_digest_request(plugin, self.kinds, data) if plugin else "",
             every=every,
             timeout=timeout,
@@ -235,7 +239,7 @@ class _Checks:
     """What the checks of one endpoint have in common while they are made.
 
     `timed` says that its times are known to be meant: only then are others held against them.
-    `tls` says that an answer can come over TLS.
+    `tls` says that an answer can come over TLS, `redirected` that the way there can begin without.
     """
 
     findings: Findings
@@ -246,6 +250,7 @@ class _Checks:
     target: str
     defaults: Defaults
     tls: bool
+    redirected: bool
     request: str
     every: timedelta
     timeout: timedelta
@@ -278,18 +283,32 @@ class _Checks:
             return None
 
         at = (*self.at, "headers")
-        if not self.tls and Policy.HSTS in headers.policies:
-            place = (*at, "policies", headers.policies.index(Policy.HSTS))
-            self.findings.complain(place, f"the policy hsts {_NEEDS_HTTPS}")
         rule = HeadersRule(
-            policies=self.rules.policies(headers.policies, (*at, "policies")),
+            policies=self._policies(headers.policies, (*at, "policies")),
             expectations=self.rules.expectations(
                 headers.expect, (*at, "expect"), only_headers=True
             ),
         )
-        says = [sorted(headers.policies), headers.expect]
+        says = [sorted(headers.policies, key=_to_json), headers.expect]
 
         return self._check("headers", Signal.HEADERS, rule, headers, fingerprint=says)
+
+    def _policies(self, raw: Sequence[object], at: At) -> tuple[PolicyRule, ...]:
+        """Give what is asked of the headers; a bundle leaves out what is judged elsewhere."""
+        rules = []
+        for one in self.rules.policies(raw, at):
+            policy = one.rule.policy
+            if policy is Policy.HSTS and not self.tls:
+                self.findings.complain((*at, one.index), f"the policy hsts {_NEEDS_HTTPS}")
+            elif policy is Policy.HTTPS_REDIRECT and not self.redirected:
+                if not one.bundle or not self.tls:
+                    self.findings.complain(
+                        (*at, one.index), f"the policy https-redirect {_NEEDS_HTTP}"
+                    )
+                continue
+            rules.append(one.rule)
+
+        return tuple(rules)
 
     def _latency(self, percentile: Percentile, settings: LatencySettings) -> Check:
         at = (*self.at, "latency", str(percentile))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from monitor.config.suggest import suggest
 from monitor.core.expectations import ExpectationError, Source, compile_expectation
-from monitor.core.expectations.shown import plain
-from monitor.core.headers import Policy
+from monitor.core.headers.demands import PolicyError, read_policies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,8 +13,7 @@ if TYPE_CHECKING:
     from monitor.config.document import At
     from monitor.config.findings import Findings
     from monitor.core.expectations import Expectation
-
-_POLICIES: Final = frozenset(Policy)
+    from monitor.core.headers.demands import Demanded
 
 
 class Rules:
@@ -25,7 +22,7 @@ class Rules:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._known: dict[str, Expectation] = {}
-        self._policies: dict[tuple[str, ...], tuple[Policy, ...]] = {}
+        self._policies: dict[str, tuple[Demanded, ...]] = {}
 
     def expectations(
         self, raw: Sequence[object], at: At, *, only_headers: bool = False
@@ -60,23 +57,20 @@ class Rules:
 
         return known.moved(at)
 
-    def policies(self, names: Sequence[str], at: At) -> tuple[Policy, ...]:
-        """Give the header policies of these names."""
-        written = tuple(names)
-        if known := self._policies.get(written):
+    def policies(self, raw: Sequence[object], at: At) -> tuple[Demanded, ...]:
+        """Read a list of header policies and bundles."""
+        varied = self._findings.has_variables(at)  # what they stand for is not seen in the repr
+        written = repr(raw)
+        known = self._policies.get(written)
+        if known is not None and not varied:
             return known
 
-        policies: list[Policy] = []
-        for index, name in enumerate(names):
-            if name not in _POLICIES:
-                meant = suggest(name, Policy) or f", expected one of {', '.join(Policy)}"
-                self._findings.complain((*at, index), f"unknown policy {plain(name)}{meant}")
-            elif Policy(name) in policies:
-                self._findings.complain((*at, index), f"{name} is named twice")
-            else:
-                policies.append(Policy(name))
+        mistakes: list[PolicyError] = []
+        demanded = read_policies(raw, mistakes.append)
+        for mistake in mistakes:
+            place = (*at, *mistake.path)
+            self._findings.complain(place, mistake.message, key=mistake.at_key)
+        if not mistakes and not varied:
+            self._policies[written] = demanded
 
-        if len(policies) == len(written):
-            self._policies[written] = tuple(policies)
-
-        return tuple(policies)
+        return demanded

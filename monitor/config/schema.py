@@ -20,7 +20,7 @@ from monitor.config.settings import (
 )
 from monitor.config.settings_fields import NAME_PATTERN
 from monitor.core.expectations import expectation_schema
-from monitor.core.headers import Policy
+from monitor.core.headers.demands import policies_schema
 from monitor.core.model.endpoint import InARow
 from monitor.fields import write_duration
 
@@ -85,7 +85,7 @@ def build_schema() -> dict[str, Any]:
 
     for checks in ("HealthSettings", "HeadersSettings"):
         definitions[checks]["properties"]["expect"]["items"] = _ref(_EXPECT)
-    definitions["HeadersSettings"]["properties"]["policies"]["items"] = {"enum": list(Policy)}
+    definitions["HeadersSettings"]["properties"]["policies"]["items"] = policies_schema()
     definitions["RollbackSettings"]["properties"]["steps"]["items"] = _ref("Step")
 
     return _top(definitions, models)

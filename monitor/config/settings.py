@@ -136,7 +136,7 @@ class HealthSettings(CheckSettings):
 class HeadersSettings(CheckSettings):
     """Which header policies an answer meets, and what else holds for its header lines."""
 
-    policies: list[str] = Field(default_factory=list)
+    policies: list[Any] = Field(default_factory=list)  # Any: the core reads policies
     expect: list[Any] = Field(default_factory=list)  # Any: the core reads expectations
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from monitor.core.expectations import Expectation
-    from monitor.core.headers import Policy
+    from monitor.core.headers import PolicyRule
     from monitor.core.model.endpoint import Check
     from monitor.core.model.observation import Certificate, Fault, Observation
 
@@ -117,7 +117,7 @@ def _not_success(status: int | None) -> Reason:
 
 
 def _judge_headers(
-    policies: tuple[Policy, ...], expectations: tuple[Expectation, ...], evidence: Evidence
+    policies: tuple[PolicyRule, ...], expectations: tuple[Expectation, ...], evidence: Evidence
 ) -> tuple[Reason, ...] | None:
     """Judge the header lines; None where none of them can be judged."""
     observation = evidence.observation

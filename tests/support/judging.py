@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from monitor.core.expectations import compile_expectation
+from monitor.core.headers import Policy, PolicyRule
 from monitor.core.model.endpoint import (
     CertificateRule,
     Check,
@@ -20,9 +21,6 @@ from monitor.core.model.endpoint import (
     Signal,
 )
 from monitor.core.model.observation import Code, Fault, Observation
-
-if TYPE_CHECKING:
-    from monitor.core.headers import Policy
 
 NOON = datetime(2026, 7, 1, 12, 0, tzinfo=UTC)
 
@@ -78,11 +76,15 @@ def health(*expectations: object) -> Check:
     )
 
 
-def headers(*policies: Policy, expect: tuple[object, ...] = ()) -> Check:
+def headers(*policies: Policy | PolicyRule, expect: tuple[object, ...] = ()) -> Check:
     """Give a headers check with these policies and expectations."""
     compiled = tuple(compile_expectation(raw, "") for raw in expect)
 
-    return make_check(HeadersRule(policies=policies, expectations=compiled))
+    rules = tuple(
+        one if isinstance(one, PolicyRule) else PolicyRule(policy=one) for one in policies
+    )
+
+    return make_check(HeadersRule(policies=rules, expectations=compiled))
 
 
 def latency_rule(

@@ -4,8 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from monitor.core.headers import clickjacking, csp, hsts, nosniff
-from monitor.core.headers.result import NOT_EVALUATED, Policy, PolicyResult
+from monitor.core.headers import (
+    cache,
+    clickjacking,
+    cookies,
+    cors,
+    csp,
+    disclosure,
+    hsts,
+    isolation,
+    nosniff,
+    permissions,
+    redirect,
+    referrer,
+    sri,
+)
+from monitor.core.headers.result import (
+    NOT_EVALUATED,
+    Policy,
+    PolicyResult,
+    PolicyRule,
+    Terms,
+    not_evaluated,
+)
 from monitor.core.model.observation import Code
 
 if TYPE_CHECKING:
@@ -13,34 +34,68 @@ if TYPE_CHECKING:
 
     from monitor.core.model.observation import Observation
 
-__all__ = ["NOT_EVALUATED", "POLICIES", "Policy", "PolicyResult", "has_headers", "judge_policy"]
+__all__ = [
+    "NOT_EVALUATED",
+    "POLICIES",
+    "RESULTS",
+    "Policy",
+    "PolicyResult",
+    "PolicyRule",
+    "Terms",
+    "has_headers",
+    "judge_policy",
+]
 
-POLICIES: Final[Mapping[Policy, Callable[[Observation], PolicyResult]]] = {
+POLICIES: Final[Mapping[Policy, Callable[[Observation, Terms], PolicyResult]]] = {
     Policy.HSTS: hsts.judge,
     Policy.CSP: csp.judge,
-    Policy.NOSNIFF: nosniff.judge,
     Policy.CLICKJACKING: clickjacking.judge,
+    Policy.NOSNIFF: nosniff.judge,
+    Policy.REFERRER_POLICY: referrer.judge,
+    Policy.COOKIES: cookies.judge,
+    Policy.HTTPS_REDIRECT: redirect.judge,
+    Policy.CORP: isolation.judge_corp,
+    Policy.COOP: isolation.judge_coop,
+    Policy.COEP: isolation.judge_coep,
+    Policy.CORS: cors.judge,
+    Policy.SRI: sri.judge,
+    Policy.PERMISSIONS_POLICY: permissions.judge,
+    Policy.NO_DISCLOSURE: disclosure.judge,
+    Policy.CACHE_CONTROL: cache.judge,
 }
 
+RESULTS: Final[Mapping[Policy, tuple[str, ...]]] = {
+    Policy.HSTS: hsts.RESULTS,
+    Policy.CSP: csp.RESULTS,
+    Policy.CLICKJACKING: clickjacking.RESULTS,
+    Policy.NOSNIFF: nosniff.RESULTS,
+    Policy.REFERRER_POLICY: referrer.RESULTS,
+    Policy.COOKIES: cookies.RESULTS,
+    Policy.HTTPS_REDIRECT: redirect.RESULTS,
+    **isolation.RESULTS,
+    Policy.CORS: cors.RESULTS,
+    Policy.SRI: sri.RESULTS,
+    Policy.PERMISSIONS_POLICY: permissions.RESULTS,
+    Policy.NO_DISCLOSURE: disclosure.RESULTS,
+    Policy.CACHE_CONTROL: cache.RESULTS,
+}
+"""Every code that a policy can give, besides `not-evaluated`."""
 
-def judge_policy(policy: Policy, observation: Observation) -> PolicyResult:
-    """Judge the header lines of an answer by one policy.
 
-    Without an answer nothing is evaluated, save that a TLS failure breaks `hsts`.
+def judge_policy(rule: PolicyRule, observation: Observation) -> PolicyResult:
+    """Judge an answer by one policy.
+
+    Without an answer nothing is evaluated, save that a TLS failure breaks `hsts`, and that the way
+    from HTTP to HTTPS can be judged before its end.
     """
-    if policy is Policy.HSTS and hsts.is_broken_by(observation.fault):
-        return hsts.judge(observation)
+    policy = rule.policy
+    alone = policy is Policy.HTTPS_REDIRECT or (
+        policy is Policy.HSTS and hsts.is_broken_by(observation.fault)
+    )
+    if alone or has_headers(observation):
+        return POLICIES[policy](observation, rule.terms)
 
-    if not has_headers(observation):
-        return PolicyResult(
-            policy=policy,
-            result=NOT_EVALUATED,
-            passed=False,
-            message="no answer to judge",
-            evaluated=False,
-        )
-
-    return POLICIES[policy](observation)
+    return not_evaluated(policy, "no answer to judge")
 
 
 def has_headers(observation: Observation) -> bool:

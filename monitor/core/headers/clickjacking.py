@@ -6,21 +6,33 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
-from monitor.core.headers.csp import policies_of
-from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, judged
+from monitor.core.headers.csp_reading import BROAD, Sources, policies_of
+from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, Terms, judged
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
 
-_HEADER: Final = "x-frame-options"
-_EXPECTED: Final = "DENY, SAMEORIGIN or CSP frame-ancestors"
-_ANYONE: Final = frozenset({"*", "http:", "https:", "http://*", "https://*"})
+RESULTS: Final = (
+    "x-frame-options-implemented-via-csp",
+    "x-frame-options-sameorigin-or-deny",
+    "x-frame-options-allow-from-origin",
+    "x-frame-options-not-implemented",
+    "x-frame-options-header-invalid",
+)
+NOBODY: Final = "nobody"
+"""The level at which the site itself may not frame its pages either."""
+
+HEADER: Final = "x-frame-options"
+_OTHERS_OUT: Final = "DENY, SAMEORIGIN or CSP frame-ancestors"
+_ALL_OUT: Final = "DENY or CSP frame-ancestors 'none'"
+_NONE: Final = frozenset({"'none'"})
 
 
-def judge(observation: Observation) -> PolicyResult:
+def judge(observation: Observation, terms: Terms) -> PolicyResult:
     """Judge `frame-ancestors` first: where a browser finds it, it ignores `x-frame-options`.
 
-    Only headers count: browsers ignore `frame-ancestors` in a `<meta>` element.
+    Only headers count: browsers ignore `frame-ancestors` in a `<meta>` element. A policy that is
+    not valid counts for nothing.
     """
     ancestors = tuple(
         [
@@ -29,50 +41,56 @@ def judge(observation: Observation) -> PolicyResult:
             if "frame-ancestors" in policy
         ]
     )
+    strict = terms.level == NOBODY
     if ancestors:
-        return _judge_ancestors(ancestors)
+        return _judge_ancestors(ancestors, strict)
 
-    return _judge_lines(observation.header(_HEADER))
+    return _judge_lines(observation.header(HEADER), strict)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _judge_lines(lines: tuple[str, ...]) -> PolicyResult:
-    if not lines:
-        return _result(f"{_HEADER}-not-implemented", f"header {_HEADER} is absent", "absent")
+def _judge_lines(lines: tuple[str, ...], strict: bool) -> PolicyResult:
+    if not lines or (not lines[0].strip() and len(lines) == 1):
+        what = "empty" if lines else "absent"
+        return _result(f"{HEADER}-not-implemented", f"header {HEADER} is {what}", what, strict)
+    if lines[0].strip().lower().startswith("allow-from"):
+        found = show_list(lines)
+        said = f"header {HEADER} is {found}, which browsers ignore"
+        return _result(f"{HEADER}-allow-from-origin", said, found, strict)
     if len(lines) > 1:
-        said = f"header {_HEADER} is sent {len(lines)} times"
-        return _result(f"{_HEADER}-header-invalid", said, show_list(lines))
+        said = f"header {HEADER} is sent {len(lines)} times"
+        return _result(f"{HEADER}-header-invalid", said, show_list(lines), strict)
 
     found = plain(lines[0])
-    said = f"header {_HEADER} is {found or 'empty'}"
+    said = f"header {HEADER} is {found}"
     value = lines[0].strip().lower()
     if value in ("deny", "sameorigin"):
-        return _result(f"{_HEADER}-sameorigin-or-deny", said, found, passed=True)
-    if value.split(maxsplit=1)[:1] == ["allow-from"]:
-        said += ", which browsers ignore"
-        return _result(f"{_HEADER}-allow-from-origin", said, found)
+        passed = value == "deny" or not strict
+        return _result(f"{HEADER}-sameorigin-or-deny", said, found, strict, passed=passed)
 
-    return _result(f"{_HEADER}-header-invalid", said, found)
+    return _result(f"{HEADER}-header-invalid", said, found, strict)
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _judge_ancestors(ancestors: tuple[tuple[str, ...], ...]) -> PolicyResult:
+def _judge_ancestors(ancestors: tuple[Sources, ...], strict: bool) -> PolicyResult:
     """All policies hold at once, so that one which keeps strangers out is enough."""
-    for sources in ancestors:
-        if not _ANYONE.intersection(source.lower() for source in sources):
-            found = plain(f"frame-ancestors {' '.join(sources)}".rstrip())
-            return _result(
-                f"{_HEADER}-implemented-via-csp",
-                f"content-security-policy says {found}",
-                found,
-                passed=True,
-            )
+    kept_out = [sources for sources in ancestors if not BROAD & sources]
+    best = next((sources for sources in kept_out if sources == _NONE), None)
+    shown = best or (kept_out or ancestors)[0]
+    found = plain(f"frame-ancestors {' '.join(sorted(shown))}")
+    said = f"content-security-policy says {found}"
+    if not kept_out:
+        said += ", which lets any site frame this one"
+        return _result(f"{HEADER}-header-invalid", said, found, strict)
 
-    found = plain(f"frame-ancestors {' '.join(ancestors[0])}")
-    said = f"content-security-policy says {found}, which lets any site frame this one"
+    passed = best is not None or not strict
 
-    return _result(f"{_HEADER}-header-invalid", said, found)
+    return _result(f"{HEADER}-implemented-via-csp", said, found, strict, passed=passed)
 
 
-def _result(result: str, said: str, found: str, *, passed: bool = False) -> PolicyResult:
-    return judged(Policy.CLICKJACKING, result, said, expected=_EXPECTED, found=found, passed=passed)
+def _result(
+    result: str, said: str, found: str, strict: bool, *, passed: bool = False
+) -> PolicyResult:
+    expected = _ALL_OUT if strict else _OTHERS_OUT
+
+    return judged(Policy.CLICKJACKING, result, said, expected=expected, found=found, passed=passed)

@@ -1,182 +1,216 @@
 """The policy `csp`: there is a content security policy that browsers can follow.
 
-How strict it is shows in the result code; at this level any valid policy passes.
+How strict it is shows in the result code; at the level `no-unsafe` it has to be a good one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
-from monitor.core.headers.meta import policies_in_page
-from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, judged
+from monitor.core.headers.csp_reading import (
+    BROAD,
+    HEADER,
+    Directives,
+    InvalidPolicyError,
+    Sources,
+    read_lines,
+    read_policy,
+)
+from monitor.core.headers.page import policies_in_page
+from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, Terms, judged
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from monitor.core.model.observation import Observation
 
-Directives = Mapping[str, tuple[str, ...]]
+NO_UNSAFE: Final = "no-unsafe"
+"""The level at which scripts, plug-ins and active content have to be bounded."""
 
-_HEADER: Final = "content-security-policy"
-_EXPECTED: Final = "a valid content security policy"
-_MAY_REPEAT: Final = frozenset({"report-uri", "report-to"})
-_KNOWN: Final = frozenset(
-    {
-        *("base-uri", "child-src", "connect-src", "default-src", "fenced-frame-src", "font-src"),
-        *("form-action", "frame-ancestors", "frame-src", "img-src", "manifest-src", "media-src"),
-        *("object-src", "plugin-types", "prefetch-src", "report-to", "report-uri"),
-        *("require-trusted-types-for", "sandbox", "script-src", "script-src-attr"),
-        *("script-src-elem", "style-src", "style-src-attr", "style-src-elem", "trusted-types"),
-        *("upgrade-insecure-requests", "block-all-mixed-content", "worker-src"),
-    }
-)
-_BROAD: Final = frozenset(
-    {"*", "http:", "https:", "ftp:", "http://*", "https://*", "http://*.*", "https://*.*"}
-)
-_UNSAFE: Final = _BROAD | {"'unsafe-inline'", "data:"}
-_FREED_BY_NONCE: Final = ("'nonce-", "'sha256-", "'sha384-", "'sha512-")
-_PASSIVE: Final = ("img-src", "media-src")
-_ACTIVE: Final = (
-    *("script-src", "object-src", "style-src", "child-src", "connect-src", "font-src"),
-    *("frame-src", "manifest-src", "worker-src"),
-)
-
-_BEST_FIRST: Final = (
+_SAFE: Final = (
     "csp-implemented-with-no-unsafe-default-src-none",
     "csp-implemented-with-no-unsafe",
     "csp-implemented-with-unsafe-inline-in-style-src-only",
     "csp-implemented-but-duplicate-directives",
     "csp-implemented-with-insecure-scheme-in-passive-content-only",
-    "csp-implemented-with-unsafe-eval",
-    "csp-implemented-with-insecure-scheme",
-    "csp-implemented-with-unsafe-inline",
-    "csp-header-invalid",
 )
+_UNSAFE: Final = (
+    "csp-implemented-with-unsafe-eval",
+    "csp-implemented-with-unsafe-inline",
+    "csp-implemented-with-insecure-scheme",
+)
+RESULTS: Final = (
+    *_SAFE,
+    *_UNSAFE,
+    "csp-header-invalid",
+    "csp-not-implemented",
+    "csp-not-implemented-but-reporting-enabled",
+)
+_WHY: Final = {
+    "csp-implemented-with-unsafe-eval": "it allows 'unsafe-eval'",
+    "csp-implemented-with-unsafe-inline": (
+        "it lets scripts or plug-ins come from anywhere, or stand in the page"
+    ),
+    "csp-implemented-with-insecure-scheme": "it lets active content come over plain HTTP",
+}
+_EXPECTED: Final = {
+    "": "a valid content security policy",
+    NO_UNSAFE: "a content security policy that bounds scripts and plug-ins",
+}
+_INLINE: Final = BROAD | {"'unsafe-inline'", "data:"}
+_NONCE_OR_HASH: Final = ("'nonce-", "'sha256-", "'sha384-", "'sha512-")
+_PASSIVE: Final = ("img-src", "media-src")
+_NOT_IN_META: Final = frozenset({"frame-ancestors", "report-uri", "sandbox"})
+_ANY: Final = frozenset({"*"})
+_NONE: Final = frozenset({"'none'"})
 
 
-def judge(observation: Observation) -> PolicyResult:
-    """Judge the header lines, or without them the page's own policies.
-
-    Several policies hold at once, so that the strictest counts.
-    """
-    lines = observation.header(_HEADER)
-    if lines:
-        return _judge_lines(lines, f"header {_HEADER}")
-
-    in_page = policies_in_page(observation)
-    if in_page:
-        return _judge_lines(tuple(in_page), f"{_HEADER} in the page")
-
-    if observation.header(f"{_HEADER}-report-only"):
-        said = f"header {_HEADER} is absent, only its report-only form is sent"
-        return _result("csp-not-implemented-but-reporting-enabled", said, "report only")
-
-    return _result("csp-not-implemented", f"header {_HEADER} is absent", "absent")
+def judge(observation: Observation, terms: Terms) -> PolicyResult:
+    """Judge the policies of the header lines and of the page, which all hold at once."""
+    return _judge_lines(
+        observation.header(HEADER),
+        policies_in_page(observation),
+        bool("".join(observation.header(f"{HEADER}-report-only")).strip()),
+        observation.over_tls,
+        terms.level,
+    )
 
 
 @lru_cache(maxsize=REMEMBERED)
-def _judge_lines(lines: tuple[str, ...], where: str) -> PolicyResult:
+def _judge_lines(
+    lines: tuple[str, ...], in_page: tuple[str, ...], reported: bool, secure: bool, level: str
+) -> PolicyResult:
     """Judge lines that mostly are the same at each probe."""
-    graded = [_grade(policy) for line in lines for policy in line.split(",") if policy.strip()]
-    found = plain(lines[0]) if len(lines) == 1 else show_list(lines)
-    if not graded:
-        return _result("csp-header-invalid", f"{where} is empty", found)
+    if not lines and not in_page:
+        return _absent(f"header {HEADER} is absent", reported, level)
 
-    result, flaw = min(graded, key=lambda grade: _BEST_FIRST.index(grade[0]))
-    said = f"{where} is {found}"
-    if flaw:
-        return _result(result, f"{said}: {flaw}", found)
+    where = f"header {HEADER}" if lines else f"{HEADER} in the page"
+    shown = (*lines, *in_page)
+    found = plain(shown[0]) if len(shown) == 1 else show_list(shown)
+    said = f"{where} is {found or 'empty'}"
+    try:
+        sent, marked = read_lines(lines), tuple(read_policy(one)[0] for one in in_page)
+    except InvalidPolicyError as error:
+        return _result("csp-header-invalid", f"{said}: {error}", found, level)
+    if not sent and not any(policy.keys() - _NOT_IN_META for policy in marked):
+        return _absent(f"{said}, which says nothing", reported, level)
 
-    return _result(result, said, found, passed=True)
+    result = _grade((*sent, *marked), secure)
+    if result == "csp-header-invalid":
+        said += ": 'strict-dynamic' without a nonce or a hash allows no script at all"
+        return _result(result, said, found, level)
+    if result in _SAFE:
+        if _repeats(shown):
+            result = "csp-implemented-but-duplicate-directives"
+        return _result(result, said, found, level, passed=True)
+    if level == NO_UNSAFE:
+        return _result(result, f"{said}: {_WHY[result]}", found, level)
 
-
-def policies_of(observation: Observation) -> list[Directives]:
-    """Give each policy that the answer enforces; of a directive sent twice the first counts."""
-    return [
-        directives
-        for line in observation.header(_HEADER)
-        for policy in line.split(",")
-        if (directives := _read(policy)[0])
-    ]
-
-
-@lru_cache(maxsize=REMEMBERED)
-def _read(policy: str) -> tuple[Directives, frozenset[str]]:
-    """Read the directives of one policy, and the names of those that come more than once."""
-    directives: dict[str, tuple[str, ...]] = {}
-    repeated: set[str] = set()
-    for part in policy.split(";"):
-        name, *values = part.split() or [""]
-        name = name.lower()
-        if name in directives:
-            repeated.add(name)
-        elif name:
-            directives[name] = tuple(values)
-
-    return MappingProxyType(directives), frozenset(repeated)
+    return _result(result, said, found, level, passed=True)
 
 
-def _grade(policy: str) -> tuple[str, str]:
-    """Give the result code of one policy, and its flaw where browsers would not follow it."""
-    directives, repeated = _read(policy)
-    if not _KNOWN.intersection(directives):
-        return "csp-header-invalid", "it has no directive that browsers know"
-    if repeated - _MAY_REPEAT:
-        names = ", ".join(sorted(plain(name) for name in repeated - _MAY_REPEAT))
-        return "csp-header-invalid", f"it has {names} more than once"
+def _absent(said: str, reported: bool, level: str) -> PolicyResult:
+    if reported:
+        said += ", only its report-only form is sent"
+        return _result("csp-not-implemented-but-reporting-enabled", said, "report only", level)
 
-    scripts, freed = _allowed(directives, "script-src")
-    if "'strict-dynamic'" in scripts and not freed:
-        flaw = "'strict-dynamic' without a nonce or a hash allows no script at all"
-        return "csp-header-invalid", flaw
-
-    return _grade_sources(directives, scripts, bool(repeated)), ""
+    return _result("csp-not-implemented", said, "absent", level)
 
 
-def _grade_sources(directives: Directives, scripts: frozenset[str], repeated: bool) -> str:
-    styles, _ = _allowed(directives, "style-src")
-    objects, _ = _allowed(directives, "object-src")
-    if _UNSAFE & scripts or _UNSAFE & objects:
+def _repeats(lines: Iterable[str]) -> bool:
+    parts = (part for line in lines for part in line.split(",") if part.strip())
+
+    return any(read_policy(part)[1] for part in parts)
+
+
+def _grade(policies: tuple[Directives, ...], secure: bool) -> str:
+    """Give the result code of policies that hold at once: what one forbids, none can allow."""
+    read = [_as_browsers_do(policy) for policy in policies]
+    if any(lost for _, lost in read):
+        return "csp-header-invalid"
+
+    held = [policy for policy, _ in read]
+    if _all_allow(held, "script-src", _INLINE) or _all_allow(held, "object-src", BROAD):
         return "csp-implemented-with-unsafe-inline"
-    if any(_insecure(directives, name) for name in _ACTIVE):
+    if secure and _insecure(held, {name for policy in held for name in policy} - set(_PASSIVE)):
         return "csp-implemented-with-insecure-scheme"
-    if "'unsafe-eval'" in scripts | styles:
+    if any(
+        _one_allows(held, name, lambda sources: "'unsafe-eval'" in sources)
+        for name in ("script-src", "style-src")
+    ):
         return "csp-implemented-with-unsafe-eval"
-    if any(_insecure(directives, name) for name in _PASSIVE):
+    if secure and _insecure(held, _PASSIVE):
         return "csp-implemented-with-insecure-scheme-in-passive-content-only"
-    if repeated:
-        return "csp-implemented-but-duplicate-directives"
-    if _UNSAFE & styles:
+    if _all_allow(held, "style-src", _INLINE):
         return "csp-implemented-with-unsafe-inline-in-style-src-only"
-    if [source.lower() for source in directives.get("default-src", ())] == ["'none'"]:
+    if any(policy.get("default-src") == _NONE for policy in held):
         return "csp-implemented-with-no-unsafe-default-src-none"
 
     return "csp-implemented-with-no-unsafe"
 
 
-def _allowed(directives: Directives, name: str) -> tuple[frozenset[str], bool]:
-    """Give the sources that a browser allows, and whether a nonce or a hash is among them.
+def _as_browsers_do(policy: Directives) -> tuple[dict[str, Sources], bool]:
+    """Take away what a nonce or a hash takes away, and say whether no script is left at all.
 
-    These take `'unsafe-inline'` away; with `'strict-dynamic'` also all hosts and schemes.
+    It takes `'unsafe-inline'`; with `'strict-dynamic'` also `'self'`, hosts and schemes.
     """
-    sources = directives.get(name, directives.get("default-src", ("*",)))
-    allowed = frozenset(source.lower() for source in sources)
-    freed = any(source.startswith(_FREED_BY_NONCE) for source in allowed)
-    if freed:
-        allowed -= {"'unsafe-inline'"}
-        if "'strict-dynamic'" in allowed:
-            allowed -= _UNSAFE
+    held = dict(policy)
+    lost = False
+    for kind in ("script-src", "style-src"):
+        name = kind if kind in held else "default-src"
+        if name in held and any(one.startswith(_NONCE_OR_HASH) for one in held[name]):
+            held[name] -= {"'unsafe-inline'"}
 
-    return allowed, freed
+    scripts = "script-src" if "script-src" in held else "default-src"
+    sources = held.get(scripts, _ANY)
+    if "'strict-dynamic'" in sources:
+        lost = not any(one.startswith(_NONCE_OR_HASH) for one in sources)
+        kept = (one for one in sources if one != "'self'" and not one.startswith(tuple(BROAD)))
+        held[scripts] = sources if lost else frozenset(kept) - {"'unsafe-inline'"}
+
+    return held, lost
 
 
-def _insecure(directives: Directives, name: str) -> bool:
-    sources = directives.get(name, directives.get("default-src", ()))
+def _sources(policy: Directives, name: str) -> Sources | None:
+    """Give what a policy allows of a kind of content; None where it says nothing about it."""
+    if name in policy:
+        return policy[name]
+    kind, source, part = name.partition("-src")
+    if part and f"{kind}{source}" in policy:  # script-src-elem is a part of script-src
+        return policy[f"{kind}{source}"]
 
-    return any(source.lower().startswith(("http:", "ftp:")) for source in sources)
+    return policy.get("default-src") if source else None
 
 
-def _result(result: str, said: str, found: str, *, passed: bool = False) -> PolicyResult:
-    return judged(Policy.CSP, result, said, expected=_EXPECTED, found=found, passed=passed)
+def _all_allow(policies: Iterable[Directives], name: str, unwanted: Sources) -> bool:
+    """Whether each policy allows one of these sources; silence allows everything."""
+    found = [_sources(policy, name) for policy in policies]
+
+    return all(sources is None or unwanted & sources for sources in found)
+
+
+def _one_allows(
+    policies: Iterable[Directives], name: str, allows: Callable[[Sources], bool]
+) -> bool:
+    """Whether a policy allows it expressly, and no other forbids it."""
+    found = [sources for policy in policies if (sources := _sources(policy, name)) is not None]
+
+    return bool(found) and all(allows(sources) for sources in found)
+
+
+def _insecure(policies: list[Directives] | list[dict[str, Sources]], names: Iterable[str]) -> bool:
+    return any(_one_allows(policies, name, _holds_insecure) for name in names)
+
+
+def _holds_insecure(sources: Sources) -> bool:
+    return any(source.startswith(("http:", "ftp:")) for source in sources)
+
+
+def _result(
+    result: str, said: str, found: str, level: str, *, passed: bool = False
+) -> PolicyResult:
+    expected = _EXPECTED.get(level, _EXPECTED[""])
+
+    return judged(Policy.CSP, result, said, expected=expected, found=found, passed=passed)

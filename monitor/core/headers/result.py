@@ -1,8 +1,9 @@
-"""What every policy shares: its name and the shape of its result."""
+"""What every policy shares: its name, what may be demanded of it, and the shape of its result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -12,22 +13,63 @@ NOT_EVALUATED: Final = "not-evaluated"
 REMEMBERED: Final = 1024
 """So many lines are judged from memory: they are mostly the same at each probe."""
 
+HALF_A_YEAR: Final = timedelta(days=180)
+
 
 class Policy(StrEnum):
     """What can be asked of the headers of an answer."""
 
     HSTS = "hsts"
     CSP = "csp"
-    NOSNIFF = "nosniff"
     CLICKJACKING = "clickjacking"
+    NOSNIFF = "nosniff"
+    REFERRER_POLICY = "referrer-policy"
+    COOKIES = "cookies"
+    HTTPS_REDIRECT = "https-redirect"
+    CORP = "corp"
+    COOP = "coop"
+    COEP = "coep"
+    CORS = "cors-no-credentialed-reflection"
+    SRI = "sri"
+    PERMISSIONS_POLICY = "permissions-policy"
+    NO_DISCLOSURE = "no-disclosure"
+    CACHE_CONTROL = "cache-control"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is demanded; each policy reads those parameters that it has, and no others.
+
+    `level` chooses among steps that only that policy knows; empty is its mildest. `allow` and
+    `require` hold values in lower case.
+    """
+
+    min_max_age: timedelta = HALF_A_YEAR
+    include_subdomains: bool = False
+    preload: bool = False
+    level: str = ""
+    required: bool = False
+    allow: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+
+
+USUAL: Final = Terms()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRule:
+    """One policy and what is demanded of it."""
+
+    policy: Policy
+    terms: Terms = USUAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyResult:
-    """One policy's judgement: `result` is the code of MDN's HTTP Observatory.
+    """One policy's judgement: `result` is the code of MDN's HTTP Observatory, where it has one.
 
-    `message` stands alone. `expected` and `found` are its parts for machines. `passed` says
-    nothing where `evaluated` is False.
+    The code says what was found; `passed` whether that meets the terms, and nothing where
+    `evaluated` is False. `message` stands alone. `expected` and `found` are its parts for machines.
     """
 
     policy: Policy
@@ -50,4 +92,11 @@ def judged(
         message=said if passed else f"{said}, expected {expected}",
         expected=expected,
         found=found,
+    )
+
+
+def not_evaluated(policy: Policy, why: str) -> PolicyResult:
+    """Say why nothing could be judged."""
+    return PolicyResult(
+        policy=policy, result=NOT_EVALUATED, passed=False, message=why, evaluated=False
     )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from monitor.core.expectations import Expectation
-    from monitor.core.headers import Policy
+    from monitor.core.headers import PolicyRule
 
 
 class Severity(StrEnum):
@@ -76,7 +76,7 @@ class HealthRule:
 class HeadersRule:
     """Policies and expectations on the header lines of an answer."""
 
-    policies: tuple[Policy, ...]
+    policies: tuple[PolicyRule, ...]
     expectations: tuple[Expectation, ...]
 
 

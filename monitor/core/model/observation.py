@@ -102,11 +102,15 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
-    """One redirect that was answered on the way: its URL, status and where it pointed."""
+    """One redirect that was answered on the way: its URL, status and where it pointed.
+
+    `cookies` are its Set-Cookie lines.
+    """
 
     url: str
     status: int
     location: str
+    cookies: tuple[str, ...] = ()
 
 
 _LITTLE_LATE: Final = timedelta(milliseconds=100)
@@ -122,6 +126,8 @@ class Observation:
     the limit, `body_truncated` says that there was more. `content_length` is the declared length
     on the wire or None. `status` may be present together with a fault (headers came, body did
     not). `late` is for how much of `duration` the monitor itself was late, as far as it knows.
+    `preflight` are the header lines with which a preflight request of a foreign origin was
+    answered, None where none was asked or answered; it is no part of `duration`.
     """
 
     at: datetime
@@ -141,6 +147,7 @@ class Observation:
     ip_family: int | None = None
     address: str | None = None
     late: timedelta = timedelta()
+    preflight: tuple[tuple[str, str], ...] | None = None
 
     @property
     def timely(self) -> bool:

@@ -273,6 +273,11 @@ class HttpOptions(Options):
         return self.request.follow_redirects or URL(self.url).scheme == "https"
 
     @cached_property
+    def may_redirect_to_https(self) -> bool:
+        """Whether a way from plain HTTP to HTTPS can be seen."""
+        return self.request.follow_redirects and URL(self.url).scheme == "http"
+
+    @cached_property
     def witnessed(self) -> bool:
         """Whether the witnesses can say anything about the way to it: not for loopback."""
         return not is_loopback(URL(self.url).host or "")

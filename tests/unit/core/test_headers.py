@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from typing import Any
 
-from monitor.core.headers import NOT_EVALUATED, POLICIES, Policy, judge_policy
+import pytest
+
+from monitor.core.headers import (
+    NOT_EVALUATED,
+    POLICIES,
+    RESULTS,
+    Policy,
+    PolicyResult,
+    PolicyRule,
+    Terms,
+    judge_policy,
+)
 from monitor.core.model.observation import Code, Fault, Observation
 from tests.support.judging import answer, no_answer
 
 STS, CSP = "Strict-Transport-Security", "Content-Security-Policy"
 CSP_REPORT, CTO, XFO = f"{CSP}-Report-Only", "X-Content-Type-Options", "X-Frame-Options"
+
+
+def judge(policy: Policy, observation: Observation, **terms: Any) -> PolicyResult:
+    """Judge by one policy, with these parameters."""
+    return judge_policy(PolicyRule(policy=policy, terms=Terms(**terms)), observation)
 
 
 def page(*lines: tuple[str, str], tls: bool = True) -> Observation:
@@ -48,13 +62,13 @@ HSTS = [
 
 @pytest.mark.parametrize(("lines", "result", "passed"), HSTS, ids=lambda value: repr(value)[:60])
 def test_hsts_is_read_as_browsers_read_it(lines: list[str], result: str, passed: bool) -> None:
-    judged = judge_policy(Policy.HSTS, page(*((STS, line) for line in lines)))
+    judged = judge(Policy.HSTS, page(*((STS, line) for line in lines)))
 
     assert (judged.result, judged.passed) == (result, passed)
 
 
 def test_hsts_over_plain_http_says_that_browsers_honour_it_over_https_alone() -> None:
-    judged = judge_policy(Policy.HSTS, page((STS, "max-age=31536000"), tls=False))
+    judged = judge(Policy.HSTS, page((STS, "max-age=31536000"), tls=False))
 
     assert judged.result == "hsts-not-implemented-no-https"
     assert not judged.passed
@@ -74,8 +88,8 @@ TLS_FAULTS = [
 def test_a_tls_failure_breaks_hsts_and_leaves_the_other_policies_out(code: Code) -> None:
     observation = no_answer(code, "the certificate of shop.example expired yesterday")
 
-    broken = judge_policy(Policy.HSTS, observation)
-    others = [judge_policy(policy, observation) for policy in Policy if policy is not Policy.HSTS]
+    broken = judge(Policy.HSTS, observation)
+    others = [judge(policy, observation) for policy in Policy if policy is not Policy.HSTS]
 
     assert (broken.result, broken.passed, broken.evaluated) == ("hsts-invalid-cert", False, True)
     assert "expired yesterday" in broken.message
@@ -95,7 +109,7 @@ def test_a_tls_failure_breaks_hsts_and_leaves_the_other_policies_out(code: Code)
 )
 def test_no_answer_is_neither_a_pass_nor_a_fail_of_any_policy(observation: Observation) -> None:
     for policy in Policy:
-        judged = judge_policy(policy, observation)
+        judged = judge(policy, observation)
         assert (judged.policy, judged.result, judged.evaluated) == (policy, NOT_EVALUATED, False)
 
 
@@ -104,7 +118,7 @@ def test_header_lines_are_judged_even_where_the_body_never_came() -> None:
         headers=((CTO, "nosniff"),), fault=Fault(code=Code.TIMEOUT, message="no end of the body")
     )
 
-    assert judge_policy(Policy.NOSNIFF, stalled).passed
+    assert judge(Policy.NOSNIFF, stalled).passed
 
 
 NOSNIFF = [
@@ -115,13 +129,14 @@ NOSNIFF = [
     (["nosniff", "nosniff"], "x-content-type-options-header-invalid", False),
     (["nosniff, nosniff"], "x-content-type-options-header-invalid", False),
     (["sniff"], "x-content-type-options-header-invalid", False),
-    ([""], "x-content-type-options-header-invalid", False),
+    ([""], "x-content-type-options-not-implemented", False),
+    (["", ""], "x-content-type-options-header-invalid", False),
 ]
 
 
 @pytest.mark.parametrize(("lines", "result", "passed"), NOSNIFF, ids=str)
 def test_nosniff_is_the_one_value_sent_once(lines: list[str], result: str, passed: bool) -> None:
-    judged = judge_policy(Policy.NOSNIFF, page(*((CTO, line) for line in lines)))
+    judged = judge(Policy.NOSNIFF, page(*((CTO, line) for line in lines)))
 
     assert (judged.result, judged.passed) == (result, passed)
 
@@ -129,8 +144,8 @@ def test_nosniff_is_the_one_value_sent_once(lines: list[str], result: str, passe
 def test_a_header_that_is_sent_twice_is_said_to_be() -> None:
     twice = page((CTO, "nosniff"), (CTO, "nosniff"), (XFO, "DENY"), (XFO, "DENY"))
 
-    assert "sent 2 times" in judge_policy(Policy.NOSNIFF, twice).message
-    assert "sent 2 times" in judge_policy(Policy.CLICKJACKING, twice).message
+    assert "sent 2 times" in judge(Policy.NOSNIFF, twice).message
+    assert "sent 2 times" in judge(Policy.CLICKJACKING, twice).message
 
 
 CLICKJACKING = [
@@ -140,7 +155,7 @@ CLICKJACKING = [
     ([(XFO, "DENY"), (XFO, "DENY")], "x-frame-options-header-invalid", False),
     ([(XFO, "DENY, SAMEORIGIN")], "x-frame-options-header-invalid", False),
     ([(XFO, "ALLOWALL")], "x-frame-options-header-invalid", False),
-    ([(XFO, "")], "x-frame-options-header-invalid", False),
+    ([(XFO, "")], "x-frame-options-not-implemented", False),
     ([(XFO, "ALLOW-FROM https://a.example")], "x-frame-options-allow-from-origin", False),
     ([(XFO, "allow-from")], "x-frame-options-allow-from-origin", False),
     ([(CSP, "frame-ancestors 'none'")], "x-frame-options-implemented-via-csp", True),
@@ -181,7 +196,7 @@ CLICKJACKING = [
 def test_framing_is_judged_by_what_browsers_obey(
     lines: list[tuple[str, str]], result: str, passed: bool
 ) -> None:
-    judged = judge_policy(Policy.CLICKJACKING, page(*lines))
+    judged = judge(Policy.CLICKJACKING, page(*lines))
 
     assert (judged.result, judged.passed) == (result, passed)
 
@@ -189,7 +204,7 @@ def test_framing_is_judged_by_what_browsers_obey(
 def test_frame_ancestors_in_the_page_itself_keep_nobody_out() -> None:
     meta = b'<meta http-equiv="Content-Security-Policy" content="frame-ancestors \'none\'">'
 
-    judged = judge_policy(Policy.CLICKJACKING, answer(body=meta, tls_version="TLS 1.3"))
+    judged = judge(Policy.CLICKJACKING, answer(body=meta, tls_version="TLS 1.3"))
 
     assert judged.result == "x-frame-options-not-implemented"
 
@@ -270,7 +285,7 @@ CONTENT = [
 def test_a_content_security_policy_is_there_and_can_be_followed(
     lines: list[tuple[str, str]], result: str, passed: bool
 ) -> None:
-    judged = judge_policy(Policy.CSP, page(*lines))
+    judged = judge(Policy.CSP, page(*lines))
 
     assert (judged.result, judged.passed) == (result, passed)
 
@@ -290,7 +305,7 @@ META = "<meta http-equiv='Content-Security-Policy' content=\"default-src 'none'\
         (f"<!-- {META} -->", "text/html", "csp-not-implemented"),
         (f"<head></head><body>{META}", "text/html", "csp-not-implemented"),
         (META, "application/json", "csp-not-implemented"),
-        ("<meta http-equiv='Content-Security-Policy'>", "text/html", "csp-header-invalid"),
+        ("<meta http-equiv='Content-Security-Policy'>", "text/html", "csp-not-implemented"),
         ("<meta name=viewport content=x>", "text/html", "csp-not-implemented"),
         ("<meta " * 20_000, "text/html", "csp-not-implemented"),
         ("<!-- " * 20_000, "text/html", "csp-not-implemented"),
@@ -302,34 +317,13 @@ def test_a_page_may_carry_its_content_security_policy_itself(
 ) -> None:
     observation = answer(headers=(("Content-Type", content_type),), body=body.encode())
 
-    assert judge_policy(Policy.CSP, observation).result == result
+    assert judge(Policy.CSP, observation).result == result
 
 
 def test_every_policy_has_its_judge_and_tells_whom_it_wakes_what_to_send() -> None:
-    assert set(POLICIES) == set(Policy)
-    for policy in Policy:
-        judged = judge_policy(policy, page())
+    assert set(POLICIES) == set(RESULTS) == set(Policy)
+    for policy in (Policy.HSTS, Policy.CSP, Policy.NOSNIFF, Policy.CLICKJACKING):
+        judged = judge(policy, page())
         assert "is absent, expected" in judged.message
         assert judged.expected
         assert judged.found == "absent"
-
-
-@given(
-    lines=st.lists(
-        st.tuples(
-            st.sampled_from([STS, CSP, CSP_REPORT, CTO, XFO]),
-            st.text(max_size=40)
-            | st.lists(
-                st.sampled_from(
-                    ["max-age=1", "default-src", "'none'", ";", ",", " ", '"', "*", "script-src"]
-                )
-            ).map("".join),
-        ),
-        max_size=4,
-    )
-)
-def test_no_header_line_makes_a_policy_raise(lines: list[tuple[str, str]]) -> None:
-    for policy in Policy:
-        judged = judge_policy(policy, page(*lines))
-        assert judged.message.isprintable()
-        assert len(judged.message) <= 500

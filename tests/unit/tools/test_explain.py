@@ -11,7 +11,7 @@ import pytest
 from monitor.cli.explained import took_text, write_explained
 from monitor.cli.look import Look
 from monitor.core.expectations import compile_expectation
-from monitor.core.headers import Policy
+from monitor.core.headers import Policy, PolicyRule
 from monitor.core.model.endpoint import (
     CertificateRule,
     HeadersRule,
@@ -111,7 +111,7 @@ def test_where_no_witness_answers_it_is_our_own_fault() -> None:
 
 
 def test_what_was_not_evaluated_is_neither_right_nor_wrong() -> None:
-    rule = HeadersRule(policies=(Policy.NOSNIFF,), expectations=())
+    rule = HeadersRule(policies=(PolicyRule(policy=Policy.NOSNIFF),), expectations=())
     seen = explained(make_check(rule), no_answer(Code.TIMEOUT))
 
     assert explained_json(seen)["policies"][0]["verdict"] == "waiting"
