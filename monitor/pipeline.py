@@ -7,15 +7,15 @@ import resource
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
+from monitor.core.lateness import excuse
 from monitor.core.model.observation import WITHOUT_ANSWER, Code, Fault
 from monitor.core.model.verdict import Outcome
 from monitor.logs import Log
-from monitor.options import format_duration
 from monitor.pulse import Pulse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from monitor.core.engine import Engine
     from monitor.core.model.changes import Changes
@@ -123,7 +123,7 @@ class Pipeline:
             with self._pulse.felt() as lateness:
                 observation = await probe.observe()
 
-        observation = _excuse(observation, lateness.total)
+        observation = excuse(observation, lateness.total)
         happened = self._disturbance(started)
         if not happened and observation.fault is not None:
             observation = await self._attribute(endpoint, observation, started)
@@ -162,21 +162,6 @@ class Pipeline:
         fault = Fault(code=Code.INTERNAL, message=happened, own=True)
 
         return replace(observation, fault=fault, at=self._clock() - observation.duration)
-
-
-def _excuse(observation: Observation, late: timedelta) -> Observation:
-    """Take a timeout on us where the loop was late for most of the time that the target had."""
-    if not late:
-        return observation
-
-    seen = replace(observation, late=late)
-    fault = observation.fault
-    if fault is None or fault.own or fault.code is not Code.TIMEOUT or late * 2 < seen.duration:
-        return seen
-
-    message = f"the monitor itself was late for {format_duration(late)} of it ({fault.message})"
-
-    return replace(seen, fault=Fault(code=Code.INTERNAL, message=message, own=True))
 
 
 def probe_slots() -> int:

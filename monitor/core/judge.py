@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from monitor.core.expectations import Evidence, Source
 from monitor.core.expectations import check as check_expectation
 from monitor.core.headers import has_headers, judge_policy
+from monitor.core.lateness import blame_lateness, is_timely
 from monitor.core.model.endpoint import CertificateRule, HeadersRule, HealthRule, LatencyRule
 from monitor.core.model.observation import CERTIFICATE_FAULTS, Code
 from monitor.core.model.verdict import Outcome, Reason, Verdict
@@ -44,7 +45,7 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
         case HealthRule(expectations=expectations):
             evidence = Evidence(observation, mask)
             reasons = _judge_health(expectations, evidence)
-            if reasons and not observation.timely:
+            if reasons and not is_timely(observation):
                 untimed = tuple(one for one in expectations if one.source not in _TIMES)
                 if not _judge_health(untimed, evidence):
                     return _too_late(observation, reasons[0])
@@ -70,8 +71,7 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
 
 def _too_late(observation: Observation, reason: Reason) -> Verdict:
     """Give the verdict where nothing but the time was wrong, and that was our own doing."""
-    late = format_duration(observation.late)
-    message = f"the monitor itself was late for {late} of it ({reason.message})"
+    message = blame_lateness(observation.late, reason.message)
     own = replace(reason, code=Code.INTERNAL, message=message)
 
     return Verdict(outcome=Outcome.UNKNOWN, at=observation.at, reasons=(own,))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core import windows
 from monitor.core.judge import judge
+from monitor.core.lateness import is_timely
 from monitor.core.model.endpoint import LatencyRule
 from monitor.core.model.verdict import Outcome, Verdict
 
@@ -130,7 +131,9 @@ class Sight:
         scheduled: bool,
     ) -> tuple[Verdict, ...]:
         """Put a sample into its window; a retry, or a fault of our own, asked nothing of it."""
-        own = not observation.timely or (observation.fault is not None and observation.fault.own)
+        own = not is_timely(observation) or (
+            observation.fault is not None and observation.fault.own
+        )
         asked = scheduled and not own
         self._windows[check.id], verdicts = windows.advance_window(
             rule,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, assert_never
 
+from monitor.core.lateness import is_timely
 from monitor.core.model.endpoint import OnInsufficient
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome, Reason, Verdict
@@ -44,7 +45,7 @@ def latency_sample(observation: Observation, timeout: timedelta) -> timedelta | 
     None where it is a matter of availability rather than of latency (nothing connected, no
     complete answer, a status of 5xx), and for the monitor's own fault or lateness.
     """
-    if not observation.timely:
+    if not is_timely(observation):
         return None
 
     fault = observation.fault

@@ -113,9 +113,6 @@ class Hop:
     cookies: tuple[str, ...] = ()
 
 
-_LITTLE_LATE: Final = timedelta(milliseconds=100)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """The facts of one probe.
@@ -148,11 +145,6 @@ class Observation:
     address: str | None = None
     late: timedelta = timedelta()
     preflight: tuple[tuple[str, str], ...] | None = None
-
-    @property
-    def timely(self) -> bool:
-        """Whether the duration says something about the target, rather than about the monitor."""
-        return self.late < _LITTLE_LATE or self.late * 2 < self.duration
 
     def header(self, name: str) -> tuple[str, ...]:
         """Give all values of a header, in the order received; the name in any case."""

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from monitor.core.lateness import find_held_up
 from monitor.core.model.observation import Code, Fault, Phase
 from monitor.options import format_duration
 from monitor.probes._net.faults import explain_own
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from monitor.probes._http.answer import Answer
     from monitor.probes._http.sighting import Sighting
 
-_HELD_UP: Final = timedelta(seconds=1)
 _LONGEST_DETAIL: Final = 200
 
 
 def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
     """Say what was waited for when the time was up."""
-    late = sighting.watch.elapsed() - limit
-    if late > _HELD_UP:
-        message = f"the monitor itself was held up: its timeout came {format_duration(late)} late"
-        return Fault(code=Code.INTERNAL, message=message, own=True)
+    if held_up := find_held_up(sighting.watch.elapsed() - limit):
+        return held_up
 
     call = sighting.call
     host = call.letter.named if call else "the target"
