@@ -18,6 +18,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from monitor.core.expectations import HTTP_SOURCES, Source
 from monitor.options import (
     DURATION_PATTERN,
     Secret,
@@ -99,12 +100,14 @@ class Kind:
     """One kind of plug-in: the model of its options and the class that is made from them.
 
     `flat` puts the fields of the options beside the other keys of an endpoint (`url`, `request`)
-    instead of under the kind's name.
+    instead of under the kind's name. `sources` are what an answer to a probe of this kind tells:
+    what expectations can look at.
     """
 
     options: type[Options]
     make: Any
     flat: bool = False
+    sources: frozenset[Source] = HTTP_SOURCES
 
 
 class Kinds(Mapping[str, Kind]):

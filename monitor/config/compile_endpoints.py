@@ -13,6 +13,7 @@ from monitor.config.masking import mask, secrets_of
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
 from monitor.config.settings_fields import name_problem
 from monitor.config.translate import found, keys_of
+from monitor.core.expectations import Source
 from monitor.core.headers import Policy, PolicyRule
 from monitor.core.model.endpoint import (
     CertificateRule,
@@ -148,6 +149,8 @@ class _Reading:
             at=at,
             name=name,
             service=settings.service or name,
+            kind=plugin.kind if plugin else "",
+            sources=self.kinds[plugin.kind].sources if plugin else frozenset(Source),
             target=target,
             defaults=pace.defaults,
             tls=bool(getattr(plugin.options, "may_end_at_https", True)) if plugin else True,
@@ -247,6 +250,8 @@ class _Checks:
     at: At
     name: str
     service: str
+    kind: str
+    sources: frozenset[Source]
     target: str
     defaults: Defaults
     tls: bool
@@ -273,7 +278,12 @@ class _Checks:
             return None
 
         at = (*self.at, "health", "expect")
-        rule = HealthRule(expectations=self.rules.expectations(health.expect, at))
+        rule = HealthRule(
+            expectations=self.rules.expectations(
+                health.expect, at, kind=self.kind, sources=self.sources
+            ),
+            has_status=Source.STATUS in self.sources,
+        )
 
         return self._check("health", Signal.HEALTH, rule, health, fingerprint=health.expect)
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.core.expectations import ExpectationError, Source, compile_expectation
+from monitor.core.expectations import (
+    HTTP_SOURCES,
+    ExpectationError,
+    Source,
+    compile_expectation,
+)
 from monitor.core.headers.demands import PolicyError, read_policies
 
 if TYPE_CHECKING:
@@ -21,41 +26,60 @@ class Rules:
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._known: dict[str, Expectation] = {}
+        self._known: dict[tuple[str, str], tuple[Expectation, ...]] = {}
         self._policies: dict[str, tuple[Demanded, ...]] = {}
 
     def expectations(
-        self, raw: Sequence[object], at: At, *, only_headers: bool = False
+        self,
+        raw: Sequence[object],
+        at: At,
+        *,
+        kind: str = "url",
+        sources: frozenset[Source] = HTTP_SOURCES,
+        only_headers: bool = False,
     ) -> tuple[Expectation, ...]:
-        """Compile a list of expectations; with `only_headers`, others are refused."""
-        compiled = []
+        """Compile a list of expectations on answers to a kind of probe, which tell `sources`.
+
+        With `only_headers`, those on anything else are refused.
+        """
+        compiled: list[Expectation] = []
         for index, item in enumerate(raw):
             place = (*at, index)
             try:
-                expectation = self._compile(item, place)
+                expectations = self._compile(item, place, kind, sources)
             except ExpectationError as error:
                 self._findings.complain((*place, *error.path), error.message, key=error.at_key)
                 continue
 
-            if only_headers and expectation.source is not Source.HEADER:
+            source = expectations[0].source
+            if only_headers and source is not Source.HEADER:
                 self._findings.complain(
-                    place, f"expected an expectation on a header, found {expectation.source}"
+                    place, f"expected an expectation on a header, found {source}"
                 )
-            compiled.append(expectation)
+            elif source not in sources:
+                told = ", ".join(one for one in Source if one in sources)
+                self._findings.complain(
+                    (*place, str(source)),
+                    f"an answer to {kind} has no {source}, expected one of {told}",
+                    key=True,
+                )
+            compiled += expectations
 
         return tuple(compiled)
 
-    def _compile(self, item: object, place: At) -> Expectation:
+    def _compile(
+        self, item: object, place: At, kind: str, sources: frozenset[Source]
+    ) -> tuple[Expectation, ...]:
         at = str(self._findings.document.position(place))
         if self._findings.has_variables(place):  # what they stand for is not seen in its repr
-            return compile_expectation(item, at)
+            return compile_expectation(item, at, sources=sources)
 
-        written = repr(item)
+        written = (kind, repr(item))
         known = self._known.get(written)
         if known is None:
-            known = self._known[written] = compile_expectation(item, at)
+            known = self._known[written] = compile_expectation(item, at, sources=sources)
 
-        return known.moved(at)
+        return tuple([one.moved(at) for one in known])
 
     def policies(self, raw: Sequence[object], at: At) -> tuple[Demanded, ...]:
         """Read a list of header policies and bundles."""

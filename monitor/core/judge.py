@@ -42,20 +42,20 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
         return Verdict(outcome=Outcome.UNKNOWN, at=observation.at, reasons=(_of_fault(fault, ""),))
 
     match check.rule:
-        case HealthRule(expectations=expectations):
+        case HealthRule() as rule:
             evidence = Evidence(observation, mask)
-            reasons = _judge_health(expectations, evidence)
+            reasons = _judge_health(rule, evidence)
             if reasons and not is_timely(observation):
-                untimed = tuple(one for one in expectations if one.source not in _TIMES)
-                if not _judge_health(untimed, evidence):
+                untimed = tuple(one for one in rule.expectations if one.source not in _TIMES)
+                if not _judge_health(replace(rule, expectations=untimed), evidence):
                     return _too_late(observation, reasons[0])
         case HeadersRule(policies=policies, expectations=expectations):
             judged = _judge_headers(policies, expectations, Evidence(observation, mask))
             if judged is None:
                 return _waiting(observation)
             reasons = judged
-        case CertificateRule() as rule:
-            judged = _judge_certificate(rule, observation)
+        case CertificateRule() as about:
+            judged = _judge_certificate(about, observation)
             if judged is None:
                 return _waiting(observation)
             reasons = judged
@@ -81,15 +81,15 @@ def _waiting(observation: Observation) -> Verdict:
     return Verdict(outcome=Outcome.WAITING, at=observation.at, note=NO_ANSWER)
 
 
-def _judge_health(expectations: tuple[Expectation, ...], evidence: Evidence) -> tuple[Reason, ...]:
+def _judge_health(rule: HealthRule, evidence: Evidence) -> tuple[Reason, ...]:
     """Judge the status first: an error page says nothing about what a page should hold."""
     observation = evidence.observation
     if observation.fault is not None:
         return (_of_fault(observation.fault, "an answer"),)
 
-    about_status = [one for one in expectations if one.source is Source.STATUS]
-    others = [one for one in expectations if one.source is not Source.STATUS]
-    if not about_status and not _is_success(observation.status):
+    about_status = [one for one in rule.expectations if one.source is Source.STATUS]
+    others = [one for one in rule.expectations if one.source is not Source.STATUS]
+    if rule.has_status and not about_status and not _is_success(observation.status):
         return (_not_success(observation.status),)
 
     return _check_all(about_status, evidence) or _check_all(others, evidence)

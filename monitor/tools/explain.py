@@ -22,9 +22,8 @@ from monitor.core.tracker import advance
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from monitor.core.expectations import Expectation
     from monitor.core.headers import PolicyResult
     from monitor.core.model.endpoint import Check, Endpoint
     from monitor.core.model.observation import Certificate, Observation
@@ -129,8 +128,8 @@ def _explain_check(
     )
     evidence = Evidence(observation, mask)
     match check.rule:
-        case HealthRule(expectations=expectations) if observation.fault is None:
-            return _explain_health(report, expectations, evidence)
+        case HealthRule() as rule if observation.fault is None:
+            return _explain_health(report, rule, evidence)
         case HeadersRule(policies=policies, expectations=expectations):
             answered = has_headers(observation)
             results = (_mask_policy(judge_policy(one, observation), mask) for one in policies)
@@ -139,8 +138,8 @@ def _explain_check(
                 findings=tuple(describe(one, evidence) for one in expectations if answered),
                 policies=tuple(results),
             )
-        case CertificateRule() as rule if verdict.outcome is Outcome.PASS:
-            return ExplainedCheck(report=report, findings=(_lasts(rule, observation),))
+        case CertificateRule() as about if verdict.outcome is Outcome.PASS:
+            return ExplainedCheck(report=report, findings=(_lasts(about, observation),))
         case _:
             return ExplainedCheck(report=report)
 
@@ -161,14 +160,12 @@ def _judge(check: Check, observation: Observation, mask: Callable[[str], str]) -
     return Verdict(outcome=Outcome.WAITING, at=observation.at, note=note)
 
 
-def _explain_health(
-    report: CheckReport, expectations: Sequence[Expectation], evidence: Evidence
-) -> ExplainedCheck:
+def _explain_health(report: CheckReport, rule: HealthRule, evidence: Evidence) -> ExplainedCheck:
     """Describe the status first; where it is wrong, nothing else was judged."""
-    about_status = [one for one in expectations if one.source is Source.STATUS]
-    others = [one for one in expectations if one.source is not Source.STATUS]
+    about_status = [one for one in rule.expectations if one.source is Source.STATUS]
+    others = [one for one in rule.expectations if one.source is not Source.STATUS]
     findings = [describe(one, evidence) for one in about_status]
-    if not about_status:
+    if rule.has_status and not about_status:
         findings.append(_success(report, evidence.observation))
     wrong = any(reason.code is Code.STATUS for reason in report.reasons) or any(
         finding.reason for finding in findings

@@ -72,13 +72,15 @@ def make_check(
 def health(*expectations: object) -> Check:
     """Give a health check with these expectations."""
     return make_check(
-        HealthRule(expectations=tuple(compile_expectation(raw, "") for raw in expectations))
+        HealthRule(
+            expectations=tuple(one for raw in expectations for one in compile_expectation(raw, ""))
+        )
     )
 
 
 def headers(*policies: Policy | PolicyRule, expect: tuple[object, ...] = ()) -> Check:
     """Give a headers check with these policies and expectations."""
-    compiled = tuple(compile_expectation(raw, "") for raw in expect)
+    compiled = tuple(one for raw in expect for one in compile_expectation(raw, ""))
 
     rules = tuple(
         one if isinstance(one, PolicyRule) else PolicyRule(policy=one) for one in policies

@@ -26,7 +26,9 @@ def health(*expectations: object) -> Check:
         service="shop",
         signal=Signal.HEALTH,
         rule=HealthRule(
-            expectations=tuple(compile_expectation(raw, "monitor.yml:1:1") for raw in expectations)
+            expectations=tuple(
+                one for raw in expectations for one in compile_expectation(raw, "monitor.yml:1:1")
+            )
         ),
         severity=Severity.HIGH,
         failure_threshold=InARow(count=1),

@@ -5,8 +5,10 @@ from monitor.core.expectations.compiling import compile_expectation
 from monitor.core.expectations.evidence import Evidence
 from monitor.core.expectations.record import Expectation, ExpectationError, Source
 from monitor.core.expectations.schema import expectation_schema
+from monitor.core.expectations.sources import HTTP_SOURCES
 
 __all__ = [
+    "HTTP_SOURCES",
     "Evidence",
     "Expectation",
     "ExpectationError",

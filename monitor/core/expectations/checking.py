@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from monitor.core.expectations.json_body import Node, NotJsonError, PathError, select
+from monitor.core.expectations.json_body import Node, NotJsonError, PathError
 from monitor.core.expectations.operands import kind_of
 from monitor.core.expectations.operators import describe_kinds
 from monitor.core.expectations.record import (
@@ -18,7 +18,17 @@ from monitor.core.expectations.record import (
     Source,
 )
 from monitor.core.expectations.regex import find
-from monitor.core.expectations.shown import DEEPEST_SHOWN, LONGEST_SHOWN, quote, show, show_list
+from monitor.core.expectations.rows import MISSING, Cell, in_column
+from monitor.core.expectations.shown import (
+    DEEPEST_SHOWN,
+    LONGEST_SHOWN,
+    Bytes,
+    plain,
+    quote,
+    shorten,
+    show,
+    show_list,
+)
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Reason
 
@@ -48,7 +58,7 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
         said = f"{expectation.subject} {error}"
         return _reason(expectation, said, "a smaller body", str(error))
 
-    cut = evidence.observation.body_truncated and expectation.source is Source.BODY
+    cut = expectation.cuttable and evidence.observation.body_truncated
     for requirement in expectation.requirements:
         if not _met(requirement, nodes, cut):
             return _explain(expectation, requirement, nodes, cut, evidence.mask)
@@ -59,24 +69,9 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
 def find_nodes(expectation: Expectation, evidence: Evidence) -> Sequence[object]:
     """Give what there is at the source: no value where it is absent, several for repeated ones.
 
-    What a JSONPath finds are Nodes, everything else plain values.
+    Where a scalar operator needs exactly one they are Nodes, everywhere else plain values.
     """
-    match expectation.source:
-        case Source.STATUS:
-            status = evidence.observation.status
-            return () if status is None else (status,)
-        case Source.HEADER:
-            return evidence.observation.header(expectation.name)
-        case Source.BODY:
-            return (evidence.text,)
-        case Source.HTTP_VERSION:
-            version = evidence.observation.http_version
-            return () if version is None else (version,)
-        case Source.RESPONSE_TIME:
-            return (evidence.observation.duration,)
-        case Source.JSON:
-            assert expectation.path is not None
-            return select(expectation.path, evidence.json())
+    return expectation.read(evidence, expectation.selector)
 
 
 def _met(requirement: Requirement, nodes: Sequence[object], cut: bool) -> bool:
@@ -95,7 +90,9 @@ def _met(requirement: Requirement, nodes: Sequence[object], cut: bool) -> bool:
             return bool(nodes) is expected
         case Count(condition=condition):
             return condition.test(len(nodes))
-        case Quantified(every=every, conditions=conditions):
+        case Quantified(every=every, conditions=conditions, column=column):
+            if column:
+                nodes = in_column(nodes, column)
             met = (all(_holds(each, node) for each in conditions) for node in nodes)
             return bool(nodes) and (all(met) if every else any(met))
 
@@ -103,6 +100,9 @@ def _met(requirement: Requirement, nodes: Sequence[object], cut: bool) -> bool:
 def _holds(condition: Condition, node: object) -> bool:
     """Apply a condition to one value; a value of another type meets it in no form."""
     value = value_of(node)
+
+    if value is MISSING:
+        return False
 
     return kind_of(value) in condition.kinds and condition.test(value)
 
@@ -147,25 +147,29 @@ def _explain_each(
 
     if isinstance(nodes[0], Node) and len(nodes) > 1:
         found = f"{len(nodes)} values"
-        said = f"{subject} finds {found} (write every or any)"
+        said = f"{subject} {_finds(nodes)} {found} (write every or any)"
         return _reason(expectation, said, f"exactly one: {wanted}", found)
+
+    if value_of(nodes[0]) is MISSING:
+        return _reason(expectation, f"{subject} is absent", wanted, "absent")
 
     values = [masked(value_of(node), mask) for node in nodes]
     kind = kind_of(values[0])
     if kind not in condition.kinds:
         found = show(values[0])
-        said = f"{subject} is {found}" if kind is Kind.NULL else f"{subject} is a {kind}, {found}"
+        said = f"{subject} is {found}" if kind is Kind.NULL else f"{subject} is {_a(kind)}, {found}"
         return _reason(expectation, said, wanted_with_kind(condition), found)
 
     found = _shown_text(condition, values) or show_list(values)
+    if cut and isinstance(values[0], Bytes):
+        found = f"more than {found}"
+        said = f"{subject} is {found}, where it was cut (raise request.body_limit)"
+        return _reason(expectation, said, wanted, found)
     if cut:
         length = len(str(value_of(nodes[0])))
-        return _reason(
-            expectation,
-            f"{subject} was cut after {length} characters (raise request.body_limit): {found}",
-            wanted,
-            found,
-        )
+        more = " (raise request.body_limit)" if expectation.source is Source.BODY else ""
+        said = f"{subject} was cut after {length} characters{more}: {found}"
+        return _reason(expectation, said, wanted, found)
 
     return _reason(expectation, f"{subject} is {found}", wanted, found)
 
@@ -200,9 +204,9 @@ def _explain_count(
             "is absent" if not count else f"is sent {count} times" if count > 1 else "is sent once"
         )
     else:
-        said = f"finds {count} value{'' if count == 1 else 's'}"
+        said = f"{_finds(nodes)} {count} {_things(nodes)}{'' if count == 1 else 's'}"
         value = value_of(nodes[0]) if count == 1 else None
-        if isinstance(value, list):
+        if isinstance(value, list) and expectation.source is Source.JSON:
             said += f" (an array of {len(value)}; {expectation.name}[*] finds what is in it)"
 
     return _reason(expectation, f"{expectation.subject} {said}", condition.wanted, str(count))
@@ -216,25 +220,51 @@ def _explain_quantified(
     if not nodes:
         return _reason(expectation, f"{expectation.subject} is absent", wanted, "absent")
 
+    subject = expectation.subject
+    if requirement.column:
+        nodes, subject = in_column(nodes, requirement.column), f"column {plain(requirement.column)}"
     failing = [
         node for node in nodes if not all(_holds(each, node) for each in requirement.conditions)
     ]
-    found = show(masked(value_of(failing[0]), mask))
-    where = f" at {_location(failing[0])}" if isinstance(failing[0], Node) else ""
+    found = _shown(failing[0], mask)
+    where = _where(failing[0], mask)
     share = f" ({len(failing)} of {len(nodes)} are not)"
 
-    return _reason(expectation, f"{expectation.subject} is {found}{where}", wanted, found, share)
+    return _reason(expectation, f"{subject} is {found}{where}", wanted, found, share)
 
 
-def _location(node: object) -> str:
-    assert isinstance(node, Node)
+def _where(node: object, mask: Mask) -> str:
+    """Say where a value stands among the others, where that can be said."""
+    match node:
+        case Cell():
+            return f" in {node.where(mask)}"
+        case Node(location=str() as location) if location:
+            return f" at {quote(location)[1:-1]}"
+        case _:
+            return ""
 
-    return quote(node.location)[1:-1] if node.location else "that place"
+
+def _shown(node: object, mask: Mask) -> str:
+    value = value_of(node)
+
+    return "absent" if value is MISSING else show(masked(value, mask))
+
+
+def _finds(nodes: Sequence[object]) -> str:
+    return "has" if nodes and isinstance(nodes[0], Cell) else "finds"
+
+
+def _things(nodes: Sequence[object]) -> str:
+    return "row" if nodes and isinstance(nodes[0], Cell) else "value"
+
+
+def _a(kind: Kind) -> str:
+    return f"an {kind}" if kind in (Kind.ARRAY, Kind.OBJECT) else f"a {kind}"
 
 
 def show_values(nodes: Sequence[object], mask: Callable[[str], str]) -> str:
     """Write the first values of what was found, secrets masked."""
-    return show_list(masked(value_of(node), mask) for node in nodes[:_MOST_SHOWN])
+    return shorten(", ".join(_shown(node, mask) for node in nodes[:_MOST_SHOWN]))
 
 
 def masked(value: object, mask: Callable[[str], str], depth: int = DEEPEST_SHOWN) -> object:

@@ -1,12 +1,10 @@
-"""Compiling: from what the configuration says to an expectation that is ready to be checked."""
+"""Compiling: from what the configuration says to expectations that are ready to be checked."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
-from monitor.core.expectations.json_body import JsonPath, PathError, compile_path
-from monitor.core.expectations.operands import read_flag, unknown, wrong
+from monitor.core.expectations.operands import read_flag, read_text, unknown, wrong
 from monitor.core.expectations.operators import (
     NOT,
     OPERATORS,
@@ -25,49 +23,48 @@ from monitor.core.expectations.record import (
     Requirement,
     Source,
 )
-from monitor.core.expectations.shown import show
+from monitor.core.expectations.shown import plain
+from monitor.core.expectations.sources import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
-    from monitor.core.expectations.operands import Path
+    from monitor.core.expectations.facet import Facet, Path
+    from monitor.core.expectations.sources import Entry
 
-_NAMED: Final = (Source.HEADER, Source.JSON)
-_PLAIN: Final = (Source.STATUS, Source.HTTP_VERSION)
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_COLUMN: Final = "column"
 
 
-def compile_expectation(raw: object, at: str) -> Expectation:
-    """Compile one expectation; `at` is its `file:line:column`.
+def compile_expectation(
+    raw: object, at: str, *, sources: Collection[Source] = tuple(Source)
+) -> tuple[Expectation, ...]:
+    """Compile what is expected of one source, which is one expectation for each part that it has.
 
-    Raises ExpectationError, whose path leads from the expectation to what is wrong in it.
+    `at` is its `file:line:column`; `sources` are those that are offered where something else is
+    written. Raises ExpectationError, whose path leads from the expectation to what is wrong in it.
     """
     if not isinstance(raw, dict) or not raw:
         raise wrong((), "a source and an operator such as {status: 200}", raw)
 
-    source = _source(raw)
-    if source in _NAMED:
-        return _compile_named(source, raw, at)
+    source = _source(raw, [one for one in Source if one in sources])
+    entry = SOURCES[source]
+    if entry.named is not None:
+        return (_compile_named(source, entry, raw, at),)
 
     for key in raw:
         if key != source:
             raise ExpectationError(
-                (str(key),), f"expected {key} below {source}, as in {_example(source)}"
+                (str(key),), f"expected {key} below {source}, as in {entry.example}"
             )
-    operators = raw[source]
-    if source in _PLAIN and not isinstance(operators, dict):
-        condition = compile_condition(Operator.EQUALS, False, operators, source, (str(source),))
-        return Expectation(source=source, requirements=(Each(condition=condition),), at=at)
+    below = raw[source]
+    if entry.facets:
+        return _compile_parts(source, entry, below, at)
 
-    if not isinstance(operators, dict) or not operators:
-        raise wrong((str(source),), f"operators, as in {_example(source)}", operators)
-
-    return Expectation(
-        source=source, requirements=_requirements(operators, source, (str(source),)), at=at
-    )
+    assert entry.facet is not None
+    return (_compile_facet(source, entry, entry.facet, below, (str(source),), at),)
 
 
-def _source(raw: Mapping[object, object]) -> Source:
+def _source(raw: Mapping[object, object], offered: list[Source]) -> Source:
     found = [source for source in Source if source in raw]
     if len(found) == 1:
         return found[0]
@@ -80,48 +77,97 @@ def _source(raw: Mapping[object, object]) -> Source:
     for key in raw:
         bare = str(key).removeprefix(NOT)
         if bare not in OPERATORS:
-            raise unknown((), "source", key, Source)
+            raise unknown((), "source", key, offered)
 
-    raise ExpectationError((), f"expected a source beside {next(iter(raw))}: {', '.join(Source)}")
+    raise ExpectationError((), f"expected a source beside {next(iter(raw))}: {', '.join(offered)}")
 
 
-def _compile_named(source: Source, raw: Mapping[object, object], at: str) -> Expectation:
+def _compile_named(
+    source: Source, entry: Entry, raw: Mapping[object, object], at: str
+) -> Expectation:
     """Compile a source that has a name, with its operators beside it."""
-    name, path = _name(source, raw[source])
+    assert entry.named is not None
+    assert entry.facet is not None
+    facet = entry.facet
+    name, selector = entry.named.read(raw[source], (str(source),), entry.example)
     operators = {key: operand for key, operand in raw.items() if key != source}
     if not operators:
-        raise ExpectationError(
-            (), f"expected an operator beside {source}, as in {_example(source)}"
-        )
+        raise ExpectationError((), f"expected an operator beside {source}, as in {entry.example}")
 
-    requirements = _requirements(operators, source, ())
-    _refuse_absent_with_value(requirements)
+    return Expectation(
+        source=source,
+        requirements=_requirements(operators, facet, ()),
+        subject=f"{facet.words} {plain(name)}",
+        read=facet.read,
+        name=name,
+        selector=selector,
+        cuttable=facet.cuttable,
+        at=at,
+    )
 
-    return Expectation(source=source, requirements=requirements, name=name, path=path, at=at)
 
-
-def _name(source: Source, raw: object) -> tuple[str, JsonPath | None]:
+def _compile_parts(source: Source, entry: Entry, raw: object, at: str) -> tuple[Expectation, ...]:
+    """Compile a source with parts, each of which says what is expected of it."""
     place = (str(source),)
-    if source is Source.HEADER:
-        if not isinstance(raw, str) or not _HEADER_NAME.fullmatch(raw):
-            raise wrong(place, "the name of a header, as in " + _example(source), raw)
-        return raw.lower(), None
+    if not isinstance(raw, dict) or not raw:
+        raise wrong(place, f"one of {', '.join(entry.facets)}, as in {entry.example}", raw)
 
-    if not isinstance(raw, str):
-        raise wrong(place, "a JSONPath, as in " + _example(source), raw)
+    for key in raw:
+        if key not in entry.facets:
+            raise unknown(place, f"part of {source}", key, entry.facets)
 
-    try:
-        return str(raw), compile_path(str(raw))
-    except PathError as error:
-        raise ExpectationError(place, f"{show(raw)} is no JSONPath: {error}") from error
+    return tuple(
+        _compile_facet(source, entry, entry.facets[key], below, (*place, key), at, name=key)
+        for key, below in raw.items()
+    )
+
+
+def _compile_facet(
+    source: Source,
+    entry: Entry,
+    facet: Facet,
+    raw: object,
+    path: Path,
+    at: str,
+    *,
+    name: str = "",
+) -> Expectation:
+    """Compile what stands below a facet: operators, or where it is plain what it has to be."""
+    requirements: tuple[Requirement, ...]
+    subject, selector = facet.words, None
+    if facet.plain and not isinstance(raw, dict):
+        condition = compile_condition(Operator.EQUALS, False, raw, facet, path)
+        requirements = (Each(condition=condition),)
+    elif not isinstance(raw, dict) or not raw:
+        raise wrong(path, f"operators, as in {entry.example}", raw)
+    else:
+        operators = raw
+        if facet.columns and _COLUMN in raw:
+            selector = name = read_text(raw[_COLUMN], (*path, _COLUMN))
+            subject = f"column {plain(name)}"
+            operators = {key: operand for key, operand in raw.items() if key != _COLUMN}
+            if not operators:
+                raise ExpectationError(path, f"expected an operator beside {_COLUMN}")
+        requirements = _requirements(operators, facet, path, rows=facet.columns and not selector)
+
+    return Expectation(
+        source=source,
+        requirements=requirements,
+        subject=subject,
+        read=facet.read,
+        name=name,
+        selector=selector,
+        cuttable=facet.cuttable,
+        at=at,
+    )
 
 
 def _requirements(
-    operators: Mapping[object, object], source: Source, path: Path
+    operators: Mapping[object, object], facet: Facet, path: Path, *, rows: bool = False
 ) -> tuple[Requirement, ...]:
     requirements: list[Requirement] = []
     for key, operand in operators.items():
-        name, negated = read_operator(key, source, path)
+        name, negated = read_operator(key, facet, path)
         below = (*path, str(key))
         match name:
             case Operator.EXISTS:
@@ -129,41 +175,45 @@ def _requirements(
             case Operator.COUNT:
                 requirements += [Count(condition=each) for each in compile_count(operand, below)]
             case Operator.EVERY | Operator.ANY:
-                requirements.append(_quantified(name, operand, source, below))
+                requirements.append(_quantified(name, operand, facet, below, rows=rows))
+            case _ if rows:
+                raise ExpectationError(
+                    below, f"expected a column beside {key}, as in {{column: failed, {key}: …}}"
+                )
             case _:
-                condition = compile_condition(name, negated, operand, source, below)
+                condition = compile_condition(name, negated, operand, facet, below)
                 requirements.append(Each(condition=condition))
+    _refuse_absent_with_value(requirements, path)
 
     return tuple(requirements)
 
 
-def _quantified(name: Operator, raw: object, source: Source, path: Path) -> Quantified:
+def _quantified(name: Operator, raw: object, facet: Facet, path: Path, *, rows: bool) -> Quantified:
     if not isinstance(raw, dict) or not raw:
         raise wrong(path, "operators such as {lt: 100}", raw)
 
+    column = ""
+    if rows:
+        if _COLUMN not in raw:
+            raise ExpectationError(path, "expected a column, as in {column: failed, lt: 10}")
+        column = read_text(raw[_COLUMN], (*path, _COLUMN))
+        raw = {key: operand for key, operand in raw.items() if key != _COLUMN}
+        if not raw:
+            raise ExpectationError(path, f"expected an operator beside {_COLUMN}")
+
     conditions = []
     for key, operand in raw.items():
-        inner, negated = read_operator(key, source, path)
-        conditions.append(compile_condition(inner, negated, operand, source, (*path, str(key))))
+        inner, negated = read_operator(key, facet, path)
+        conditions.append(compile_condition(inner, negated, operand, facet, (*path, str(key))))
 
-    return Quantified(every=name is Operator.EVERY, conditions=tuple(conditions))
+    return Quantified(every=name is Operator.EVERY, conditions=tuple(conditions), column=column)
 
 
-def _refuse_absent_with_value(requirements: tuple[Requirement, ...]) -> None:
+def _refuse_absent_with_value(requirements: list[Requirement], path: Path) -> None:
     """An absent source meets nothing but `exists` and `count`."""
     absent = any(isinstance(each, Existence) and not each.expected for each in requirements)
     if absent and any(isinstance(each, Each | Quantified) for each in requirements):
         raise ExpectationError(
-            ("exists",), "what does not exist meets no other operator: write exists: false alone"
+            (*path, "exists"),
+            "what does not exist meets no other operator: write exists: false alone",
         )
-
-
-def _example(source: Source) -> str:
-    return {
-        Source.STATUS: "{status: 200}",
-        Source.HEADER: "{header: content-type, contains: json}",
-        Source.BODY: "{body: {contains: ok}}",
-        Source.JSON: "{json: $.status, equals: ok}",
-        Source.RESPONSE_TIME: "{response_time: {lt: 3s}}",
-        Source.HTTP_VERSION: '{http_version: "1.1"}',
-    }[source]

@@ -12,11 +12,11 @@ import re2
 
 from monitor.core.expectations.record import ExpectationError, Kind
 from monitor.core.expectations.regex import compile_pattern
-from monitor.core.expectations.shown import show
-from monitor.options import parse_duration
+from monitor.core.expectations.shown import Bytes, show
+from monitor.options import parse_duration, parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 Path = tuple[str | int, ...]
 
@@ -106,6 +106,31 @@ def read_http_version(raw: object, path: Path) -> str:
         raise wrong(path, "a version of HTTP: 1.0, 1.1 or 2", raw)
 
     return _HTTP_VERSIONS[text]
+
+
+def status_test(operand: object) -> Callable[[Any], bool]:
+    """Give the test whether a status is this one, or one of this class."""
+    if isinstance(operand, str):
+        hundreds = int(operand[0])
+        return lambda found: found // 100 == hundreds
+
+    return lambda found: found == operand
+
+
+def read_size(raw: object, path: Path) -> Bytes:
+    """Read a size such as 512KiB."""
+    try:
+        return Bytes(parse_size(raw))
+    except ValueError as error:
+        raise ExpectationError(path, str(error)) from error
+
+
+def read_whole(raw: object, path: Path) -> int:
+    """Read a whole number."""
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise wrong(path, "a whole number", raw)
+
+    return raw
 
 
 def read_number(raw: object, path: Path) -> float:

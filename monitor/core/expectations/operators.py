@@ -7,31 +7,33 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from monitor.core.expectations.facet import (
+    ABOUT_NODES,
+    COUNTING,
+    SAME,
+    Facet,
+    Operand,
+)
 from monitor.core.expectations.operands import (
     kind_of,
-    read_duration,
     read_flag,
-    read_http_version,
     read_json,
     read_kind,
     read_number,
     read_pattern,
-    read_status,
-    read_status_code,
-    read_string,
     read_text,
     same,
     unknown,
     wrong,
 )
-from monitor.core.expectations.record import Condition, ExpectationError, Kind, Operator, Source
+from monitor.core.expectations.record import Condition, ExpectationError, Kind, Operator
 from monitor.core.expectations.regex import search
 from monitor.core.expectations.shown import plain, show, show_list
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from monitor.core.expectations.operands import Path
+    from monitor.core.expectations.facet import Path
 
 NOT: Final = "not_"
 
@@ -41,84 +43,57 @@ _ORDER: Final[Mapping[Operator, tuple[Callable[[Any, Any], bool], str]]] = {
     Operator.GT: (operator.gt, "more than"),
     Operator.GTE: (operator.ge, "at least"),
 }
-_COMPARING: Final = (*_ORDER, Operator.BETWEEN)
-_TEXT: Final = (
-    Operator.EQUALS,
-    Operator.IN,
-    Operator.CONTAINS,
-    Operator.STARTS_WITH,
-    Operator.ENDS_WITH,
-    Operator.MATCHES,
-    Operator.IS_EMPTY,
-)
-ABOUT_NODES: Final = (Operator.EXISTS, Operator.COUNT, Operator.EVERY, Operator.ANY)
-"""Operators on what was found as a whole; they have no `not_` form."""
-
-ALLOWED: Final[Mapping[Source, tuple[Operator, ...]]] = {
-    Source.STATUS: (Operator.EQUALS, Operator.IN, *_COMPARING),
-    Source.HEADER: (*_TEXT, *ABOUT_NODES),
-    Source.BODY: _TEXT,
-    Source.JSON: (*_TEXT, *_COMPARING, Operator.TYPE, *ABOUT_NODES),
-    Source.RESPONSE_TIME: _COMPARING,
-    Source.HTTP_VERSION: (Operator.EQUALS, Operator.IN),
-}
-"""The operators that can hold for what a source gives; others are refused at load."""
-
-COUNTING: Final = (Operator.EQUALS, Operator.IN, *_COMPARING)
-"""The operators that can hold for a number of values."""
-
 _EVERY_KIND: Final = frozenset(Kind)
 OPERATORS: Final = frozenset(Operator)
 _STRING: Final = frozenset({Kind.STRING})
 _SIZED: Final = frozenset({Kind.STRING, Kind.ARRAY, Kind.OBJECT})
 _PARTICIPLE: Final = re.compile(r"^(text|something|an array)\b")
 _ANCHORED_AT_END: Final = re.compile(r"(?<!\\)(?:\\\\)*(?:\$|\\z)")
-_LITERAL: Final[Mapping[Source, Callable[[object, Path], object]]] = {
-    Source.STATUS: read_status,
-    Source.HEADER: read_string,
-    Source.BODY: read_string,
-    Source.JSON: read_json,
-    Source.RESPONSE_TIME: read_duration,
-    Source.HTTP_VERSION: read_http_version,
-}
-_ORDERED: Final[Mapping[Source, Callable[[object, Path], Any]]] = {
-    Source.STATUS: read_status_code,
-    Source.JSON: read_number,
-    Source.RESPONSE_TIME: read_duration,
-}
+_WHEN_CUT: Final = frozenset({Operator.GT, Operator.GTE})
+
+_NUMBER: Final = Operand(read=read_number, shape={"type": "number"})
+COUNT: Final = Facet(
+    name="a count",
+    words="count",
+    read=lambda _, __: (),
+    operators=COUNTING,
+    literal=Operand(read=read_json, shape={}),
+    ordered=_NUMBER,
+)
+"""What the number of values is compared as."""
 
 
-def read_operator(name: object, source: Source, path: Path) -> tuple[Operator, bool]:
+def read_operator(name: object, facet: Facet, path: Path) -> tuple[Operator, bool]:
     """Read an operator's name, and whether it is the `not_` form.
 
-    Raises ExpectationError for one that does not exist, or can never hold for the source.
+    Raises ExpectationError for one that does not exist, or can never hold for the facet.
     """
     bare = str(name).removeprefix(NOT)
     negated = bare != name
     if bare not in OPERATORS or (negated and bare in ABOUT_NODES):
-        raise _unknown_operator(name, bare, source, path)
+        raise _unknown_operator(name, bare, facet, path)
 
     found = Operator(bare)
-    if found not in ALLOWED[source]:
-        allowed = ", ".join(ALLOWED[source])
+    if found not in facet.operators:
+        allowed = ", ".join(facet.operators)
         raise ExpectationError(
-            (*path, str(name)), f"{name} does not apply to {source}, expected one of {allowed}"
+            (*path, str(name)), f"{name} does not apply to {facet.name}, expected one of {allowed}"
         )
 
     return found, negated
 
 
 def compile_condition(
-    name: Operator, negated: bool, raw: object, source: Source, path: Path
+    name: Operator, negated: bool, raw: object, facet: Facet, path: Path
 ) -> Condition:
     """Make the condition that one value has to meet.
 
     Raises ExpectationError for an operand of the wrong type.
     """
     if name is Operator.IS_EMPTY and negated:
-        return _positive(name, not read_flag(raw, path), source, path)
+        return _positive(name, not read_flag(raw, path), facet, path)
 
-    positive = _positive(name, raw, source, path)
+    positive = _positive(name, raw, facet, path)
 
     return _negate(positive) if negated else positive
 
@@ -129,29 +104,24 @@ def compile_count(raw: object, path: Path) -> tuple[Condition, ...]:
         if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
             raise wrong(path, "a whole number or operators such as {gte: 1}", raw)
 
-        return (compile_condition(Operator.EQUALS, False, raw, Source.JSON, path),)
+        return (compile_condition(Operator.EQUALS, False, raw, COUNT, path),)
 
     if not raw:
         raise wrong(path, "operators such as {gte: 1}", raw)
 
     conditions = []
     for key, operand in raw.items():
-        name, negated = read_operator(key, Source.JSON, path)
-        if name not in COUNTING:
-            raise ExpectationError(
-                (*path, str(key)),
-                f"{key} does not apply to a count, expected one of {', '.join(COUNTING)}",
-            )
+        name, negated = read_operator(key, COUNT, path)
         below = (*path, str(key))
-        condition = compile_condition(name, negated, operand, Source.JSON, below)
-        if name in (Operator.EQUALS, Operator.IN) and condition.kinds != {Kind.NUMBER}:
+        condition = compile_condition(name, negated, operand, COUNT, below)
+        if name in SAME and condition.kinds != {Kind.NUMBER}:
             raise wrong(below, "a whole number", operand)
         conditions.append(condition)
 
     return tuple(conditions)
 
 
-def _unknown_operator(name: object, bare: str, source: Source, path: Path) -> ExpectationError:
+def _unknown_operator(name: object, bare: str, facet: Facet, path: Path) -> ExpectationError:
     instead = {
         "not_exists": "write exists: false",
         "not_count": "write count: {not_equals: …}",
@@ -161,7 +131,7 @@ def _unknown_operator(name: object, bare: str, source: Source, path: Path) -> Ex
     if instead:
         return ExpectationError((*path, str(name)), f"there is no {name}: {instead}")
 
-    known = ALLOWED[source]
+    known = facet.operators
     if bare == name:
         return unknown(path, "operator", name, known)
 
@@ -170,18 +140,18 @@ def _unknown_operator(name: object, bare: str, source: Source, path: Path) -> Ex
     )
 
 
-def _positive(name: Operator, raw: object, source: Source, path: Path) -> Condition:
+def _positive(name: Operator, raw: object, facet: Facet, path: Path) -> Condition:
     match name:
         case Operator.EQUALS:
-            return _equals(raw, source, path)
+            return _equals(raw, facet, path)
         case Operator.IN:
-            return _in(raw, source, path)
+            return _in(raw, facet, path)
         case Operator.LT | Operator.LTE | Operator.GT | Operator.GTE:
-            return _ordered(name, raw, source, path)
+            return _ordered(name, raw, facet, path)
         case Operator.BETWEEN:
-            return _between(raw, source, path)
+            return _between(raw, facet, path)
         case Operator.CONTAINS:
-            return _contains(raw, source, path)
+            return _contains(raw, facet, path)
         case Operator.STARTS_WITH:
             text = read_text(raw, path)
             wanted = f"text starting with {show(text)}"
@@ -206,11 +176,15 @@ def _positive(name: Operator, raw: object, source: Source, path: Path) -> Condit
             raise ExpectationError(path, f"{name} is about several values and cannot stand here")
 
 
-def _equals(raw: object, source: Source, path: Path) -> Condition:
-    operand = _LITERAL[source](raw, path)
-    if source is Source.STATUS:
+def _equals(raw: object, facet: Facet, path: Path) -> Condition:
+    operand = facet.literal.read(raw, path)
+    if facet.literal.test is not None:
         return _condition(
-            Operator.EQUALS, operand, str(operand), {Kind.NUMBER}, _status_test(operand)
+            Operator.EQUALS,
+            operand,
+            show_operand(operand, facet),
+            facet.literal.kinds,
+            facet.literal.test(operand),
         )
 
     kinds = _EVERY_KIND if operand is None else {kind_of(operand)}
@@ -221,18 +195,18 @@ def _equals(raw: object, source: Source, path: Path) -> Condition:
     return replace(condition, needs_whole=True)
 
 
-def _in(raw: object, source: Source, path: Path) -> Condition:
+def _in(raw: object, facet: Facet, path: Path) -> Condition:
     if not isinstance(raw, list) or not raw:
         raise wrong(path, "a list of values, one or more", raw)
 
-    operands = [_LITERAL[source](value, (*path, index)) for index, value in enumerate(raw)]
-    if source is Source.STATUS:
-        tests = [_status_test(operand) for operand in operands]
+    operands = [facet.literal.read(value, (*path, index)) for index, value in enumerate(raw)]
+    if facet.literal.test is not None:
+        tests = [facet.literal.test(operand) for operand in operands]
         return _condition(
             Operator.IN,
             tuple(operands),
-            f"one of {', '.join(map(str, operands))}",
-            {Kind.NUMBER},
+            f"one of {', '.join(show_operand(operand, facet) for operand in operands)}",
+            facet.literal.kinds,
             lambda found: any(test(found) for test in tests),
         )
 
@@ -248,19 +222,21 @@ def _in(raw: object, source: Source, path: Path) -> Condition:
     return replace(condition, needs_whole=True)
 
 
-def _status_test(operand: object) -> Callable[[Any], bool]:
-    if isinstance(operand, str):
-        hundreds = int(operand[0])
-        return lambda found: found // 100 == hundreds
-
-    return lambda found: found == operand
+def show_operand(operand: object, facet: Facet) -> str:
+    """Write a literal; a pattern for several of them (`2xx`) stands without quotes."""
+    return str(operand) if facet.literal.test is not None else show(operand)
 
 
-def _ordered(name: Operator, raw: object, source: Source, path: Path) -> Condition:
+def _read_ordered(facet: Facet, raw: object, path: Path) -> Any:
+    assert facet.ordered is not None, "an operator that compares needs something to compare with"
+
+    return facet.ordered.read(raw, path)
+
+
+def _ordered(name: Operator, raw: object, facet: Facet, path: Path) -> Condition:
     compare, words = _ORDER[name]
-    limit = _ORDERED[source](raw, path)
-
-    return _condition(
+    limit = _read_ordered(facet, raw, path)
+    condition = _condition(
         name,
         limit,
         f"{words} {show(limit)}",
@@ -268,16 +244,18 @@ def _ordered(name: Operator, raw: object, source: Source, path: Path) -> Conditi
         lambda found: compare(found, limit),
     )
 
+    return replace(condition, needs_whole=facet.grows and name not in _WHEN_CUT)
 
-def _between(raw: object, source: Source, path: Path) -> Condition:
+
+def _between(raw: object, facet: Facet, path: Path) -> Condition:
     if not isinstance(raw, list) or len(raw) != 2:
         raise wrong(path, "a list of two, the lowest and the highest that is healthy", raw)
 
-    low, high = (_ORDERED[source](value, (*path, index)) for index, value in enumerate(raw))
+    low, high = (_read_ordered(facet, value, (*path, index)) for index, value in enumerate(raw))
     if low > high:
         raise ExpectationError(path, f"nothing lies between {show(low)} and {show(high)}")
 
-    return _condition(
+    condition = _condition(
         Operator.BETWEEN,
         (low, high),
         f"between {show(low)} and {show(high)}",
@@ -285,10 +263,12 @@ def _between(raw: object, source: Source, path: Path) -> Condition:
         lambda found: low <= found <= high,
     )
 
+    return replace(condition, needs_whole=facet.grows)
 
-def _contains(raw: object, source: Source, path: Path) -> Condition:
+
+def _contains(raw: object, facet: Facet, path: Path) -> Condition:
     """A text contains a text; a JSON array contains a value that is the same."""
-    if source is Source.JSON and not isinstance(raw, str):
+    if facet.anything and not isinstance(raw, str):
         operand = read_json(raw, path)
         return _condition(
             Operator.CONTAINS,
@@ -299,13 +279,13 @@ def _contains(raw: object, source: Source, path: Path) -> Condition:
         )
 
     text = read_text(raw, path)
-    wanted = f"{'something' if source is Source.JSON else 'text'} containing {show(text)}"
+    wanted = f"{'something' if facet.anything else 'text'} containing {show(text)}"
 
     return _condition(
         Operator.CONTAINS,
         text,
         wanted,
-        {Kind.STRING, Kind.ARRAY} if source is Source.JSON else _STRING,
+        {Kind.STRING, Kind.ARRAY} if facet.anything else _STRING,
         lambda found: text in found,
     )
 

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from monitor.core.expectations.shown import plain, printable
+from monitor.core.expectations.shown import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from monitor.core.expectations.json_body import JsonPath
+    from monitor.core.expectations.evidence import Evidence
 
 
 class Source(StrEnum):
-    """What an expectation looks at."""
+    """What an expectation looks at; what is known of each stands in the table of sources."""
 
     STATUS = "status"
     HEADER = "header"
     BODY = "body"
     JSON = "json"
     RESPONSE_TIME = "response_time"
+    RESPONSE_SIZE = "response_size"
+    REDIRECT = "redirect"
+    CERTIFICATE = "certificate"
     HTTP_VERSION = "http_version"
-
-
-_IN_WORDS: Final = {
-    Source.RESPONSE_TIME: "response time",
-    Source.HTTP_VERSION: "HTTP version",
-}
+    VALUE = "value"
+    ROWS = "rows"
+    DNS_ANSWER = "dns_answer"
+    RCODE = "rcode"
+    EXIT_CODE = "exit_code"
+    OUTPUT = "output"
 
 
 class Operator(StrEnum):
@@ -92,10 +95,14 @@ class Each:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantified:
-    """Every value, or any one of them, meets all conditions; no value at all meets neither."""
+    """Every value, or any one of them, meets all conditions; no value at all meets neither.
+
+    With `column`, of each row it is what stands in that column that has to meet them.
+    """
 
     every: bool
     conditions: tuple[Condition, ...]
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +126,19 @@ Requirement = Each | Quantified | Count | Existence
 class Expectation:
     """A source and what is healthy there; all requirements have to hold.
 
-    `name` is the header in lower case or the JSONPath as written, else empty. `at` is
-    `file:line:column` of the configuration.
+    `name` is the header in lower case, the JSONPath as written or the part of the source, else
+    empty. `subject` is what a person reads first: `status`, `header content-type`, `json $.db`.
+    `read` gives what there is, for the `selector` that the name became. `cuttable` says that what
+    there is may have been cut. `at` is `file:line:column` of the configuration.
     """
 
     source: Source
     requirements: tuple[Requirement, ...]
+    subject: str
+    read: Callable[[Evidence, object], Sequence[object]] = field(compare=False, repr=False)
     name: str = ""
-    path: JsonPath | None = None
+    selector: object = field(default=None, compare=False, repr=False)
+    cuttable: bool = False
     at: str = ""
 
     def moved(self, at: str) -> Expectation:
@@ -134,18 +146,13 @@ class Expectation:
         return Expectation(
             source=self.source,
             requirements=self.requirements,
+            subject=self.subject,
+            read=self.read,
             name=self.name,
-            path=self.path,
+            selector=self.selector,
+            cuttable=self.cuttable,
             at=at,
         )
-
-    @property
-    def subject(self) -> str:
-        """What a person reads first: `status`, `header content-type`, `json $.db`."""
-        if self.source in _IN_WORDS:
-            return _IN_WORDS[self.source]
-
-        return f"{self.source} {plain(self.name)}" if self.name else str(self.source)
 
 
 class ExpectationError(Exception):

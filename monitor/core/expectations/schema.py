@@ -4,59 +4,58 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from monitor.core.expectations.operators import ABOUT_NODES, ALLOWED, COUNTING, NOT
+from monitor.core.expectations.facet import ABOUT_NODES
+from monitor.core.expectations.operators import COUNT, NOT
 from monitor.core.expectations.record import Kind, Operator, Source
-from monitor.options import DURATION_PATTERN
+from monitor.core.expectations.sources import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_TEXT: Final = {"type": "string"}
-_NUMBER: Final = {"type": "number"}
-_FLAG: Final = {"type": "boolean"}
-_DURATION: Final = {"type": "string", "pattern": DURATION_PATTERN}
-_CODE: Final = {"type": "integer", "minimum": 100, "maximum": 599}
-_STATUS: Final = {"anyOf": [_CODE, {"type": "string", "pattern": "^[1-5]xx$"}]}
-_HTTP_VERSION: Final = {"enum": ["1.0", "1.1", "2", 1.0, 1.1, 2]}
-_ANYTHING: Final[Mapping[str, Any]] = {}
+    from monitor.core.expectations.facet import Facet
+    from monitor.core.expectations.sources import Entry
 
-_LITERAL: Final[Mapping[Source, Mapping[str, Any]]] = {
-    Source.STATUS: _STATUS,
-    Source.HEADER: _TEXT,
-    Source.BODY: _TEXT,
-    Source.JSON: _ANYTHING,
-    Source.RESPONSE_TIME: _DURATION,
-    Source.HTTP_VERSION: _HTTP_VERSION,
-}
-_ORDERED: Final[Mapping[Source, Mapping[str, Any]]] = {
-    Source.STATUS: _CODE,
-    Source.JSON: _NUMBER,
-    Source.RESPONSE_TIME: _DURATION,
-}
+_TEXT: Final = {"type": "string"}
+_FLAG: Final = {"type": "boolean"}
+_ANYTHING: Final[Mapping[str, Any]] = {}
+_COLUMN: Final = {"type": "string", "minLength": 1, "description": "The name of a column."}
 
 
 def expectation_schema() -> dict[str, Any]:
     """Give the JSON Schema of one expectation: one shape for each source."""
-    return {"oneOf": [_shape(source) for source in Source]}
+    return {"oneOf": [_shape(source, entry) for source, entry in SOURCES.items()]}
 
 
-def _shape(source: Source) -> dict[str, Any]:
-    operators = _operators(source, ALLOWED[source])
-    match source:
-        case Source.HEADER | Source.JSON:
-            named = {"type": "string", "description": _NAMED[source]}
-            return _object({source.value: named, **operators}, source, at_least=2)
-        case Source.STATUS | Source.HTTP_VERSION:
-            below = {"anyOf": [_LITERAL[source], _object(operators)]}
-            return _object({source.value: below}, source)
-        case _:
-            return _object({source.value: _object(operators)}, source)
+def _shape(source: Source, entry: Entry) -> dict[str, Any]:
+    if entry.facets:
+        parts = {name: _below(facet) for name, facet in entry.facets.items()}
+        return _object({source.value: _object(parts)}, source)
+
+    assert entry.facet is not None
+    if entry.named is None:
+        return _object({source.value: _below(entry.facet)}, source)
+
+    named = {"type": "string", "description": entry.named.described}
+    operators = _operators(entry.facet, entry.facet.operators)
+
+    return _object({source.value: named, **operators}, source, at_least=2)
 
 
-def _operators(source: Source, allowed: tuple[Operator, ...]) -> dict[str, Any]:
+def _below(facet: Facet) -> dict[str, Any]:
+    """Give what may stand below a facet."""
+    operators = _operators(facet, facet.operators)
+    if facet.columns:
+        operators["column"] = _COLUMN
+    if not facet.plain:
+        return _object(operators)
+
+    return {"anyOf": [facet.literal.shape, _object(operators)]}
+
+
+def _operators(facet: Facet, allowed: tuple[Operator, ...]) -> dict[str, Any]:
     shapes: dict[str, Any] = {}
     for name in allowed:
-        shape = _operand(name, source)
+        shape = _operand(name, facet)
         shapes[name.value] = shape
         if name not in ABOUT_NODES:
             shapes[f"{NOT}{name}"] = shape
@@ -64,28 +63,31 @@ def _operators(source: Source, allowed: tuple[Operator, ...]) -> dict[str, Any]:
     return shapes
 
 
-def _operand(name: Operator, source: Source) -> Mapping[str, Any]:
+def _operand(name: Operator, facet: Facet) -> Mapping[str, Any]:
+    literal = facet.literal.shape
+    ordered = facet.ordered.shape if facet.ordered else _ANYTHING
     match name:
         case Operator.EQUALS:
-            return _LITERAL[source]
+            return literal
         case Operator.IN:
-            return {"type": "array", "minItems": 1, "items": _LITERAL[source]}
+            return {"type": "array", "minItems": 1, "items": literal}
         case Operator.BETWEEN:
-            return {"type": "array", "minItems": 2, "maxItems": 2, "items": _ORDERED[source]}
+            return {"type": "array", "minItems": 2, "maxItems": 2, "items": ordered}
         case Operator.LT | Operator.LTE | Operator.GT | Operator.GTE:
-            return _ORDERED[source]
+            return ordered
         case Operator.CONTAINS:
-            return _ANYTHING if source is Source.JSON else _TEXT
+            return _ANYTHING if facet.anything else _TEXT
         case Operator.EXISTS | Operator.IS_EMPTY:
             return _FLAG
         case Operator.TYPE:
             return {"enum": [kind.value for kind in Kind if kind is not Kind.DURATION]}
         case Operator.COUNT:
             number = {"type": "integer", "minimum": 0}
-            return {"anyOf": [number, _object(_operators(Source.JSON, COUNTING))]}
+            return {"anyOf": [number, _object(_operators(COUNT, COUNT.operators))]}
         case Operator.EVERY | Operator.ANY:
-            inner = tuple(each for each in ALLOWED[source] if each not in ABOUT_NODES)
-            return _object(_operators(source, inner))
+            inner = tuple(each for each in facet.operators if each not in ABOUT_NODES)
+            shapes = _operators(facet, inner)
+            return _object({"column": _COLUMN, **shapes} if facet.columns else shapes)
         case Operator.STARTS_WITH | Operator.ENDS_WITH | Operator.MATCHES:
             return _TEXT
 
@@ -103,9 +105,3 @@ def _object(
         shape["required"] = [source.value]
 
     return shape
-
-
-_NAMED: Final[Mapping[Source, str]] = {
-    Source.HEADER: "The name of a header, in any case.",
-    Source.JSON: "An RFC 9535 JSONPath.",
-}

@@ -16,11 +16,29 @@ DEEPEST_SHOWN: Final = 4
 _NAMED_ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
+class Bytes(int):
+    """A number of bytes."""
+
+
+_UNITS: Final = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+
+
+def format_size(size: int) -> str:
+    """Write a size as the configuration has it where it is a round one: `512KiB`, `700 bytes`."""
+    for factor, unit in _UNITS:
+        if size >= factor and size % factor == 0:
+            return f"{size // factor}{unit}"
+
+    return f"{int(size)} bytes" if size != 1 else "1 byte"
+
+
 def show(value: object) -> str:
     """Write a value as JSON would, on one line of at most 100 characters; durations in words."""
     match value:
         case timedelta():
             return format_duration(value)
+        case Bytes():
+            return format_size(value)
         case str():
             return quote(value)
         case _:

@@ -67,9 +67,13 @@ class OnInsufficient(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthRule:
-    """Every expectation holds; without one about the status, 2xx stays required."""
+    """Every expectation holds; without one about the status, 2xx stays required.
+
+    `has_status` says that an answer has a status at all; without, any answer is a success.
+    """
 
     expectations: tuple[Expectation, ...]
+    has_status: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,6 +113,9 @@ class Hop:
     cookies: tuple[str, ...] = ()
 
 
+NO_VALUES: Final[Mapping[str, object]] = MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
     """The facts of one probe.
@@ -124,7 +127,10 @@ class Observation:
     on the wire or None. `status` may be present together with a fault (headers came, body did
     not). `late` is for how much of `duration` the monitor itself was late, as far as it knows.
     `preflight` are the header lines with which a preflight request of a foreign origin was
-    answered, None where none was asked or answered; it is no part of `duration`.
+    answered, None where none was asked or answered; it is no part of `duration`. `values` are what
+    a kind of probe brought besides, by the names under which expectations read it (`value`, `rows`,
+    `dns_answer`, `rcode`, `exit_code`, `output`): text, numbers, true, false, null, and lists and
+    maps of them.
     """
 
     at: datetime
@@ -145,6 +151,7 @@ class Observation:
     address: str | None = None
     late: timedelta = timedelta()
     preflight: tuple[tuple[str, str], ...] | None = None
+    values: Mapping[str, object] = field(default_factory=lambda: NO_VALUES)
 
     def header(self, name: str) -> tuple[str, ...]:
         """Give all values of a header, in the order received; the name in any case."""

@@ -10,9 +10,13 @@ from monitor.config.document import Document, Position
 from monitor.config.findings import Findings
 from monitor.config.masking import mask, secrets_of
 from monitor.config.settings import Defaults
+from monitor.core.expectations import Source
+from monitor.core.judge import judge
+from monitor.core.model.verdict import Outcome
 from monitor.fields import Kind, Options, SecretText
 from monitor.options import Secret
 from monitor.probes import http
+from tests.support.judging import answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +32,11 @@ class TcpOptions(Options):
 
 _KINDS: Final[Mapping[str, Kind]] = {
     "url": http.KIND,
-    "tcp": Kind(options=TcpOptions, make=None),
+    "tcp": Kind(
+        options=TcpOptions,
+        make=None,
+        sources=frozenset({Source.BODY, Source.RESPONSE_TIME}),
+    ),
 }
 
 
@@ -95,3 +103,21 @@ def test_secrets_are_found_at_any_depth_and_masked_in_any_type() -> None:
 
 def test_the_longer_of_two_secrets_is_masked_whole() -> None:
     assert mask("abcd abcdef", (Secret("abcd"), Secret("abcdef"))) == "*** ***"
+
+
+def test_an_expectation_on_what_a_kind_does_not_tell_is_refused() -> None:
+    _, told = compile_one({"tcp": {"host": "db.example"}, "health": {"expect": [{"status": 200}]}})
+
+    assert told == ["an answer to tcp has no status, expected one of body, response_time"]
+
+
+def test_a_source_that_is_written_wrong_is_told_which_the_kind_has() -> None:
+    _, told = compile_one({"tcp": {"host": "db.example"}, "health": {"expect": [{"bdy": "x"}]}})
+
+    assert told == ['unknown source "bdy", did you mean body?']
+
+
+def test_an_answer_without_a_status_is_a_success_by_itself() -> None:
+    watched, _ = compile_one({"tcp": {"host": "db.example"}})
+
+    assert judge(watched.endpoints["it"].checks[0], answer(status=None)).outcome is Outcome.PASS

@@ -34,7 +34,7 @@ SEEN = answer(
 def test_what_is_met_says_what_was_found(
     raw: dict[str, Any], subject: str, expected: str | None, found: str
 ) -> None:
-    finding = describe(compile_expectation(raw, "f:1:1"), Evidence(SEEN))
+    finding = describe(compile_expectation(raw, "f:1:1")[0], Evidence(SEEN))
 
     assert finding.reason is None
     assert (finding.subject, finding.found) == (subject, found)
@@ -43,7 +43,7 @@ def test_what_is_met_says_what_was_found(
 
 def test_what_is_not_met_has_its_reason() -> None:
     finding = describe(
-        compile_expectation({"json": "$.db", "equals": "gone"}, "f:1:1"), Evidence(SEEN)
+        compile_expectation({"json": "$.db", "equals": "gone"}, "f:1:1")[0], Evidence(SEEN)
     )
 
     assert finding.reason is not None
@@ -53,6 +53,8 @@ def test_what_is_not_met_has_its_reason() -> None:
 def test_a_secret_that_is_echoed_is_masked_where_all_is_well() -> None:
     evidence = Evidence(SEEN, lambda text: text.replace("s3cr3t-token", "***"))
 
-    finding = describe(compile_expectation({"json": "$.token", "exists": True}, "f:1:1"), evidence)
+    finding = describe(
+        compile_expectation({"json": "$.token", "exists": True}, "f:1:1")[0], evidence
+    )
 
     assert finding.found == '"***"'

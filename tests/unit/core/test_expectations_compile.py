@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from monitor.core.expectations import (
     ExpectationError,
@@ -13,9 +15,10 @@ from monitor.core.expectations import (
     compile_expectation,
     expectation_schema,
 )
-from monitor.core.expectations.operators import ALLOWED
 from monitor.core.expectations.record import Operator
+from monitor.core.expectations.sources import SOURCES
 
+OFFERED = (Source.STATUS, Source.HEADER, Source.JSON, Source.RESPONSE_TIME)
 REFUSED: list[tuple[object, tuple[str | int, ...], str]] = [
     (None, (), "expected a source and an operator such as {status: 200}, found null"),
     (200, (), "expected a source and an operator such as {status: 200}, found 200"),
@@ -34,13 +37,12 @@ REFUSED: list[tuple[object, tuple[str | int, ...], str]] = [
     (
         {"html": "h1", "exists": True},
         ("html",),
-        'unknown source "html", expected one of '
-        "status, header, body, json, response_time, http_version",
+        'unknown source "html", expected one of status, header, json, response_time',
     ),
     (
         {"equals": 3},
         (),
-        "expected a source beside equals: status, header, body, json, response_time, http_version",
+        "expected a source beside equals: status, header, json, response_time",
     ),
     (
         {"status": 200, "body": {"contains": "x"}},
@@ -241,7 +243,7 @@ def test_a_mistake_is_refused_with_its_place_and_what_was_wanted(
     raw: object, path: tuple[str | int, ...], message: str
 ) -> None:
     with pytest.raises(ExpectationError) as refused:
-        compile_expectation(raw, "")
+        compile_expectation(raw, "", sources=OFFERED)
 
     assert (refused.value.path, refused.value.message) == (path, message)
 
@@ -275,48 +277,59 @@ def test_an_operand_that_json_cannot_hold_is_refused() -> None:
     "text", ["$", "$.a", "$['a b']", "$[0]", "$[-1]", "$..a", "$[*]", "$[1:3]", "$[?@.a == 1]"]
 )
 def test_paths_of_rfc_9535_are_read(text: str) -> None:
-    assert compile_expectation({"json": text, "exists": True}, "").name == text
+    assert compile_expectation({"json": text, "exists": True}, "")[0].name == text
 
 
-def test_every_operator_that_the_schema_offers_is_one_that_is_read() -> None:
-    shapes = dict(zip(Source, _shapes(), strict=True))
+@pytest.mark.parametrize("source", Source)
+def test_every_operator_that_the_schema_offers_is_one_that_is_read(source: Source) -> None:
+    entry = SOURCES[source]
 
-    for source in Source:
-        offered = set(_operators_of(shapes[source], source))
+    facets = dict(entry.facets) if entry.facet is None else {"": entry.facet}
+    for part, facet in facets.items():
+        offered = _offered(source, part)
         for name in offered:
             with pytest.raises(ExpectationError) as refused:
-                compile_expectation(_with_operator(source, name, object()), "")
+                compile_expectation(_with_operator(source, part, name, object()), "")
             assert "unknown" not in refused.value.message
             assert "apply" not in refused.value.message
         assert {Operator(name) for name in offered if not name.startswith("not_")} == set(
-            ALLOWED[source]
+            facet.operators
         )
+
+
+@pytest.mark.parametrize("source", Source)
+def test_the_example_of_a_source_is_read_and_fits_the_schema(source: Source) -> None:
+    example = yaml.safe_load(SOURCES[source].example)
+
+    assert compile_expectation(example, "")[0].source is source
+    Draft202012Validator(expectation_schema()).validate(example)
 
 
 def test_the_schema_is_plain_json() -> None:
     assert json.loads(json.dumps(expectation_schema())) == expectation_schema()
 
 
-def _shapes() -> list[dict[str, Any]]:
+def _offered(source: Source, part: str) -> list[str]:
+    """Give the operators that the schema has for a source, or for a part of it."""
     shapes: list[dict[str, Any]] = expectation_schema()["oneOf"]
+    below = next(shape for shape in shapes if shape["required"] == [source])["properties"]
+    if SOURCES[source].named is None:
+        below = below[source]
+        below = below["properties"][part] if part else below
+        below = below.get("anyOf", [below])[-1]["properties"]
 
-    return shapes
-
-
-def _operators_of(shape: dict[str, Any], source: Source) -> list[str]:
-    below = shape["properties"]
-    if source in (Source.STATUS, Source.HTTP_VERSION):
-        below = below[source]["anyOf"][1]["properties"]
-    elif source in (Source.BODY, Source.RESPONSE_TIME):
-        below = below[source]["properties"]
-
-    return [name for name in below if name != source]
+    return [name for name in below if name not in (source, "column")]
 
 
-def _with_operator(source: Source, name: str, operand: object) -> dict[str, object]:
-    if source is Source.HEADER:
-        return {"header": "x", name: operand}
-    if source is Source.JSON:
-        return {"json": "$.x", name: operand}
-
-    return {str(source): {name: operand}}
+def _with_operator(source: Source, part: str, name: str, operand: object) -> dict[str, object]:
+    match source:
+        case Source.HEADER:
+            return {"header": "x", name: operand}
+        case Source.JSON:
+            return {"json": "$.x", name: operand}
+        case Source.ROWS:
+            return {"rows": {"column": "x", name: operand}}
+        case _ if part:
+            return {str(source): {part: {name: operand}}}
+        case _:
+            return {str(source): {name: operand}}

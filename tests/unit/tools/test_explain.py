@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def health(*raw: object) -> HealthRule:
-    return HealthRule(expectations=tuple(compile_expectation(one, "") for one in raw))
+    return HealthRule(expectations=tuple(one for item in raw for one in compile_expectation(item, "")))
 
 
 def explained(check: Check, seen: Observation, **how: Any) -> Explained:

@@ -1,0 +1,81 @@
+"""Rows: tables that a probe brought, each row an object of its columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.expectations.json_body import Node
+from monitor.core.expectations.shown import plain, shorten, show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from monitor.core.expectations.evidence import Evidence
+
+_LONGEST_LABELS: Final = 80
+_MOST_LABELS: Final = 5
+
+
+class Missing:
+    """What stands in a column that a row does not have."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+MISSING: Final = Missing()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell(Node):
+    """What stands in one column of a row; `row` is all of it, `number` counts from one."""
+
+    number: int
+    column: str
+    row: Mapping[str, object]
+
+    def where(self, mask: Callable[[str], str]) -> str:
+        """Name the row: by its number, and by its other columns."""
+        labels = labels_of(self.row, self.column, mask)
+
+        return f"row {self.number}{f' ({labels})' if labels else ''}"
+
+
+def find_rows(evidence: Evidence, column: object) -> Sequence[object]:
+    """Give the rows of an answer, or with a column what stands there in each of them."""
+    rows = evidence.observation.values.get("rows")
+    if not isinstance(rows, list | tuple):
+        return ()
+
+    found = [row if isinstance(row, dict) else {} for row in rows]
+    if not isinstance(column, str):
+        return [
+            Cell(location="", value=row, number=number, column="", row=row)
+            for number, row in enumerate(found, start=1)
+        ]
+
+    return [cell(row, number, column) for number, row in enumerate(found, start=1)]
+
+
+def in_column(nodes: Sequence[object], column: str) -> list[object]:
+    """Give what stands in a column of each row."""
+    return [
+        cell(node.row, node.number, column) if isinstance(node, Cell) else node for node in nodes
+    ]
+
+
+def cell(row: Mapping[str, object], number: int, column: str) -> Cell:
+    """Give what stands in one column of a row."""
+    return Cell(location="", value=row.get(column, MISSING), number=number, column=column, row=row)
+
+
+def labels_of(row: Mapping[str, object], column: str, mask: Callable[[str], str]) -> str:
+    """Write the other columns of a row, which tell people which one it is."""
+    others = [(name, value) for name, value in row.items() if name != column][:_MOST_LABELS]
+    written = ", ".join(
+        f"{plain(mask(name))} {show(mask(value) if isinstance(value, str) else value)}"
+        for name, value in others
+    )
+
+    return shorten(written, limit=_LONGEST_LABELS)
