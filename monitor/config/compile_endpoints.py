@@ -13,7 +13,7 @@ from monitor.config.masking import mask, secrets_of
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
 from monitor.config.settings_fields import name_problem
 from monitor.config.translate import found, keys_of
-from monitor.core.expectations import Source
+from monitor.core.expectations import Source, schemas_of
 from monitor.core.headers import Policy, PolicyRule
 from monitor.core.model.endpoint import (
     CertificateRule,
@@ -284,8 +284,10 @@ class _Checks:
             ),
             has_status=Source.STATUS in self.sources,
         )
+        schemas = schemas_of(rule.expectations)
+        says = [health.expect, schemas] if schemas else health.expect
 
-        return self._check("health", Signal.HEALTH, rule, health, fingerprint=health.expect)
+        return self._check("health", Signal.HEALTH, rule, health, fingerprint=says)
 
     def _headers(self, settings: EndpointSettings) -> Check | None:
         headers = settings.headers

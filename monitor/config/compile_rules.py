@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations import (
     HTTP_SOURCES,
@@ -14,11 +14,20 @@ from monitor.core.headers.demands import PolicyError, read_policies
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from monitor.config.document import At
     from monitor.config.findings import Findings
     from monitor.core.expectations import Expectation
     from monitor.core.headers.demands import Demanded
+
+_LARGEST: Final = 1024 * 1024
+
+
+def read_text(file: Path) -> str:
+    """Read a text file, as far as it may be read."""
+    with file.open("rb") as opened:
+        return opened.read(_LARGEST + 1).decode()
 
 
 class Rules:
@@ -26,7 +35,7 @@ class Rules:
 
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
-        self._known: dict[tuple[str, str], tuple[Expectation, ...]] = {}
+        self._known: dict[tuple[str, str, str], tuple[Expectation, ...]] = {}
         self._policies: dict[str, tuple[Demanded, ...]] = {}
 
     def expectations(
@@ -72,14 +81,28 @@ class Rules:
     ) -> tuple[Expectation, ...]:
         at = str(self._findings.document.position(place))
         if self._findings.has_variables(place):  # what they stand for is not seen in its repr
-            return compile_expectation(item, at, sources=sources)
+            return self._compile_anew(item, at, place, sources)
 
-        written = (kind, repr(item))
+        written = (kind, repr(item), self._folder(item, place))
         known = self._known.get(written)
         if known is None:
-            known = self._known[written] = compile_expectation(item, at, sources=sources)
+            known = self._known[written] = self._compile_anew(item, at, place, sources)
 
         return tuple([one.moved(at) for one in known])
+
+    def _compile_anew(
+        self, item: object, at: str, place: At, sources: frozenset[Source]
+    ) -> tuple[Expectation, ...]:
+        def read_file(name: str) -> str:
+            return read_text(self._findings.base(place) / name)
+
+        return compile_expectation(item, at, sources=sources, read_file=read_file)
+
+    def _folder(self, item: object, place: At) -> str:
+        """Give the folder to which a file that is named is relative; without a file, none."""
+        names_file = isinstance(item, dict) and Source.JSON_SCHEMA in item
+
+        return str(self._findings.base(place)) if names_file else ""
 
     def policies(self, raw: Sequence[object], at: At) -> tuple[Demanded, ...]:
         """Read a list of header policies and bundles."""

@@ -3,7 +3,7 @@
 from monitor.core.expectations.checking import check
 from monitor.core.expectations.compiling import compile_expectation
 from monitor.core.expectations.evidence import Evidence
-from monitor.core.expectations.record import Expectation, ExpectationError, Source
+from monitor.core.expectations.record import Expectation, ExpectationError, Source, schemas_of
 from monitor.core.expectations.schema import expectation_schema
 from monitor.core.expectations.sources import HTTP_SOURCES
 
@@ -16,4 +16,5 @@ __all__ = [
     "check",
     "compile_expectation",
     "expectation_schema",
+    "schemas_of",
 ]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
-from monitor.core.expectations.json_body import Node, NotJsonError, PathError
+from monitor.core.expectations.json_body import BodyError, Node, PathError
+from monitor.core.expectations.json_schema import first_misfit
 from monitor.core.expectations.operands import kind_of
 from monitor.core.expectations.operators import describe_kinds
 from monitor.core.expectations.record import (
     Count,
     Each,
     Existence,
+    Fits,
     Kind,
     Operator,
     Quantified,
@@ -36,12 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from monitor.core.expectations.evidence import Evidence
+    from monitor.core.expectations.json_schema import Schema
     from monitor.core.expectations.record import Condition, Expectation, Requirement
 
     Mask = Callable[[str], str]
 
 _BEFORE_A_MATCH: Final = 20
 _MOST_SHOWN: Final = 10
+_ONLY_GROW: Final = frozenset({Operator.GT, Operator.GTE})
 _NAMED_KINDS: Final = frozenset({Operator.EQUALS, Operator.IN})
 
 
@@ -52,8 +56,8 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
     """
     try:
         nodes = find_nodes(expectation, evidence)
-    except NotJsonError as error:
-        return _reason(expectation, f"body {error}", "JSON", f"body {error}")
+    except BodyError as error:
+        return _reason(expectation, f"body {error}", error.wanted, f"body {error}")
     except PathError as error:
         said = f"{expectation.subject} {error}"
         return _reason(expectation, said, "a smaller body", str(error))
@@ -61,6 +65,9 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
     cut = expectation.cuttable and evidence.observation.body_truncated
     for requirement in expectation.requirements:
         if not _met(requirement, nodes, cut):
+            if cut and _met(requirement, nodes, False) and expectation.source is Source.HTML:
+                length = len(evidence.observation.body)
+                return _explain_cut(expectation, say_wanted(requirement), length)
             return _explain(expectation, requirement, nodes, cut, evidence.mask)
 
     return None
@@ -75,9 +82,12 @@ def find_nodes(expectation: Expectation, evidence: Evidence) -> Sequence[object]
 
 
 def _met(requirement: Requirement, nodes: Sequence[object], cut: bool) -> bool:
+    if cut and _needs_whole(requirement, nodes):
+        return False
+
     match requirement:
         case Each(condition=condition):
-            if not nodes or (cut and condition.needs_whole):
+            if not nodes:
                 return False
             if len(nodes) == 1:
                 return _holds(condition, nodes[0])
@@ -95,6 +105,24 @@ def _met(requirement: Requirement, nodes: Sequence[object], cut: bool) -> bool:
                 nodes = in_column(nodes, column)
             met = (all(_holds(each, node) for each in conditions) for node in nodes)
             return bool(nodes) and (all(met) if every else any(met))
+        case Fits(schema=schema):
+            return first_misfit(schema, nodes[0]) is None
+
+
+def _needs_whole(requirement: Requirement, nodes: Sequence[object]) -> bool:
+    """Whether what was cut off might be what matters; an element that was found is whole."""
+    match requirement:
+        case Each(condition=condition):
+            elements = bool(nodes) and isinstance(nodes[0], Node)
+            return condition.negated if elements else condition.needs_whole
+        case Existence(expected=expected):
+            return not expected
+        case Count(condition=condition):
+            return condition.negated or condition.operator not in _ONLY_GROW
+        case Quantified(every=every):
+            return every
+        case Fits():
+            return True
 
 
 def _holds(condition: Condition, node: object) -> bool:
@@ -125,13 +153,38 @@ def _explain(
             return _reason(expectation, f"{subject} is absent", "to exist", "absent")
         case Existence():
             found = show_values(nodes, mask)
-            return _reason(expectation, f"{subject} is {found}", "to be absent", found)
+            said = f"{subject} is {found}"
+            if isinstance(nodes[0], Cell) and not nodes[0].column:
+                said = f"{subject} has {_number(nodes)}, the first is {found}"
+            return _reason(expectation, said, "to be absent", found)
         case Count(condition=condition):
             return _explain_count(expectation, condition, nodes)
         case Quantified():
             return _explain_quantified(expectation, requirement, nodes, mask)
         case Each(condition=condition):
             return _explain_each(expectation, condition, nodes, cut, mask)
+        case Fits(schema=schema):
+            return _explain_misfit(expectation, schema, nodes[0], mask)
+
+
+def _explain_cut(expectation: Expectation, wanted: str, length: int) -> Reason:
+    """Say that nobody knows what the rest of a page has in it."""
+    found = f"a body that was cut after {length} bytes"
+    said = f"{expectation.subject} is not known: the body was cut after {length} bytes"
+
+    return _reason(expectation, f"{said} (raise request.body_limit)", wanted, found)
+
+
+def _explain_misfit(
+    expectation: Expectation, schema: Schema, document: object, mask: Mask
+) -> Reason:
+    misfit = first_misfit(schema, document)
+    assert misfit is not None
+    found = show(masked(misfit.value, mask))
+    where = quote(mask(misfit.location))[1:-1]
+    said = f"{expectation.subject} does not fit: {where} is {found}"
+
+    return _reason(expectation, said, misfit.wanted, found)
 
 
 def _explain_each(
@@ -204,7 +257,7 @@ def _explain_count(
             "is absent" if not count else f"is sent {count} times" if count > 1 else "is sent once"
         )
     else:
-        said = f"{_finds(nodes)} {count} {_things(nodes)}{'' if count == 1 else 's'}"
+        said = f"{_finds(nodes)} {_number(nodes)}"
         value = value_of(nodes[0]) if count == 1 else None
         if isinstance(value, list) and expectation.source is Source.JSON:
             said += f" (an array of {len(value)}; {expectation.name}[*] finds what is in it)"
@@ -254,8 +307,10 @@ def _finds(nodes: Sequence[object]) -> str:
     return "has" if nodes and isinstance(nodes[0], Cell) else "finds"
 
 
-def _things(nodes: Sequence[object]) -> str:
-    return "row" if nodes and isinstance(nodes[0], Cell) else "value"
+def _number(nodes: Sequence[object]) -> str:
+    thing = "row" if nodes and isinstance(nodes[0], Cell) else "value"
+
+    return f"{len(nodes)} {thing}{'' if len(nodes) == 1 else 's'}"
 
 
 def _a(kind: Kind) -> str:
@@ -291,6 +346,22 @@ def wanted_with_kind(condition: Condition) -> str:
     separator = ":" if condition.operator in _NAMED_KINDS else ""
 
     return f"{describe_kinds(condition.kinds)}{separator} {condition.wanted}"
+
+
+def say_wanted(requirement: Requirement) -> str:
+    """Say in words what one requirement wants."""
+    match requirement:
+        case Each(condition=condition):
+            return condition.wanted
+        case Count(condition=condition):
+            return f"count {condition.wanted}"
+        case Existence(expected=expected):
+            return "to exist" if expected else "to be absent"
+        case Quantified(every=every, conditions=conditions):
+            words = " and ".join(wanted_with_kind(condition) for condition in conditions)
+            return f"{'every' if every else 'any'} value to be {words}"
+        case Fits():
+            return "a document that fits"
 
 
 def _reason(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENOENT
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.operands import read_flag, read_text, unknown, wrong
@@ -18,6 +19,7 @@ from monitor.core.expectations.record import (
     Existence,
     Expectation,
     ExpectationError,
+    Fits,
     Operator,
     Quantified,
     Requirement,
@@ -29,19 +31,28 @@ from monitor.core.expectations.sources import SOURCES
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from monitor.core.expectations.facet import Facet, Path
+    from monitor.core.expectations.facet import Facet, Path, ReadFile
     from monitor.core.expectations.sources import Entry
 
 _COLUMN: Final = "column"
 
 
+def _read_nothing(name: str) -> str:
+    raise FileNotFoundError(ENOENT, "there are no files here", name)
+
+
 def compile_expectation(
-    raw: object, at: str, *, sources: Collection[Source] = tuple(Source)
+    raw: object,
+    at: str,
+    *,
+    sources: Collection[Source] = tuple(Source),
+    read_file: ReadFile = _read_nothing,
 ) -> tuple[Expectation, ...]:
     """Compile what is expected of one source, which is one expectation for each part that it has.
 
     `at` is its `file:line:column`; `sources` are those that are offered where something else is
-    written. Raises ExpectationError, whose path leads from the expectation to what is wrong in it.
+    written, and `read_file` gives the text of a file that is named. Raises ExpectationError, whose
+    path leads from the expectation to what is wrong in it.
     """
     if not isinstance(raw, dict) or not raw:
         raise wrong((), "a source and an operator such as {status: 200}", raw)
@@ -49,7 +60,7 @@ def compile_expectation(
     source = _source(raw, [one for one in Source if one in sources])
     entry = SOURCES[source]
     if entry.named is not None:
-        return (_compile_named(source, entry, raw, at),)
+        return (_compile_named(source, entry, raw, at, read_file),)
 
     for key in raw:
         if key != source:
@@ -83,20 +94,27 @@ def _source(raw: Mapping[object, object], offered: list[Source]) -> Source:
 
 
 def _compile_named(
-    source: Source, entry: Entry, raw: Mapping[object, object], at: str
+    source: Source, entry: Entry, raw: Mapping[object, object], at: str, read_file: ReadFile
 ) -> Expectation:
     """Compile a source that has a name, with its operators beside it."""
     assert entry.named is not None
     assert entry.facet is not None
     facet = entry.facet
-    name, selector = entry.named.read(raw[source], (str(source),), entry.example)
+    name, selector = entry.named.read(raw[source], (str(source),), entry.example, read_file)
     operators = {key: operand for key, operand in raw.items() if key != source}
-    if not operators:
+    requirements: tuple[Requirement, ...]
+    if entry.named.alone:
+        for key in operators:
+            raise ExpectationError((str(key),), f"expected {source} alone, as in {entry.example}")
+        requirements = (Fits(schema=selector),)
+    elif not operators:
         raise ExpectationError((), f"expected an operator beside {source}, as in {entry.example}")
+    else:
+        requirements = _requirements(operators, facet, ())
 
     return Expectation(
         source=source,
-        requirements=_requirements(operators, facet, ()),
+        requirements=requirements,
         subject=f"{facet.words} {plain(name)}",
         read=facet.read,
         name=name,

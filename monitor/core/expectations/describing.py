@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core.expectations.checking import check, find_nodes, show_values, wanted_with_kind
-from monitor.core.expectations.json_body import NotJsonError, PathError
-from monitor.core.expectations.record import Count, Each, Existence, Quantified
+from monitor.core.expectations.checking import check, find_nodes, say_wanted, show_values
+from monitor.core.expectations.json_body import BodyError, PathError
+from monitor.core.expectations.record import Source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from monitor.core.expectations.evidence import Evidence
-    from monitor.core.expectations.record import Expectation, Requirement
+    from monitor.core.expectations.record import Expectation
     from monitor.core.model.verdict import Reason
 
 
@@ -40,31 +40,20 @@ def describe(expectation: Expectation, evidence: Evidence) -> Finding:
 
     return Finding(
         subject=expectation.subject,
-        expected=" and ".join(map(_say_wanted, expectation.requirements)),
+        expected=" and ".join(map(say_wanted, expectation.requirements)),
         found=_say_found(expectation, evidence),
         reason=None,
     )
-
-
-def _say_wanted(requirement: Requirement) -> str:
-    match requirement:
-        case Each(condition=condition):
-            return condition.wanted
-        case Count(condition=condition):
-            return f"count {condition.wanted}"
-        case Existence(expected=expected):
-            return "to exist" if expected else "to be absent"
-        case Quantified(every=every, conditions=conditions):
-            words = " and ".join(wanted_with_kind(condition) for condition in conditions)
-            return f"{'every' if every else 'any'} value to be {words}"
 
 
 def _say_found(expectation: Expectation, evidence: Evidence) -> str:
     nodes: Sequence[object]
     try:
         nodes = find_nodes(expectation, evidence)
-    except (NotJsonError, PathError) as error:
+    except (BodyError, PathError) as error:
         return str(error)
+    if expectation.source is Source.JSON_SCHEMA:
+        return "a document that fits"
     if not nodes:
         return "absent"
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from monitor.core.expectations.json_body import NotJsonError, parse_json
+from monitor.core.expectations.json_body import BodyError, NotJsonError, parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from monitor.core.model.observation import Observation
 
+_UNREAD: Final = object()
 # Only charsets whose decoders are quick and do nothing but decode: the target chooses the name.
 _CHARSET: Final = re.compile(r"charset\s*=\s*\"?([a-z0-9_-]{1,20})", re.IGNORECASE)
 _DECODED: Final = re.compile(
@@ -27,15 +28,15 @@ class Evidence:
     then they could not be recognized any more.
     """
 
-    __slots__ = ("_json", "_not_json", "_parsed", "_text", "mask", "observation")
+    __slots__ = ("_html", "_json", "_problems", "_text", "mask", "observation")
 
     def __init__(self, observation: Observation, mask: Callable[[str], str] = str) -> None:
         self.observation = observation
         self.mask = mask
         self._text: str | None = None
-        self._parsed = False
-        self._json: object = None
-        self._not_json = ""
+        self._json: object = _UNREAD
+        self._html: object = _UNREAD
+        self._problems: dict[str, BodyError] = {}
 
     @property
     def text(self) -> str:
@@ -50,16 +51,33 @@ class Evidence:
 
         Raises NotJsonError with words that follow `body`.
         """
-        if not self._parsed:
-            self._parsed = True
-            try:
-                self._json = self._read_json()
-            except NotJsonError as error:
-                self._not_json = str(error)
-        if self._not_json:
-            raise NotJsonError(self._not_json)
+        if self._json is _UNREAD:
+            self._json = self._once("json", self._read_json)
 
         return self._json
+
+    def html(self) -> Any:
+        """Give the body as a page.
+
+        Raises HtmlError with words that follow `body`.
+        """
+        from monitor.core.expectations.html_body import parse_html
+
+        if self._html is _UNREAD:
+            self._html = self._once("html", lambda: parse_html(self.text))
+
+        return self._html
+
+    def _once(self, what: str, read: Callable[[], object]) -> object:
+        """Read the body, or say again why it could not be read the first time."""
+        if what in self._problems:
+            raise self._problems[what]
+
+        try:
+            return read()
+        except BodyError as error:
+            self._problems[what] = error
+            raise
 
     def _read_json(self) -> object:
         body = self.observation.body

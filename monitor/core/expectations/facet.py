@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     Path = tuple[str | int, ...]
     Read = Callable[[Evidence, Any], Sequence[object]]
+    ReadFile = Callable[[str], str]
 
 ORDER: Final = (Operator.LT, Operator.LTE, Operator.GT, Operator.GTE)
 COMPARING: Final = (*ORDER, Operator.BETWEEN)
@@ -78,8 +79,11 @@ class Facet:
 class Named:
     """The name that a source has, as written in the configuration.
 
-    `read` gives it as it is shown, and what finds it; `wanted` is its description for editors.
+    `read` gives it as it is shown, and what finds it, from what is written, its place, an example
+    and what reads a file; `described` is for editors. A name that is `alone` has no operators: it
+    says itself what is expected.
     """
 
-    read: Callable[[object, Path, str], tuple[str, object]]
+    read: Callable[[object, Path, str, ReadFile], tuple[str, Any]]
     described: str
+    alone: bool = False

@@ -19,8 +19,19 @@ DEEPEST: Final = 500
 MOST_NODES: Final = 10_000
 
 
-class NotJsonError(Exception):
-    """A text that is not JSON, with the reason in words that follow `body`."""
+class BodyError(Exception):
+    """A body that is not read as what it should be, with the reason in words that follow `body`.
+
+    `wanted` is what it should be.
+    """
+
+    wanted = ""
+
+
+class NotJsonError(BodyError):
+    """A text that is not JSON."""
+
+    wanted = "JSON"
 
 
 class PathError(Exception):

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from monitor.core.expectations.shown import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from monitor.core.expectations.evidence import Evidence
+    from monitor.core.expectations.json_schema import Schema
 
 
 class Source(StrEnum):
@@ -21,6 +22,8 @@ class Source(StrEnum):
     HEADER = "header"
     BODY = "body"
     JSON = "json"
+    JSON_SCHEMA = "json_schema"
+    HTML = "html"
     RESPONSE_TIME = "response_time"
     RESPONSE_SIZE = "response_size"
     REDIRECT = "redirect"
@@ -119,7 +122,14 @@ class Existence:
     expected: bool
 
 
-Requirement = Each | Quantified | Count | Existence
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fits:
+    """The whole document has the shape that a schema describes."""
+
+    schema: Schema
+
+
+Requirement = Each | Quantified | Count | Existence | Fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +163,16 @@ class Expectation:
             cuttable=self.cuttable,
             at=at,
         )
+
+
+def schemas_of(expectations: Iterable[Expectation]) -> list[str]:
+    """Give the digests of the schemas that are named: what is in their files is part of a rule."""
+    return [
+        requirement.schema.digest
+        for expectation in expectations
+        for requirement in expectation.requirements
+        if isinstance(requirement, Fits)
+    ]
 
 
 class ExpectationError(Exception):

@@ -36,6 +36,9 @@ def _shape(source: Source, entry: Entry) -> dict[str, Any]:
         return _object({source.value: _below(entry.facet)}, source)
 
     named = {"type": "string", "description": entry.named.described}
+    if entry.named.alone:
+        return _object({source.value: named}, source)
+
     operators = _operators(entry.facet, entry.facet.operators)
 
     return _object({source.value: named, **operators}, source, at_least=2)

@@ -5,7 +5,6 @@ A new source is a name in `Source` and one entry here.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -21,7 +20,8 @@ from monitor.core.expectations.facet import (
     Named,
     Operand,
 )
-from monitor.core.expectations.json_body import Node, PathError, compile_path, select
+from monitor.core.expectations.json_body import Node, select
+from monitor.core.expectations.naming import read_header_name, read_path, read_schema, read_selector
 from monitor.core.expectations.operands import (
     read_duration,
     read_http_version,
@@ -33,20 +33,18 @@ from monitor.core.expectations.operands import (
     read_string,
     read_whole,
     status_test,
-    wrong,
 )
-from monitor.core.expectations.record import ExpectationError, Kind, Operator, Source
+from monitor.core.expectations.record import Kind, Operator, Source
 from monitor.core.expectations.rows import find_rows
-from monitor.core.expectations.shown import Bytes, show
+from monitor.core.expectations.shown import Bytes
 from monitor.options import DURATION_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from monitor.core.expectations.evidence import Evidence
-    from monitor.core.expectations.facet import Path, Read
+    from monitor.core.expectations.facet import Read
 
-_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _CODE: Final = {"type": "integer", "minimum": 100, "maximum": 599}
 
 TEXT: Final = Operand(read=read_string, shape={"type": "string"})
@@ -130,21 +128,10 @@ def _of_certificate(attribute: str) -> Read:
     return read
 
 
-def _read_header_name(raw: object, path: Path, example: str) -> tuple[str, object]:
-    if not isinstance(raw, str) or not _HEADER_NAME.fullmatch(raw):
-        raise wrong(path, f"the name of a header, as in {example}", raw)
+def _find_elements(evidence: Evidence, selector: str) -> Sequence[object]:
+    from monitor.core.expectations.html_body import select_elements
 
-    return raw.lower(), raw.lower()
-
-
-def _read_path(raw: object, path: Path, example: str) -> tuple[str, object]:
-    if not isinstance(raw, str):
-        raise wrong(path, f"a JSONPath, as in {example}", raw)
-
-    try:
-        return str(raw), compile_path(str(raw))
-    except PathError as error:
-        raise ExpectationError(path, f"{show(raw)} is no JSONPath: {error}") from error
+    return select_elements(selector, evidence.html())
 
 
 def _text_of_certificate(name: str, words: str, attribute: str) -> Facet:
@@ -173,7 +160,7 @@ SOURCES: Final[Mapping[Source, Entry]] = {
     ),
     Source.HEADER: Entry(
         example="{header: content-type, contains: json}",
-        named=Named(read=_read_header_name, described="The name of a header, in any case."),
+        named=Named(read=read_header_name, described="The name of a header, in any case."),
         facet=Facet(
             name="header",
             words="header",
@@ -195,7 +182,7 @@ SOURCES: Final[Mapping[Source, Entry]] = {
     ),
     Source.JSON: Entry(
         example="{json: $.status, equals: ok}",
-        named=Named(read=_read_path, described="An RFC 9535 JSONPath."),
+        named=Named(read=read_path, described="An RFC 9535 JSONPath."),
         facet=Facet(
             name="json",
             words="json",
@@ -204,6 +191,33 @@ SOURCES: Final[Mapping[Source, Entry]] = {
             literal=ANYTHING,
             ordered=NUMBER,
             anything=True,
+        ),
+    ),
+    Source.JSON_SCHEMA: Entry(
+        example="{json_schema: schemas/health.json}",
+        named=Named(
+            read=read_schema,
+            described="The file of a JSON Schema, beside the configuration file that names it.",
+            alone=True,
+        ),
+        facet=Facet(
+            name="json_schema",
+            words="json_schema",
+            read=lambda evidence, _: (evidence.json(),),
+            operators=(),
+            literal=ANYTHING,
+        ),
+    ),
+    Source.HTML: Entry(
+        example="{html: main > h1, equals: Welcome}",
+        named=Named(read=read_selector, described="A CSS selector."),
+        facet=Facet(
+            name="html",
+            words="html",
+            read=_find_elements,
+            operators=(*ABOUT_TEXT, *ABOUT_NODES),
+            literal=TEXT,
+            cuttable=True,
         ),
     ),
     Source.RESPONSE_TIME: Entry(
@@ -364,6 +378,8 @@ HTTP_SOURCES: Final = frozenset(
         Source.HEADER,
         Source.BODY,
         Source.JSON,
+        Source.JSON_SCHEMA,
+        Source.HTML,
         Source.RESPONSE_TIME,
         Source.RESPONSE_SIZE,
         Source.REDIRECT,
