@@ -129,7 +129,7 @@ def _holds(condition: Condition, node: object) -> bool:
     """Apply a condition to one value; a value of another type meets it in no form."""
     value = value_of(node)
 
-    if value is MISSING:
+    if value is MISSING or value != value:  # noqa: PLR0124 - NaN is neither below nor above
         return False
 
     return kind_of(value) in condition.kinds and condition.test(value)

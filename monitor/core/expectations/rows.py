@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.json_body import Node
 from monitor.core.expectations.shown import plain, shorten, show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from monitor.core.expectations.evidence import Evidence
 
 _LONGEST_LABELS: Final = 80
 _MOST_LABELS: Final = 5
+_MOST_DIGITS: Final = 1000  # of a number of a database
 
 
 class Missing:
@@ -48,7 +51,7 @@ def find_rows(evidence: Evidence, column: object) -> Sequence[object]:
     if not isinstance(rows, list | tuple):
         return ()
 
-    found = [row if isinstance(row, dict) else {} for row in rows]
+    found = [dict(row) if isinstance(row, Mapping) else {} for row in rows]
     if not isinstance(column, str):
         return [
             Cell(location="", value=row, number=number, column="", row=row)
@@ -67,7 +70,33 @@ def in_column(nodes: Sequence[object], column: str) -> list[object]:
 
 def cell(row: Mapping[str, object], number: int, column: str) -> Cell:
     """Give what stands in one column of a row."""
-    return Cell(location="", value=row.get(column, MISSING), number=number, column=column, row=row)
+    value = like_json(row[column]) if column in row else MISSING
+
+    return Cell(location="", value=value, number=number, column=column, row=row)
+
+
+def like_json(value: object) -> object:
+    """Give a value as JSON would hold it: what has no type there is the text of it."""
+    match value:
+        case None | bool() | int() | float() | str() | dict() | list():
+            return value
+        case Decimal():
+            return _number(value)
+        case bytes():
+            return value.decode(errors="replace")
+        case tuple():
+            return list(value)
+        case _:
+            return str(value)
+
+
+def _number(value: Decimal) -> int | float:
+    if value.is_nan():
+        return float("nan")
+    if value.is_finite() and value.adjusted() < _MOST_DIGITS and value == int(value):
+        return int(value)
+
+    return float(value)
 
 
 def labels_of(row: Mapping[str, object], column: str, mask: Callable[[str], str]) -> str:
@@ -75,7 +104,7 @@ def labels_of(row: Mapping[str, object], column: str, mask: Callable[[str], str]
     others = [(name, value) for name, value in row.items() if name != column][:_MOST_LABELS]
     written = ", ".join(
         f"{plain(mask(name))} {show(mask(value) if isinstance(value, str) else value)}"
-        for name, value in others
+        for name, value in ((name, like_json(value)) for name, value in others)
     )
 
     return shorten(written, limit=_LONGEST_LABELS)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 LONGEST_SHOWN: Final = 100
 DEEPEST_SHOWN: Final = 4
+_MOST_BITS: Final = 10_000  # Python writes no longer numbers
 _NAMED_ESCAPES: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 
 
@@ -105,6 +106,10 @@ def _write(value: object, depth: int) -> str:
             return "true" if value else "false"
         case str():
             return f'"{_escape(value[:LONGEST_SHOWN], quoted=True)}"'
+        case float() if value != value:  # noqa: PLR0124 - so is NaN alone
+            return "NaN"
+        case int() if value.bit_length() > _MOST_BITS:
+            return "a huge number" if value > 0 else "a huge negative number"
         case float() if value in (float("inf"), float("-inf")):
             return "Infinity" if value > 0 else "-Infinity"
         case list() | dict() if not value:

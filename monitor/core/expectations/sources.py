@@ -35,7 +35,7 @@ from monitor.core.expectations.operands import (
     status_test,
 )
 from monitor.core.expectations.record import Kind, Operator, Source
-from monitor.core.expectations.rows import find_rows
+from monitor.core.expectations.rows import find_rows, like_json
 from monitor.core.expectations.shown import Bytes
 from monitor.options import DURATION_PATTERN
 
@@ -95,7 +95,7 @@ def fact(name: str) -> Read:
 
     def read(evidence: Evidence, _: object) -> Sequence[object]:
         values = evidence.observation.values
-        return (values[name],) if name in values else ()
+        return (like_json(values[name]),) if name in values else ()
 
     return read
 
@@ -106,7 +106,7 @@ def facts(name: str) -> Read:
     def read(evidence: Evidence, _: object) -> Sequence[object]:
         found = evidence.observation.values.get(name)
         values = found if isinstance(found, list | tuple) else ()
-        return [Node(location="", value=value) for value in values]
+        return [Node(location="", value=like_json(value)) for value in values]
 
     return read
 

@@ -165,7 +165,7 @@ REFUSED: list[tuple[object, tuple[str | int, ...], str]] = [
         "\"$.a-b\" is no JSONPath: expected '.', '..' or a bracketed selection, found '-', "
         "line 1, column 3",
     ),
-    ({"json": "$.a", "equals": float("nan")}, ("equals",), "expected a number, found nan"),
+    ({"json": "$.a", "equals": float("nan")}, ("equals",), "expected a number, found NaN"),
     ({"json": "$.a", "lt": "5"}, ("lt",), 'expected a number, found "5"'),
     ({"json": "$.a", "lt": True}, ("lt",), "expected a number, found true"),
     ({"json": "$.a", "equals": {1: 2}}, ("equals", "1"), "expected a key in quotes, found 1"),

@@ -21,9 +21,38 @@ from monitor.core.expectations import (
 from monitor.core.expectations.shown import plain, quote, show
 from tests.support.judging import answer
 from tests.unit.core.test_expectations import FAILING, PASSING
+from tests.unit.core.test_expectations_sources import SCHEMA
 
+OF_OTHER_SOURCES: list[dict[str, Any]] = [
+    {"html": "h1", "equals": "x"},
+    {"html": "p > b", "every": {"matches": "x"}},
+    {"html": "p", "exists": False},
+    {"json_schema": "s.json"},
+    {"response_size": {"lt": "1KiB"}},
+    {"redirect": {"to": {"contains": "x"}, "hops": 0}},
+    {"certificate": {"expires_in": {"gt": "1d"}, "issuer": "x"}},
+    {"value": {"lt": 5}},
+    {"value": {"not_lt": 5}},
+    {"value": {"contains": "x"}},
+    {"value": {"not_equals": None}},
+    {"value": {"type": "object"}},
+    {"rows": {"every": {"column": "failed", "lt": 5, "not_equals": 3}}},
+    {"rows": {"any": {"column": "failed", "contains": "x"}}},
+    {"rows": {"column": "failed", "between": [1, 3]}},
+    {"rows": {"exists": False}},
+    {"rows": {"count": 1}},
+    {"dns_answer": {"every": {"starts_with": "1"}}},
+    {"dns_answer": {"equals": "1"}},
+    {"rcode": "NOERROR"},
+    {"exit_code": {"lte": 1}},
+    {"output": {"not_contains": "x", "matches": "y"}},
+]
 EXPECTATIONS: list[Expectation] = [
     one for raw in (*PASSING, *(raw for raw, _ in FAILING)) for one in compile_expectation(raw, "")
+] + [
+    one
+    for raw in OF_OTHER_SOURCES
+    for one in compile_expectation(raw, "", read_file=lambda _: json.dumps(SCHEMA))
 ]
 NAMES = ["Content-Type", "set-cookie", "X-Empty", "X-Powered-By"]
 TEXT = st.text(st.characters(codec=None, exclude_categories=[]), max_size=30)
@@ -37,10 +66,20 @@ DOCUMENTS = st.dictionaries(
     VALUES,
     max_size=5,
 )
+TAGS = st.sampled_from(["<p>", "</p>", "<b a='", "<!--", "<h1>", "<svg><style>", "</", ">", "x"])
 BODIES = st.one_of(
+    st.lists(TAGS, max_size=30).map(lambda tags: "".join(tags).encode()),
     st.binary(max_size=200),
     st.builds(lambda value: json.dumps(value).encode(), DOCUMENTS | VALUES),
     st.builds(lambda text: text.encode(errors="replace"), TEXT),
+)
+FACTS = VALUES | st.decimals() | st.dates() | st.binary(max_size=9) | st.just(10**5000)
+GIVEN = st.dictionaries(
+    st.sampled_from(["value", "rcode", "exit_code", "output"]), FACTS, max_size=4
+) | st.dictionaries(
+    st.sampled_from(["rows", "dns_answer"]),
+    VALUES | st.lists(FACTS | st.dictionaries(st.sampled_from(["failed", "id"]), FACTS)),
+    max_size=2,
 )
 HEADERS = st.lists(st.tuples(st.sampled_from(NAMES), TEXT), max_size=5).map(tuple)
 
@@ -52,6 +91,8 @@ HEADERS = st.lists(st.tuples(st.sampled_from(NAMES), TEXT), max_size=5).map(tupl
     status=st.integers(100, 999),
     cut=st.booleans(),
     duration=st.timedeltas(timedelta(), timedelta(hours=1)),
+    values=GIVEN,
+    url=TEXT,
 )
 def test_no_answer_makes_an_expectation_raise(
     body: bytes,
@@ -59,9 +100,19 @@ def test_no_answer_makes_an_expectation_raise(
     status: int,
     cut: bool,
     duration: timedelta,
+    values: dict[str, object],
+    url: str,
 ) -> None:
     evidence = Evidence(
-        answer(body=body, headers=headers, status=status, body_truncated=cut, duration=duration)
+        answer(
+            body=body,
+            headers=headers,
+            status=status,
+            body_truncated=cut,
+            duration=duration,
+            values=values,
+            url=url,
+        )
     )
 
     for expectation in EXPECTATIONS:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 
 def health(*raw: object) -> HealthRule:
-    return HealthRule(expectations=tuple(one for item in raw for one in compile_expectation(item, "")))
+    return HealthRule(
+        expectations=tuple(one for item in raw for one in compile_expectation(item, ""))
+    )
 
 
 def explained(check: Check, seen: Observation, **how: Any) -> Explained:
