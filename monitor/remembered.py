@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from monitor.clock import SteadyClock
-from monitor.core.model.endpoint import LatencyRule
+from monitor.core.model.endpoint import LatencyRule, RateRule
+from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.situation import Situation
     from monitor.store import MemoryStore, Store
+
+_MOST_RESTORED: Final = 20_000
 
 
 def wind_clock(situation: Situation) -> Clock:
@@ -31,7 +34,8 @@ def wind_clock(situation: Situation) -> Clock:
 async def restore_windows(
     engine: Engine, endpoints: Iterable[Endpoint], store: Store | MemoryStore, now: datetime
 ) -> None:
-    """Fill the latency windows that were open."""
+    """Fill the latency windows that were open, and the sliding times of failure rates."""
+    await _restore_shares(engine, endpoints, store, now)
     rules = [
         (check, check.rule)
         for endpoint in endpoints
@@ -46,3 +50,24 @@ async def restore_windows(
         known = samples.get(check.endpoint, ())
         recent = [(at, took) for at, took in known if at >= now - rule.window]
         engine.restore_window(check, recent)
+
+
+async def _restore_shares(
+    engine: Engine, endpoints: Iterable[Endpoint], store: Store | MemoryStore, now: datetime
+) -> None:
+    for endpoint in endpoints:
+        for check in endpoint.checks:
+            if not isinstance(check.rule, RateRule):
+                continue
+            rule = check.rule
+            results = await store.results(endpoint.name, now - rule.over, _MOST_RESTORED)
+            engine.restore_share(
+                check,
+                [
+                    (result.at, outcome is Outcome.FAIL)
+                    for result in results
+                    if result.scheduled and now - rule.over < result.at <= now
+                    for id, outcome in result.outcomes
+                    if id == rule.of and outcome in (Outcome.PASS, Outcome.FAIL)
+                ],
+            )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from monitor.config.compile_measures import Measures
 from monitor.config.compile_rules import Rules
 from monitor.config.kinds import keys_of_kinds, own_data, read_flat, read_plugin
 from monitor.config.masking import mask, secrets_of
@@ -21,7 +22,7 @@ from monitor.core.model.endpoint import (
     Endpoint,
     HeadersRule,
     HealthRule,
-    LatencyRule,
+    InARow,
     Severity,
     Signal,
 )
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from monitor.config.findings import Findings
     from monitor.config.settings import CheckSettings, Defaults, LatencySettings
     from monitor.config.settings_fields import Percentile
-    from monitor.core.model.endpoint import Rule
+    from monitor.core.model.endpoint import FailureThreshold, Rule
     from monitor.fields import Kind
 
 _NEEDS_HTTPS: Final = "needs an https:// URL, or redirects that are followed to one"
@@ -263,8 +264,10 @@ class _Checks:
 
     def make(self, settings: EndpointSettings) -> tuple[Check, ...]:
         """Make each check that is configured, and health unless it is turned off."""
+        health = self._health(settings)
         checks = [
-            self._health(settings),
+            health,
+            self._failure_rate(settings, health),
             self._headers(settings),
             *(self._latency(percentile, one) for percentile, one in settings.latency.items()),
             self._certificate(settings),
@@ -323,28 +326,10 @@ class _Checks:
         return tuple(rules)
 
     def _latency(self, percentile: Percentile, settings: LatencySettings) -> Check:
-        at = (*self.at, "latency", str(percentile))
-        limit = settings.lt or settings.lte
-        assert limit is not None
-        self._check_window(settings, at)
-        if self.timed and limit > self.timeout:
-            self.findings.complain(
-                (*at, "lt" if settings.lt else "lte"),
-                f"a limit of {format_duration(limit)} can never be exceeded: "
-                f"the timeout is {format_duration(self.timeout)}",
-            )
-        rule = LatencyRule(
-            percentile=percentile.rank,
-            limit=limit,
-            inclusive=settings.lte is not None,
-            window=settings.window,
-            min_samples=settings.min_samples,
-            on_insufficient=settings.on_insufficient,
-            at=str(self.findings.document.position(at)),
-        )
+        rule = self._measures.latency(percentile, settings, (*self.at, "latency", str(percentile)))
         says = [
             rule.percentile,
-            str(limit),
+            str(rule.limit),
             rule.inclusive,
             str(rule.window),
             rule.min_samples,
@@ -355,20 +340,26 @@ class _Checks:
             f"latency.{percentile}", Signal.LATENCY, rule, settings, fingerprint=says
         )
 
-    def _check_window(self, settings: LatencySettings, at: At) -> None:
-        holds = settings.window // self.every
-        if holds >= settings.min_samples or not self.timed:
-            return
+    def _failure_rate(self, settings: EndpointSettings, health: Check | None) -> Check | None:
+        rate, at = settings.failure_rate, (*self.at, "failure_rate")
+        if rate is None:
+            return None
 
-        written = next(
-            (key for key in ("min_samples", "window") if key in settings.model_fields_set), None
-        )
-        needed = format_duration(self.every * settings.min_samples)
-        self.findings.complain(
-            (*at, written) if written else at,
-            f"a window of {format_duration(settings.window)} holds {holds} samples at one every "
-            f"{format_duration(self.every)}, expected at least {settings.min_samples}: "
-            f"make it {needed} or longer, or lower min_samples",
+        if health is None:
+            self.findings.complain(
+                at, "counts failed health verdicts, and health is turned off", key=True
+            )
+            return None
+
+        rule = self._measures.failure_rate(health.id, rate, at)
+        says = [health.fingerprint, rule.limit, rule.inclusive, str(rule.over), rule.min_samples]
+
+        return self._check("failure_rate", Signal.RATE, rule, rate, fingerprint=says)
+
+    @property
+    def _measures(self) -> Measures:
+        return Measures(
+            findings=self.findings, every=self.every, timeout=self.timeout, timed=self.timed
         )
 
     def _certificate(self, settings: EndpointSettings) -> Check | None:
@@ -412,11 +403,15 @@ class _Checks:
             signal=signal,
             rule=rule,
             severity=settings.severity or usual,
-            failure_threshold=settings.failure_threshold or self.defaults.failure_threshold,
+            failure_threshold=settings.failure_threshold or self._usual_threshold(signal),
             success_threshold=settings.success_threshold or self.defaults.success_threshold,
             fingerprint=_digest(self.request, suffix, fingerprint),
             target=self.target,
         )
+
+    def _usual_threshold(self, signal: Signal) -> FailureThreshold:
+        """A rate counts many verdicts already: it opens at the first that is too high."""
+        return InARow(count=1) if signal is Signal.RATE else self.defaults.failure_threshold
 
 
 def _digest_request(plugin: Plugin, kinds: Mapping[str, Kind], data: Mapping[str, object]) -> str:

@@ -20,6 +20,7 @@ from monitor.config.settings_fields import (
     Pause,
     Peer,
     PercentileName,
+    RatioValue,
     Retention,
     ScopeName,
     SeverityName,
@@ -164,6 +165,26 @@ class LatencySettings(CheckSettings):
         return self
 
 
+class FailureRateSettings(CheckSettings):
+    """Which share of the health verdicts in a sliding time may fail."""
+
+    lt: RatioValue | None = None
+    lte: RatioValue | None = None
+    over: WindowLength = timedelta(minutes=5)
+    min_samples: Count = 20
+
+    @model_validator(mode="after")
+    def _check_one_limit(self) -> Self:
+        if (self.lt is None) == (self.lte is None):
+            raise ValueError("expected exactly one of lt, lte")
+        if self.lt == 0:
+            raise ValueError("no share is less than 0%: expected lte: 0%, or a higher limit")
+        if self.lte == 1:
+            raise ValueError("no share is more than 100%: it would never count")
+
+        return self
+
+
 class AgeSettings(Section):
     """For how long a certificate still has to be valid."""
 
@@ -204,6 +225,7 @@ class EndpointSettings(Section):
     witnesses: bool = True
     health: Annotated[HealthSettings | None, WrapValidator(_read_health)] = HealthSettings()
     headers: HeadersSettings | None = None
+    failure_rate: FailureRateSettings | None = None
     latency: dict[PercentileName, LatencySettings] = Field(default_factory=dict)
     certificate: CertificateSettings | None = None
 

@@ -23,7 +23,7 @@ from monitor.core.model.endpoint import (
     Severity,
 )
 from monitor.core.model.rollback import Mode
-from monitor.options import DURATION_PATTERN, format_duration, parse_duration
+from monitor.options import DURATION_PATTERN, format_duration, parse_duration, parse_ratio
 from monitor.outbound import is_usable
 
 if TYPE_CHECKING:
@@ -282,6 +282,11 @@ WindowLength = Annotated[
     timedelta,
     PlainValidator(_duration(timedelta(seconds=1), timedelta(days=1))),
     _text("5m", pattern=DURATION_PATTERN),
+]
+RatioValue = Annotated[
+    float,
+    PlainValidator(parse_ratio),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["5%", 0.05]}),
 ]
 SeverityName = Annotated[Severity, PlainValidator(_one_of(Severity)), _words(Severity)]
 ScopeName = Annotated[Scope, PlainValidator(_one_of(Scope)), _words(Scope)]

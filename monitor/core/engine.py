@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.core import alerting, clock_set, incidents, timeline, tracker
 from monitor.core.model.changes import Changes, Result
-from monitor.core.model.endpoint import LatencyRule
+from monitor.core.model.endpoint import OverTime, RateRule
 from monitor.core.model.rollback import RollbackState
 from monitor.core.rollback import Circumstances, decide, deploys, verify
 from monitor.core.sight import Sight
@@ -222,12 +222,20 @@ class Engine:
         state = self.situation.states.get(check.id)
         self._sight.restore_window(check, samples, state.window_end if state else None)
 
+    def restore_share(self, check: Check, seen: Iterable[tuple[datetime, bool]]) -> None:
+        """Fill the sliding time of a failure rate from stored verdicts, if they mean the same."""
+        assert isinstance(check.rule, RateRule)
+        counted = self.checks[check.rule.of]
+        state = self.situation.states.get(counted.id)
+        if state is not None and state.fingerprint == counted.fingerprint:
+            self._sight.restore_share(check, seen)
+
     def settled(self, endpoint: Endpoint) -> bool:
         """Whether no check of an endpoint is on its way up or down, so that no retry is due."""
         return all(
             state is None or tracker.settled(check, state)
             for check in endpoint.checks
-            if not isinstance(check.rule, LatencyRule)
+            if not isinstance(check.rule, OverTime)
             for state in (self.situation.states.get(check.id),)
         )
 

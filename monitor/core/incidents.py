@@ -38,6 +38,7 @@ MONITOR_SERVICE: Final = "production-monitor"
 _CLASS: Final = {
     Signal.HEALTH: IncidentClass.OUTAGE,
     Signal.LATENCY: IncidentClass.OUTAGE,
+    Signal.RATE: IncidentClass.OUTAGE,
     Signal.HEADERS: IncidentClass.FINDING,
     Signal.CERTIFICATE: IncidentClass.FINDING,
 }

@@ -10,7 +10,13 @@ from monitor.core.expectations import Evidence, Source
 from monitor.core.expectations import check as check_expectation
 from monitor.core.headers import has_headers, judge_policy
 from monitor.core.lateness import blame_lateness, is_timely
-from monitor.core.model.endpoint import CertificateRule, HeadersRule, HealthRule, LatencyRule
+from monitor.core.model.endpoint import (
+    CertificateRule,
+    HeadersRule,
+    HealthRule,
+    LatencyRule,
+    RateRule,
+)
 from monitor.core.model.observation import CERTIFICATE_FAULTS, Code
 from monitor.core.model.verdict import Outcome, Reason, Verdict
 from monitor.options import format_duration
@@ -59,8 +65,8 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
             if judged is None:
                 return _waiting(observation)
             reasons = judged
-        case LatencyRule():
-            raise AssertionError("latency is judged by windows")
+        case LatencyRule() | RateRule():
+            raise AssertionError("what is judged over time is not judged by one sample")
         case _:
             assert_never(check.rule)
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from monitor.core import windows
 from monitor.core.judge import judge
 from monitor.core.lateness import is_timely
-from monitor.core.model.endpoint import LatencyRule
+from monitor.core.model.endpoint import LatencyRule, RateRule
 from monitor.core.model.verdict import Outcome, Verdict
+from monitor.core.rates import SlidingShare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -50,6 +51,7 @@ class Sight:
     def __init__(self, mask: Callable[[str], str]) -> None:
         self.latest: dict[str, Latest] = {}
         self._windows: dict[str, windows.Window] = {}
+        self._shares: dict[str, SlidingShare] = {}
         self._judged: dict[str, int] = {}
         self._mask = mask
 
@@ -59,10 +61,13 @@ class Sight:
         """Give the verdicts of each check: one for a sample, one for each window that closed."""
         verdicts: dict[str, tuple[Verdict, ...]] = {}
         for check in endpoint.checks:
-            if isinstance(check.rule, LatencyRule):
-                said = self._judge_window(check, check.rule, endpoint, observation, scheduled)
-            else:
-                said = (judge(check, observation, mask=self._mask),)
+            match check.rule:
+                case LatencyRule() as rule:
+                    said = self._judge_window(check, rule, endpoint, observation, scheduled)
+                case RateRule() as rate:
+                    said = self._judge_rate(check, rate, verdicts.get(rate.of, ()), scheduled)
+                case _:
+                    said = (judge(check, observation, mask=self._mask),)
             verdicts[check.id] = tuple([self._masked(verdict) for verdict in said])
             if said and any(verdict.outcome in _JUDGED for verdict in said):
                 self._judged[check.id] = self._judged.get(check.id, 0) + 1
@@ -86,6 +91,7 @@ class Sight:
             if name in endpoints
         }
         self._windows = {id: window for id, window in self._windows.items() if id in checks}
+        self._shares = {id: share for id, share in self._shares.items() if id in checks}
         self._judged = {id: count for id, count in self._judged.items() if id in checks}
 
     def restore_window(
@@ -98,6 +104,10 @@ class Sight:
         assert isinstance(check.rule, LatencyRule)
         self._windows[check.id] = windows.restore(check.rule, samples, window_end)
 
+    def restore_share(self, check: Check, seen: Iterable[tuple[datetime, bool]]) -> None:
+        """Fill the sliding time of a failure rate: when probes were judged, True for a fail."""
+        self._shares[check.id] = SlidingShare(seen)
+
     def set_clock(self, by: timedelta) -> None:
         """Move what is known along with the clock; open windows count for nothing."""
         self.latest = {
@@ -107,6 +117,8 @@ class Sight:
             for name, latest in self.latest.items()
         }
         self._windows = dict.fromkeys(self._windows, windows.begin_anew())
+        for share in self._shares.values():
+            share.move(by)
 
     def note_absence(self, until: datetime) -> None:
         """Note in all open windows that nobody watched for a while."""
@@ -116,6 +128,10 @@ class Sight:
 
     def waiting(self, check: Check) -> tuple[int, int] | None:
         """How many samples the open window of a check has, and how many it needs."""
+        if isinstance(check.rule, RateRule):
+            share = self._shares.get(check.id)
+            return None if share is None else (len(share), check.rule.min_samples)
+
         window = self._windows.get(check.id)
         if window is None or not isinstance(check.rule, LatencyRule):
             return None
@@ -144,6 +160,17 @@ class Sight:
         )
 
         return verdicts
+
+    def _judge_rate(
+        self, check: Check, rule: RateRule, verdicts: tuple[Verdict, ...], scheduled: bool
+    ) -> tuple[Verdict, ...]:
+        """Count what another check said of a scheduled probe; unknown counts for nothing."""
+        if not scheduled or not verdicts or verdicts[-1].outcome not in _JUDGED:
+            return ()
+
+        share = self._shares.setdefault(check.id, SlidingShare())
+
+        return (share.take(rule, verdicts[-1].at, verdicts[-1].outcome is Outcome.FAIL),)
 
     def _remember(
         self,

@@ -14,6 +14,7 @@ from monitor.core.model.endpoint import (
     HeadersRule,
     HealthRule,
     LatencyRule,
+    RateRule,
 )
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome, Verdict
@@ -146,16 +147,18 @@ def _explain_check(
 
 def _judge(check: Check, observation: Observation, mask: Callable[[str], str]) -> Verdict:
     """Judge as a run would; a window says what it still needs."""
-    if not isinstance(check.rule, LatencyRule):
-        return judge(check, observation, mask=mask)
+    match check.rule:
+        case LatencyRule() as rule:
+            span = f"windows of {format_duration(rule.window)}"
+        case RateRule() as rule:
+            span = f"the last {format_duration(rule.over)}"
+        case _:
+            return judge(check, observation, mask=mask)
 
     if observation.fault is not None and observation.fault.own:
         note = "nothing was measured"
     else:
-        note = (
-            f"judged over windows of {format_duration(check.rule.window)} "
-            f"with at least {check.rule.min_samples} samples"
-        )
+        note = f"judged over {span} with at least {rule.min_samples} samples"
 
     return Verdict(outcome=Outcome.WAITING, at=observation.at, note=note)
 

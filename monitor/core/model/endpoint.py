@@ -36,6 +36,7 @@ class Signal(StrEnum):
     HEALTH = "health"
     HEADERS = "headers"
     LATENCY = "latency"
+    RATE = "failure_rate"
     CERTIFICATE = "certificate"
 
 
@@ -109,7 +110,24 @@ class CertificateRule:
     at: str = ""
 
 
-Rule = HealthRule | HeadersRule | LatencyRule | CertificateRule
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateRule:
+    """Of the verdicts of another check in a sliding time, a share below a limit failed.
+
+    `of` is the other check. `limit` is 0 to 1; `inclusive` means lte rather than lt.
+    """
+
+    of: str
+    limit: float
+    inclusive: bool
+    over: timedelta
+    min_samples: int
+    at: str = ""
+
+
+Rule = HealthRule | HeadersRule | LatencyRule | CertificateRule | RateRule
+OverTime = LatencyRule | RateRule
+"""Rules on more than one sample: only scheduled ones count for them, and nothing is retried."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
