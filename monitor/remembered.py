@@ -5,18 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.clock import SteadyClock
-from monitor.core.model.endpoint import LatencyRule, RateRule
+from monitor.core.model.endpoint import LatencyRule, RateRule, ValueWindowRule, WindowRule
 from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from monitor.clock import Clock
     from monitor.core.engine import Engine
-    from monitor.core.model.endpoint import Endpoint
+    from monitor.core.model.endpoint import Check, Endpoint
     from monitor.core.situation import Situation
+    from monitor.core.windows import Sample
     from monitor.store import MemoryStore, Store
+
+    Windows = Iterable[tuple[Check, WindowRule]]
 
 _MOST_RESTORED: Final = 20_000
 
@@ -34,22 +37,38 @@ def wind_clock(situation: Situation) -> Clock:
 async def restore_windows(
     engine: Engine, endpoints: Iterable[Endpoint], store: Store | MemoryStore, now: datetime
 ) -> None:
-    """Fill the latency windows that were open, and the sliding times of failure rates."""
+    """Fill the windows that were open, and the sliding times of failure rates."""
     await _restore_shares(engine, endpoints, store, now)
-    rules = [
+    windows = [
         (check, check.rule)
         for endpoint in endpoints
         for check in endpoint.checks
-        if isinstance(check.rule, LatencyRule)
+        if isinstance(check.rule, WindowRule)
     ]
+    latencies = [one for one in windows if isinstance(one[1], LatencyRule)]
+    values = [one for one in windows if isinstance(one[1], ValueWindowRule)]
+    _refill(engine, latencies, await store.samples_of(_since(latencies, now)), now)
+    _refill(engine, values, await store.values_of(_since(values, now)), now)
+
+
+def _since(windows: Windows, now: datetime) -> dict[str, datetime]:
+    """Give for each endpoint the start of the longest window."""
     since: dict[str, datetime] = {}
-    for check, rule in rules:
+    for check, rule in windows:
         since[check.endpoint] = min(since.get(check.endpoint, now), now - rule.window)
-    samples = await store.samples_of(since)
-    for check, rule in rules:
+
+    return since
+
+
+def _refill(
+    engine: Engine,
+    windows: Windows,
+    samples: Mapping[str, Iterable[tuple[datetime, Sample]]],
+    now: datetime,
+) -> None:
+    for check, rule in windows:
         known = samples.get(check.endpoint, ())
-        recent = [(at, took) for at, took in known if at >= now - rule.window]
-        engine.restore_window(check, recent)
+        engine.restore_window(check, [(at, one) for at, one in known if at >= now - rule.window])
 
 
 async def _restore_shares(

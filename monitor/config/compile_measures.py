@@ -1,20 +1,27 @@
-"""What is measured over time: latency windows and failure rates, from their settings to rules."""
+"""What is measured over time: latency, values and failure rates, from their settings to rules."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core.model.endpoint import LatencyRule, RateRule
+from monitor.core.model.endpoint import LatencyRule, RateRule, ValueRule, ValueWindowRule
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from monitor.config.compile_rules import Rules
     from monitor.config.document import At
     from monitor.config.findings import Findings
-    from monitor.config.settings import FailureRateSettings, LatencySettings, Section
+    from monitor.config.settings import (
+        FailureRateSettings,
+        LatencySettings,
+        Section,
+        ValueSettings,
+    )
     from monitor.config.settings_fields import Percentile
+    from monitor.core.expectations import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +70,33 @@ class Measures:
             inclusive=settings.lte is not None,
             over=settings.over,
             min_samples=settings.min_samples,
+            at=self._place(at),
+        )
+
+    def value(
+        self,
+        settings: ValueSettings,
+        at: At,
+        *,
+        rules: Rules,
+        kind: str,
+        sources: frozenset[Source],
+    ) -> ValueRule | ValueWindowRule | None:
+        """Make the rule on a value that a probe brings, or on the values in a window."""
+        expectation = rules.value(settings, at, kind=kind, sources=sources)
+        if expectation is None:
+            return None
+        if settings.window is None:
+            return ValueRule(expectation=expectation, column=settings.column or "")
+
+        self._check_span("window", settings.window, settings.min_samples, settings, at)
+
+        return ValueWindowRule(
+            expectation=expectation,
+            percentile=settings.statistic.rank,
+            window=settings.window,
+            min_samples=settings.min_samples,
+            on_insufficient=settings.on_insufficient,
             at=self._place(at),
         )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from monitor.config.document import At
     from monitor.config.findings import Findings
+    from monitor.config.settings import ValueSettings
     from monitor.core.expectations import Expectation
     from monitor.core.headers.demands import Demanded
 
@@ -75,6 +76,31 @@ class Rules:
             compiled += expectations
 
         return tuple(compiled)
+
+    def value(
+        self, settings: ValueSettings, at: At, *, kind: str, sources: frozenset[Source]
+    ) -> Expectation | None:
+        """Compile what is expected of the value of an answer, of a column or at a JSONPath."""
+        raw: dict[str, object]
+        if settings.json_path is not None:
+            source, raw = Source.JSON, {"json": settings.json_path, **settings.operators}
+        elif settings.column is not None:
+            below = {"column": settings.column, **settings.operators}
+            source, raw = Source.ROWS, {"rows": below}
+        else:
+            source, raw = Source.VALUE, {"value": settings.operators}
+
+        if source not in sources:
+            also = ": say where it stands, as in json: $.queue" if Source.JSON in sources else ""
+            self._findings.complain(at, f"an answer to {kind} has no {source}{also}", key=True)
+            return None
+
+        try:
+            return compile_expectation(raw, str(self._findings.document.position(at)))[0]
+        except ExpectationError as error:
+            way = error.path[1:] if error.path[:1] in (("value",), ("rows",)) else error.path
+            self._findings.complain((*at, *way), error.message, key=error.at_key)
+            return None
 
     def _compile(
         self, item: object, place: At, kind: str, sources: frozenset[Source]

@@ -11,7 +11,7 @@ from monitor.config.settings_fields import name_problem
 from monitor.config.suggest import closest, suggest
 from monitor.core.expectations.json_body import PathError, compile_path
 from monitor.core.expectations.shown import plain, quote
-from monitor.core.model.endpoint import LatencyRule, Signal
+from monitor.core.model.endpoint import Signal, WindowRule
 from monitor.core.model.notice import Contact, Link
 from monitor.core.model.service import (
     Limits,
@@ -275,7 +275,7 @@ class _Compiler:
 def _opens_after(check: Check, endpoint: Endpoint) -> timedelta:
     """How long after its first failing sample a check opens at the earliest."""
     fails = verdicts_to_open(check.failure_threshold)
-    if isinstance(check.rule, LatencyRule):
+    if isinstance(check.rule, WindowRule):
         return fails * check.rule.window
 
     return (fails - 1) * endpoint.retry_every
@@ -283,7 +283,7 @@ def _opens_after(check: Check, endpoint: Endpoint) -> timedelta:
 
 def _closes_after(check: Check, endpoint: Endpoint) -> timedelta:
     """How long after its first passing sample a check closes at the earliest."""
-    if isinstance(check.rule, LatencyRule):
+    if isinstance(check.rule, WindowRule):
         return check.success_threshold * check.rule.window
 
     return (check.success_threshold - 1) * endpoint.retry_every

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, WrapValidator, field_validator, mode
 from monitor.config.settings_fields import (
     Count,
     Interval,
+    LimitValue,
     Line,
     Listen,
     ModeName,
@@ -25,6 +26,8 @@ from monitor.config.settings_fields import (
     ScopeName,
     SeverityName,
     Span,
+    Statistic,
+    StatisticName,
     Threshold,
     WebUrl,
     WindowLength,
@@ -38,6 +41,7 @@ from monitor.core.model.rollback import Mode
 from monitor.fields import Options, SecretText
 from monitor.options import is_loopback
 
+VALUE_OPERATORS: Final = ("lt", "lte", "gt", "gte", "between", "equals")
 DEFAULT_TIMEOUT: Final = timedelta(seconds=10)
 
 
@@ -185,6 +189,47 @@ class FailureRateSettings(CheckSettings):
         return self
 
 
+class ValueSettings(CheckSettings):
+    """What the value that a probe brings has to be; over a window, a percentile of the values.
+
+    Without `column` or `json` it is the one value of the answer.
+    """
+
+    column: Line | None = None
+    json_path: Annotated[str, Field(min_length=1)] | None = Field(default=None, alias="json")
+    lt: LimitValue | None = None
+    lte: LimitValue | None = None
+    gt: LimitValue | None = None
+    gte: LimitValue | None = None
+    between: list[LimitValue] | None = None
+    equals: Any = None  # Any: the core reads what it is compared with
+    window: WindowLength | None = None
+    statistic: StatisticName = Statistic.P50
+    min_samples: Count = 20
+    on_insufficient: OnInsufficientName = OnInsufficient.HOLD
+
+    @model_validator(mode="after")
+    def _check_meant(self) -> Self:
+        if not self.operators:
+            raise ValueError(f"expected what is healthy: one of {', '.join(VALUE_OPERATORS)}")
+        if self.column is not None and self.json_path is not None:
+            raise ValueError("expected only one of column, json")
+        if self.column is not None and self.window is not None:
+            raise ValueError("a window is of one value, not of a column: remove one of them")
+        alone = self.model_fields_set & {"statistic", "min_samples", "on_insufficient"}
+        if alone and self.window is None:
+            raise ValueError(f"{min(alone)} is about a window: expected window as well")
+
+        return self
+
+    @property
+    def operators(self) -> dict[str, Any]:
+        """What is healthy, as it is written in an expectation."""
+        return {
+            name: getattr(self, name) for name in VALUE_OPERATORS if name in self.model_fields_set
+        }
+
+
 class AgeSettings(Section):
     """For how long a certificate still has to be valid."""
 
@@ -226,6 +271,7 @@ class EndpointSettings(Section):
     health: Annotated[HealthSettings | None, WrapValidator(_read_health)] = HealthSettings()
     headers: HeadersSettings | None = None
     failure_rate: FailureRateSettings | None = None
+    value: ValueSettings | None = None
     latency: dict[PercentileName, LatencySettings] = Field(default_factory=dict)
     certificate: CertificateSettings | None = None
 

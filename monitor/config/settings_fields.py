@@ -6,6 +6,7 @@ import ipaddress
 import re
 from datetime import timedelta
 from enum import StrEnum
+from math import isfinite
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -69,6 +70,32 @@ class Percentile(StrEnum):
     def rank(self) -> int:
         """1 to 100; the maximum is 100."""
         return 100 if self is Percentile.MAX else int(self[1:])
+
+
+class Statistic(StrEnum):
+    """Which sample of a window of values is judged."""
+
+    MIN = "min"
+    P50 = "p50"
+    P95 = "p95"
+    P99 = "p99"
+    MAX = "max"
+
+    @property
+    def rank(self) -> int:
+        """0 to 100; the minimum is 0, the maximum is 100."""
+        ends = {Statistic.MIN: 0, Statistic.MAX: 100}
+
+        return ends[self] if self in ends else int(self[1:])
+
+
+def _read_limit(value: object) -> float:
+    if isinstance(value, str) and value.endswith("%"):
+        return parse_ratio(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        raise ValueError(f"expected a number such as 10, or 5%, found {found(value)}")
+
+    return value
 
 
 def name_problem(name: str) -> str | None:
@@ -288,6 +315,12 @@ RatioValue = Annotated[
     PlainValidator(parse_ratio),
     WithJsonSchema({"type": ["string", "number"], "examples": ["5%", 0.05]}),
 ]
+LimitValue = Annotated[
+    float,
+    PlainValidator(_read_limit),
+    WithJsonSchema({"type": ["number", "string"], "examples": [10, "5%"]}),
+]
+StatisticName = Annotated[Statistic, PlainValidator(_one_of(Statistic)), _words(Statistic)]
 SeverityName = Annotated[Severity, PlainValidator(_one_of(Severity)), _words(Severity)]
 ScopeName = Annotated[Scope, PlainValidator(_one_of(Scope)), _words(Scope)]
 OpenedName = Annotated[Opened, PlainValidator(_one_of(Opened)), _words(Opened)]

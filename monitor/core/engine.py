@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from monitor.core import alerting, clock_set, incidents, timeline, tracker
 from monitor.core.model.changes import Changes, Result
-from monitor.core.model.endpoint import OverTime, RateRule
+from monitor.core.model.endpoint import OverTime, RateRule, ValueWindowRule
 from monitor.core.model.rollback import RollbackState
 from monitor.core.rollback import Circumstances, decide, deploys, verify
 from monitor.core.sight import Sight
 from monitor.core.thresholds import verdicts_to_open
+from monitor.core.values import kept_value
 from monitor.core.version import read_version
 from monitor.core.windows import latency_sample
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from monitor.core.model.verdict import Verdict
     from monitor.core.sight import Latest
     from monitor.core.situation import Situation
+    from monitor.core.windows import Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,9 +219,14 @@ class Engine:
         """Whether this is a run that ends by itself."""
         return not self._conditions().warms_up
 
-    def restore_window(self, check: Check, samples: Iterable[tuple[datetime, timedelta]]) -> None:
-        """Fill the open window of a latency check again from stored samples, oldest first."""
+    def restore_window(self, check: Check, samples: Iterable[tuple[datetime, Sample]]) -> None:
+        """Fill the open window of a check again from stored samples, oldest first."""
         state = self.situation.states.get(check.id)
+        if isinstance(check.rule, ValueWindowRule) and (
+            state is not None and state.fingerprint != check.fingerprint
+        ):
+            return  # they are of something else
+
         self._sight.restore_window(check, samples, state.window_end if state else None)
 
     def restore_share(self, check: Check, seen: Iterable[tuple[datetime, bool]]) -> None:
@@ -419,5 +426,6 @@ def _result(
         code=fault.code if fault else next(codes, None),
         status=observation.status,
         latency=latency_sample(observation, endpoint.timeout),
+        value=kept_value(tuple([check.rule for check in endpoint.checks]), observation),
         version=version,
     )

@@ -39,6 +39,7 @@ _CLASS: Final = {
     Signal.HEALTH: IncidentClass.OUTAGE,
     Signal.LATENCY: IncidentClass.OUTAGE,
     Signal.RATE: IncidentClass.OUTAGE,
+    Signal.VALUE: IncidentClass.OUTAGE,
     Signal.HEADERS: IncidentClass.FINDING,
     Signal.CERTIFICATE: IncidentClass.FINDING,
 }

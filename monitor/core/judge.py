@@ -16,9 +16,12 @@ from monitor.core.model.endpoint import (
     HealthRule,
     LatencyRule,
     RateRule,
+    ValueRule,
+    ValueWindowRule,
 )
 from monitor.core.model.observation import CERTIFICATE_FAULTS, Code
 from monitor.core.model.verdict import Outcome, Reason, Verdict
+from monitor.core.values import carrier_fault, judge_value
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
@@ -65,7 +68,12 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
             if judged is None:
                 return _waiting(observation)
             reasons = judged
-        case LatencyRule() | RateRule():
+        case ValueRule() as of_value:
+            silent = carrier_fault(observation)
+            if silent is not None:
+                return Verdict(outcome=Outcome.UNKNOWN, at=observation.at, reasons=(silent,))
+            reasons = judge_value(of_value, Evidence(observation, mask))
+        case LatencyRule() | RateRule() | ValueWindowRule():
             raise AssertionError("what is judged over time is not judged by one sample")
         case _:
             assert_never(check.rule)

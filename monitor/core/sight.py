@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from monitor.core import windows
 from monitor.core.judge import judge
 from monitor.core.lateness import is_timely
-from monitor.core.model.endpoint import LatencyRule, RateRule
+from monitor.core.model.endpoint import LatencyRule, RateRule, ValueWindowRule, WindowRule
 from monitor.core.model.verdict import Outcome, Verdict
 from monitor.core.rates import SlidingShare
+from monitor.core.values import carrier_fault, read_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -62,7 +63,7 @@ class Sight:
         verdicts: dict[str, tuple[Verdict, ...]] = {}
         for check in endpoint.checks:
             match check.rule:
-                case LatencyRule() as rule:
+                case LatencyRule() | ValueWindowRule() as rule:
                     said = self._judge_window(check, rule, endpoint, observation, scheduled)
                 case RateRule() as rate:
                     said = self._judge_rate(check, rate, verdicts.get(rate.of, ()), scheduled)
@@ -97,11 +98,11 @@ class Sight:
     def restore_window(
         self,
         check: Check,
-        samples: Iterable[tuple[datetime, timedelta]],
+        samples: Iterable[tuple[datetime, windows.Sample]],
         window_end: datetime | None,
     ) -> None:
-        """Fill the open window of a latency check; `window_end` is that of the last judged one."""
-        assert isinstance(check.rule, LatencyRule)
+        """Fill the open window of a check; `window_end` is that of the last judged one."""
+        assert isinstance(check.rule, WindowRule)
         self._windows[check.id] = windows.restore(check.rule, samples, window_end)
 
     def restore_share(self, check: Check, seen: Iterable[tuple[datetime, bool]]) -> None:
@@ -133,7 +134,7 @@ class Sight:
             return None if share is None else (len(share), check.rule.min_samples)
 
         window = self._windows.get(check.id)
-        if window is None or not isinstance(check.rule, LatencyRule):
+        if window is None or not isinstance(check.rule, WindowRule):
             return None
 
         return windows.window_progress(check.rule, window)
@@ -141,20 +142,25 @@ class Sight:
     def _judge_window(
         self,
         check: Check,
-        rule: LatencyRule,
+        rule: WindowRule,
         endpoint: Endpoint,
         observation: Observation,
         scheduled: bool,
     ) -> tuple[Verdict, ...]:
         """Put a sample into its window; a retry, or a fault of our own, asked nothing of it."""
-        own = not is_timely(observation) or (
-            observation.fault is not None and observation.fault.own
-        )
+        if isinstance(rule, ValueWindowRule):
+            sample: windows.Sample | None = read_number(rule.expectation, observation)
+            own = carrier_fault(observation) is not None
+        else:
+            sample = windows.latency_sample(observation, endpoint.timeout)
+            own = not is_timely(observation) or (
+                observation.fault is not None and observation.fault.own
+            )
         asked = scheduled and not own
         self._windows[check.id], verdicts = windows.advance_window(
             rule,
             self._windows.get(check.id),
-            windows.latency_sample(observation, endpoint.timeout) if asked else None,
+            sample if asked else None,
             observation.at,
             asked=asked,
         )

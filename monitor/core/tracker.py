@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.check_state import Change, CheckEvent, CheckState
-from monitor.core.model.endpoint import InARow, KOfN, LatencyRule
+from monitor.core.model.endpoint import InARow, KOfN, WindowRule
 from monitor.core.model.verdict import Outcome
 from monitor.core.thresholds import crossed
 
@@ -34,7 +34,7 @@ def advance(
     state = (
         adopt(check, state) if state else CheckState(check=check.id, fingerprint=check.fingerprint)
     )
-    if isinstance(check.rule, LatencyRule):
+    if isinstance(check.rule, WindowRule):
         state = replace(state, window_end=verdict.at)
 
     match verdict.outcome:

@@ -1,23 +1,28 @@
-"""Latency windows: samples between two ticks of the clock, judged once when a window closes."""
+"""Windows: samples between two ticks of the clock, judged once when a window closes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
+from monitor.core.expectations.shown import show
 from monitor.core.lateness import is_timely
-from monitor.core.model.endpoint import OnInsufficient
+from monitor.core.model.endpoint import LatencyRule, OnInsufficient, WindowRule
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome, Reason, Verdict
+from monitor.core.values import is_healthy, wanted_of
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from monitor.core.model.endpoint import LatencyRule
     from monitor.core.model.observation import Observation
 
+Sample = timedelta | float
+Measure = TypeVar("Measure", timedelta, float, Sample)
+
+_LARGEST_WHOLE: Final = 10**15
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -32,7 +37,7 @@ class Window:
     """
 
     start: datetime | None = None
-    samples: tuple[timedelta, ...] = ()
+    samples: tuple[Sample, ...] = ()
     asked: int = 0
     partial: bool = False
     away_until: datetime | None = None
@@ -59,9 +64,9 @@ def latency_sample(observation: Observation, timeout: timedelta) -> timedelta | 
 
 
 def advance_window(
-    rule: LatencyRule,
+    rule: WindowRule,
     window: Window | None,
-    sample: timedelta | None,
+    sample: Sample | None,
     at: datetime,
     *,
     asked: bool = True,
@@ -106,8 +111,8 @@ def note_absence(window: Window, until: datetime) -> Window:
 
 
 def restore(
-    rule: LatencyRule,
-    samples: Iterable[tuple[datetime, timedelta]],
+    rule: WindowRule,
+    samples: Iterable[tuple[datetime, Sample]],
     window_end: datetime | None,
 ) -> Window:
     """Rebuild the open window after a restart from stored scheduled samples, in any order.
@@ -127,17 +132,17 @@ def restore(
     return Window(start=start, samples=kept, asked=len(kept), partial=partial)
 
 
-def window_progress(rule: LatencyRule, window: Window) -> tuple[int, int]:
+def window_progress(rule: WindowRule, window: Window) -> tuple[int, int]:
     """Give how many samples the open window has, and how many it needs to be judged."""
     return len(window.samples), rule.min_samples
 
 
-def nearest_rank(samples: Sequence[timedelta], percentile: int) -> timedelta:
+def nearest_rank(samples: Sequence[Measure], percentile: int) -> Measure:
     """Give the smallest sample that at least `percentile` % do not exceed: always an observed one.
 
-    `percentile` is 1 to 100, and there is at least one sample.
+    `percentile` is 0, for the smallest of all, to 100, and there is at least one sample.
     """
-    rank = -(-percentile * len(samples) // 100)
+    rank = max(1, -(-percentile * len(samples) // 100))
 
     return sorted(samples)[rank - 1]
 
@@ -147,7 +152,7 @@ def _floor(at: datetime, length: timedelta) -> datetime:
     return at - (at - _EPOCH) % length
 
 
-def _add(window: Window, sample: timedelta | None, asked: bool) -> Window:
+def _add(window: Window, sample: Sample | None, asked: bool) -> Window:
     if sample is None:
         return replace(window, asked=window.asked + 1) if asked else window
 
@@ -155,9 +160,9 @@ def _add(window: Window, sample: timedelta | None, asked: bool) -> Window:
 
 
 def _go_back(
-    rule: LatencyRule,
+    rule: WindowRule,
     window: Window,
-    sample: timedelta | None,
+    sample: Sample | None,
     start: datetime,
     *,
     asked: bool,
@@ -173,15 +178,15 @@ def _go_back(
     return _add(Window(start=start, partial=True), sample, asked)
 
 
-def _judge(rule: LatencyRule, window: Window, start: datetime) -> Verdict:
+def _judge(rule: WindowRule, window: Window, start: datetime) -> Verdict:
     end = start + rule.window
     if len(window.samples) < max(rule.min_samples, 1):
         return _insufficient(rule, window, start, end)
 
     found = nearest_rank(window.samples, rule.percentile)
-    healthy = found <= rule.limit if rule.inclusive else found < rule.limit
-    note = f"{_name(rule)} {format_duration(found)}, {len(window.samples)} samples"
-    if healthy:
+    samples = len(window.samples)
+    note = f"{_name(rule)} {_show(found)}, {samples} samples"
+    if _is_healthy(rule, found):
         return Verdict(outcome=Outcome.PASS, at=end, since=start, note=note)
 
     return Verdict(
@@ -189,11 +194,19 @@ def _judge(rule: LatencyRule, window: Window, start: datetime) -> Verdict:
         at=end,
         since=start,
         note=note,
-        reasons=(_too_slow(rule, found, len(window.samples)),),
+        reasons=(_too_bad(rule, found, samples),),
     )
 
 
-def _insufficient(rule: LatencyRule, window: Window, start: datetime, end: datetime) -> Verdict:
+def _is_healthy(rule: WindowRule, found: Sample) -> bool:
+    if isinstance(rule, LatencyRule):
+        assert isinstance(found, timedelta)
+        return found <= rule.limit if rule.inclusive else found < rule.limit
+
+    return is_healthy(rule.expectation, found)
+
+
+def _insufficient(rule: WindowRule, window: Window, start: datetime, end: datetime) -> Verdict:
     """Judge a window that is short of samples.
 
     It fails only where the target was asked and the monitor was there from the start: an absence
@@ -221,26 +234,30 @@ def _insufficient(rule: LatencyRule, window: Window, start: datetime, end: datet
             assert_never(rule.on_insufficient)
 
 
-def _too_slow(rule: LatencyRule, found: timedelta, samples: int) -> Reason:
-    limit, shown = format_duration(rule.limit), format_duration(found)
-    if shown == limit and found != rule.limit:
-        shown = f"{found / timedelta(milliseconds=1)}ms"
-    expected = f"{'at most' if rule.inclusive else 'less than'} {limit}"
+def _too_bad(rule: WindowRule, found: Sample, samples: int) -> Reason:
+    if isinstance(rule, LatencyRule):
+        assert isinstance(found, timedelta)
+        limit, shown = format_duration(rule.limit), format_duration(found)
+        if shown == limit and found != rule.limit:
+            shown = f"{found / timedelta(milliseconds=1)}ms"
+        expected = f"{'at most' if rule.inclusive else 'less than'} {limit}"
+    else:
+        shown, expected = _show(found), wanted_of(rule.expectation)
 
     return Reason(
         code=Code.EXPECTATION,
-        message=f"{_name(rule)} of {samples} answers in {format_duration(rule.window)} is {shown}, "
-        f"expected {expected}",
+        message=f"{_name(rule)} of {samples} {_samples(rule)} in {format_duration(rule.window)} is "
+        f"{shown}, expected {expected}",
         expected=expected,
         found=shown,
         at=rule.at,
     )
 
 
-def _too_few(rule: LatencyRule, found: int) -> Reason:
+def _too_few(rule: WindowRule, found: int) -> Reason:
     return Reason(
         code=Code.EXPECTATION,
-        message=f"{found} answers in {format_duration(rule.window)}, too few to judge "
+        message=f"{found} {_samples(rule)} in {format_duration(rule.window)}, too few to judge "
         f"{_name(rule)}, expected at least {rule.min_samples}",
         expected=f"at least {rule.min_samples} samples",
         found=f"{found} samples",
@@ -248,5 +265,22 @@ def _too_few(rule: LatencyRule, found: int) -> Reason:
     )
 
 
-def _name(rule: LatencyRule) -> str:
-    return "the maximum" if rule.percentile == 100 else f"p{rule.percentile}"
+def _show(found: Sample) -> str:
+    """Write a sample; a whole number was kept as a fraction."""
+    whole = isinstance(found, float) and found.is_integer() and abs(found) < _LARGEST_WHOLE
+
+    return show(int(found) if whole and isinstance(found, float) else found)
+
+
+def _samples(rule: WindowRule) -> str:
+    return "answers" if isinstance(rule, LatencyRule) else "values"
+
+
+def _name(rule: WindowRule) -> str:
+    match rule.percentile:
+        case 0:
+            return "the minimum"
+        case 100:
+            return "the maximum"
+        case percentile:
+            return f"p{percentile}"

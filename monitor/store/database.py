@@ -120,6 +120,13 @@ class Database:
 
         return self._read(lambda connection: reading.read_samples_of(connection, since))
 
+    def values_of(self, since: Mapping[str, datetime]) -> dict[str, list[tuple[datetime, float]]]:
+        """See `Store.values_of`; a window may begin anew where nothing can be read yet."""
+        if self.problem is not None:
+            return {}
+
+        return self._read(lambda connection: reading.read_values_of(connection, since))
+
     def results(self, endpoint: str | None, since: datetime, limit: int) -> list[Result]:
         """See `Store.results`."""
         return self._read(

@@ -64,6 +64,20 @@ class MemoryStore:
             and result.latency is not None
         )
 
+    async def values_of(
+        self, since: Mapping[str, datetime]
+    ) -> dict[str, list[tuple[datetime, float]]]:
+        """Give the scheduled values of many endpoints, oldest first."""
+        found: dict[str, list[tuple[datetime, float]]] = {}
+        for result in sorted(self._results.values(), key=lambda one: one.at):
+            start = since.get(result.endpoint)
+            if start is None or result.at < start or not result.scheduled:
+                continue
+            if result.value is not None:
+                found.setdefault(result.endpoint, []).append((result.at, result.value))
+
+        return found
+
     async def results(self, endpoint: str | None, since: datetime, limit: int) -> list[Result]:
         """Give the newest results at or after `since`, of one endpoint or of all, oldest first."""
         found = sorted(

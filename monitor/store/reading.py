@@ -104,6 +104,26 @@ def read_samples(
     return [(from_microseconds(at), timedelta(microseconds=latency)) for at, latency in found]
 
 
+def read_values_of(
+    connection: Connection, since: Mapping[str, datetime]
+) -> dict[str, list[tuple[datetime, float]]]:
+    """Read the scheduled values of many endpoints; one that has no results is left out."""
+    found = {}
+    for endpoint, start in since.items():
+        number = _number(connection, endpoint)
+        if number is not None:
+            rows = connection.execute(_VALUES, (number, to_microseconds(start)))
+            found[endpoint] = [(from_microseconds(at), value) for at, value in rows]
+
+    return found
+
+
+_VALUES: Final = (
+    "SELECT at, value FROM results"
+    " WHERE endpoint = ? AND at >= ? AND scheduled AND value IS NOT NULL ORDER BY at"
+)
+
+
 def read_samples_of(
     connection: Connection, since: Mapping[str, datetime]
 ) -> dict[str, list[tuple[datetime, timedelta]]]:
@@ -143,13 +163,14 @@ def read_results(
 
 
 _NEWEST_RESULTS: Final = (
-    "SELECT endpoint, at, duration, latency, scheduled, checks, outcomes, code, status, version"
+    "SELECT endpoint, at, duration, latency, scheduled, checks, outcomes, code, status, version,"
+    " value"
     " FROM results WHERE endpoint = ? AND at >= ? ORDER BY at DESC LIMIT ?"
 )
 
 
 def _result(row: tuple[Any, ...], names: dict[int, str]) -> Result:
-    endpoint, at, duration, latency, scheduled, checks, outcomes, code, status, version = row
+    endpoint, at, duration, latency, scheduled, checks, outcomes, code, status, version, value = row
 
     return Result(
         endpoint=names[endpoint],
@@ -164,6 +185,7 @@ def _result(row: tuple[Any, ...], names: dict[int, str]) -> Result:
         status=status,
         latency=None if latency is None else timedelta(microseconds=latency),
         version=version,
+        value=value,
     )
 
 

@@ -115,6 +115,12 @@ class Store:
         """Read the samples of many endpoints at once; one that has no results is left out."""
         return await self._run(self._database.samples_of, since)
 
+    async def values_of(
+        self, since: Mapping[str, datetime]
+    ) -> dict[str, list[tuple[datetime, float]]]:
+        """Read the scheduled values of many endpoints; one that has no results is left out."""
+        return await self._run(self._database.values_of, since)
+
     async def results(self, endpoint: str | None, since: datetime, limit: int) -> list[Result]:
         """Read the newest results at or after `since`, of one endpoint or of all, oldest first."""
         return await self._run(self._database.results, endpoint, since, limit)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002")
 """The revisions of the schema, oldest first; the files are in `migrations/versions`."""
 
 SCHEMA: Final = (
@@ -44,6 +44,7 @@ SCHEMA: Final = (
         code VARCHAR,
         status INTEGER,
         version TEXT,
+        value FLOAT,
         PRIMARY KEY (endpoint, at)
     ) WITHOUT ROWID
     """,
@@ -155,6 +156,7 @@ RESULTS: Final = Table(
         "code",
         "status",
         "version",
+        "value",
     ),
 )
 INCIDENTS: Final = Table(

@@ -147,6 +147,7 @@ def _write_results(
                 "code": result.code.value if result.code else None,
                 "status": result.status,
                 "version": None if result.version is None else storable(result.version),
+                "value": result.value,
             }
             for result, endpoint, checks in named
         ],

@@ -15,6 +15,7 @@ from monitor.core.model.endpoint import (
     HealthRule,
     LatencyRule,
     RateRule,
+    ValueWindowRule,
 )
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome, Verdict
@@ -148,7 +149,7 @@ def _explain_check(
 def _judge(check: Check, observation: Observation, mask: Callable[[str], str]) -> Verdict:
     """Judge as a run would; a window says what it still needs."""
     match check.rule:
-        case LatencyRule() as rule:
+        case LatencyRule() | ValueWindowRule() as rule:
             span = f"windows of {format_duration(rule.window)}"
         case RateRule() as rule:
             span = f"the last {format_duration(rule.over)}"

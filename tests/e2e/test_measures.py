@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.support.program import run
+from tests.support.servers import page, serve_pages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,3 +32,23 @@ async def test_a_failure_rate_goes_on_over_runs(shop: Shop, tmp_path: Path) -> N
     assert [one["message"] for one in verdicts[2]["reasons"]] == [
         "2 of 3 probes in 5m failed (66.7%), expected less than 50%"
     ]
+
+
+async def test_a_window_of_values_goes_on_over_runs(tmp_path: Path) -> None:
+    async with serve_pages({"/health": page(b'{"queue": 12}')}) as server:
+        (tmp_path / "monitor.yml").write_text(
+            f"endpoints:\n  shop:\n    url: {server.url('/health')}\n    every: 100ms\n"
+            "    value: {json: $.queue, lt: 10, window: 2s, statistic: min, min_samples: 2,"
+            " failure_threshold: 1}\n"
+        )
+
+        for _ in range(20):
+            ended = await run("--cycles", "1", "--output", "json", cwd=tmp_path)
+            (check,) = [one for one in ended.json()["checks"] if one["check"] == "shop.value"]
+            if check["state"] == "fail":
+                break
+
+    assert check["state"] == "fail"
+    message = check["reasons"][0]["message"]
+    assert message.startswith("the minimum of ")
+    assert message.endswith(" values in 2s is 12, expected less than 10")

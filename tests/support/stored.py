@@ -178,6 +178,8 @@ def any_of(kind: Any) -> st.SearchStrategy[Any]:
         return st.booleans()
     if kind is int:
         return st.integers(-(2**53), 2**53)
+    if kind is float:
+        return st.floats(allow_nan=False, allow_infinity=False)
     if kind is datetime:
         return st.datetimes(timezones=st.just(UTC))
     if kind is timedelta:

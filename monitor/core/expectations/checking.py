@@ -90,11 +90,11 @@ def _met(requirement: Requirement, nodes: Sequence[object], cut: bool) -> bool:
             if not nodes:
                 return False
             if len(nodes) == 1:
-                return _holds(condition, nodes[0])
+                return holds(condition, nodes[0])
             if isinstance(nodes[0], Node):
                 return False
             # Lines of one header: one that matches satisfies, the negated form needs none.
-            met = (_holds(condition, line) for line in nodes)
+            met = (holds(condition, line) for line in nodes)
             return all(met) if condition.negated else any(met)
         case Existence(expected=expected):
             return bool(nodes) is expected
@@ -103,7 +103,7 @@ def _met(requirement: Requirement, nodes: Sequence[object], cut: bool) -> bool:
         case Quantified(every=every, conditions=conditions, column=column):
             if column:
                 nodes = in_column(nodes, column)
-            met = (all(_holds(each, node) for each in conditions) for node in nodes)
+            met = (all(holds(each, node) for each in conditions) for node in nodes)
             return bool(nodes) and (all(met) if every else any(met))
         case Fits(schema=schema):
             return first_misfit(schema, nodes[0]) is None
@@ -125,7 +125,7 @@ def _needs_whole(requirement: Requirement, nodes: Sequence[object]) -> bool:
             return True
 
 
-def _holds(condition: Condition, node: object) -> bool:
+def holds(condition: Condition, node: object) -> bool:
     """Apply a condition to one value; a value of another type meets it in no form."""
     value = value_of(node)
 
@@ -277,7 +277,7 @@ def _explain_quantified(
     if requirement.column:
         nodes, subject = in_column(nodes, requirement.column), f"column {plain(requirement.column)}"
     failing = [
-        node for node in nodes if not all(_holds(each, node) for each in requirement.conditions)
+        node for node in nodes if not all(holds(each, node) for each in requirement.conditions)
     ]
     found = _shown(failing[0], mask)
     where = _where(failing[0], mask)

@@ -40,9 +40,23 @@ class Cell(Node):
 
     def where(self, mask: Callable[[str], str]) -> str:
         """Name the row: by its number, and by its other columns."""
-        labels = labels_of(self.row, self.column, mask)
+        labels = self.labels(mask)
 
         return f"row {self.number}{f' ({labels})' if labels else ''}"
+
+    def labels(self, mask: Callable[[str], str]) -> str:
+        """Write the other columns of the row, which tell people which one it is."""
+        others = [(name, value) for name, value in self.row.items() if name != self.column]
+        written = ", ".join(
+            f"{plain(mask(str(name)))} {_show(value, mask)}"
+            for name, value in others[:_MOST_LABELS]
+        )
+
+        return shorten(written, limit=_LONGEST_LABELS)
+
+    def found(self, mask: Callable[[str], str]) -> str:
+        """Write what stands in the column."""
+        return "absent" if self.value is MISSING else _show(self.value, mask)
 
 
 def find_rows(evidence: Evidence, column: object) -> Sequence[object]:
@@ -99,12 +113,7 @@ def _number(value: Decimal) -> int | float:
     return float(value)
 
 
-def labels_of(row: Mapping[str, object], column: str, mask: Callable[[str], str]) -> str:
-    """Write the other columns of a row, which tell people which one it is."""
-    others = [(name, value) for name, value in row.items() if name != column][:_MOST_LABELS]
-    written = ", ".join(
-        f"{plain(mask(name))} {show(mask(value) if isinstance(value, str) else value)}"
-        for name, value in ((name, like_json(value)) for name, value in others)
-    )
+def _show(value: object, mask: Callable[[str], str]) -> str:
+    given = like_json(value)
 
-    return shorten(written, limit=_LONGEST_LABELS)
+    return show(mask(given) if isinstance(given, str) else given)

@@ -25,7 +25,7 @@ class Result:
 
     `latency` is the sample that enters latency windows: the duration of an answer, at least the
     timeout for a timeout, None where it was no latency (refused, 5xx, the monitor's own fault).
-    `scheduled` is False for retry samples.
+    `scheduled` is False for retry samples. `value` is the sample that enters windows of values.
     """
 
     endpoint: str
@@ -37,6 +37,7 @@ class Result:
     status: int | None = None
     latency: timedelta | None = None
     version: str | None = None
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

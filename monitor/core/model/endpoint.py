@@ -37,6 +37,7 @@ class Signal(StrEnum):
     HEADERS = "headers"
     LATENCY = "latency"
     RATE = "failure_rate"
+    VALUE = "value"
     CERTIFICATE = "certificate"
 
 
@@ -125,9 +126,37 @@ class RateRule:
     at: str = ""
 
 
-Rule = HealthRule | HeadersRule | LatencyRule | CertificateRule | RateRule
-OverTime = LatencyRule | RateRule
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueRule:
+    """What a probe brought is healthy: one value, or in each row what stands in a column.
+
+    No rows at all are healthy.
+    """
+
+    expectation: Expectation
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValueWindowRule:
+    """A nearest-rank percentile of the values of a clock-aligned window is healthy.
+
+    `percentile` is 0 to 100: 0 is the minimum, 100 the maximum.
+    """
+
+    expectation: Expectation
+    percentile: int
+    window: timedelta
+    min_samples: int
+    on_insufficient: OnInsufficient
+    at: str = ""
+
+
+WindowRule = LatencyRule | ValueWindowRule
+OverTime = WindowRule | RateRule
 """Rules on more than one sample: only scheduled ones count for them, and nothing is retried."""
+
+Rule = HealthRule | HeadersRule | CertificateRule | ValueRule | OverTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

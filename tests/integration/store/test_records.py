@@ -117,6 +117,7 @@ async def test_results_come_back_as_they_were(store: Store) -> None:
             scheduled=False,
             outcomes=(("api.health", Outcome.FAIL), ("api.tls", Outcome.UNKNOWN)),
             version="1.2.3",
+            value=0.5,
         ),
         a_result(after(2)),
     )
@@ -159,6 +160,26 @@ async def test_samples_are_the_scheduled_latencies_of_one_endpoint(store: Store)
     assert await store.samples_of({"api": after(2), "unheard": NOON}) == {
         "api": [(after(3), quarter)]
     }
+
+
+async def test_values_are_those_of_scheduled_probes(store: Store) -> None:
+    await store.commit(
+        Changes(
+            results=(
+                a_result(after(3), value=3.0),
+                a_result(after(1), value=1.0),
+                a_result(after(2), value=2.0, scheduled=False),
+                a_result(after(4)),
+                a_result(after(5), "web", value=5.0),
+            )
+        )
+    )
+
+    assert await store.values_of({"api": NOON, "web": NOON, "unheard": NOON}) == {
+        "api": [(after(1), 1.0), (after(3), 3.0)],
+        "web": [(after(5), 5.0)],
+    }
+    assert await store.values_of({"api": after(2)}) == {"api": [(after(3), 3.0)]}
 
 
 async def test_a_timeline_is_given_in_its_order(store: Store) -> None:

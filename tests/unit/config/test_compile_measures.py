@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from monitor.core.model.endpoint import InARow, RateRule, Severity, Signal
+from monitor.config.compile_endpoints import Pace, compile_endpoints
+from monitor.config.document import Document, Position
+from monitor.config.findings import Findings
+from monitor.config.settings import Defaults
+from monitor.core.expectations import Source
+from monitor.core.model.endpoint import (
+    InARow,
+    RateRule,
+    Severity,
+    Signal,
+    ValueRule,
+    ValueWindowRule,
+)
+from monitor.core.values import wanted_of
+from monitor.fields import Kind, Options
 from tests.support.configuring import configure, mistakes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from monitor.core.model.endpoint import Check
 
 
@@ -102,3 +115,96 @@ def test_another_health_rule_is_another_rate(tmp_path: Path) -> None:
 )
 def test_a_rate_that_cannot_be_meant_is_refused(tmp_path: Path, extra: str, message: str) -> None:
     assert mistakes(tmp_path, text(extra)) == [message]
+
+
+class RowOptions(Options):
+    """A kind that brings rows and a value."""
+
+    query: str
+
+
+ROWS = Kind(
+    options=RowOptions,
+    make=None,
+    sources=frozenset({Source.VALUE, Source.ROWS, Source.RESPONSE_TIME}),
+)
+
+
+def compiled(**keys: object) -> tuple[Check | None, list[str]]:
+    """Compile an endpoint of that kind; give its check on a value, and what is wrong."""
+    raw: dict[str, object] = {"it": {"sql": {"query": "select 1"}, "every": "10s", **keys}}
+    document = Document(data={"endpoints": raw}, positions={(): Position("m.yml", 1, 1)}, keys={})
+    findings = Findings(document, Path("/nowhere"))
+    defaults = Defaults()
+    watched = compile_endpoints(
+        findings, raw, {"sql": ROWS}, Pace(defaults=defaults, every=defaults.every)
+    )
+    checks = watched.endpoints["it"].checks if "it" in watched.endpoints else ()
+    found = next((one for one in checks if one.signal is Signal.VALUE), None)
+
+    return found, [problem.message for problem in findings.problems]
+
+
+def test_a_column_is_judged_row_by_row() -> None:
+    made, told = compiled(value={"column": "failed", "lt": 10, "failure_threshold": 2})
+
+    assert told == []
+    assert made is not None
+    assert made.id == "it.value"
+    assert made.failure_threshold == InARow(count=2)
+    assert isinstance(made.rule, ValueRule)
+    assert made.rule.column == "failed"
+
+
+def test_a_value_over_a_window_is_its_median_unless_it_is_said_otherwise() -> None:
+    made, _ = compiled(value={"lt": "5%", "window": "10m"})
+    lowest, _ = compiled(value={"gt": 3, "window": "10m", "statistic": "min"})
+
+    assert made is not None
+    assert lowest is not None
+    assert isinstance(made.rule, ValueWindowRule)
+    assert isinstance(lowest.rule, ValueWindowRule)
+    assert (made.rule.percentile, lowest.rule.percentile) == (50, 0)
+    assert wanted_of(made.rule.expectation) == "less than 0.05"
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"lt": "ten"}, 'expected a number such as 10, or 5%, found "ten"'),
+        (
+            {"column": "failed"},
+            "expected what is healthy: one of lt, lte, gt, gte, between, equals",
+        ),
+        ({"json": "$.a", "lt": 1}, "an answer to sql has no json"),
+        ({"between": [3, 1]}, "nothing lies between 3 and 1"),
+        (
+            {"column": "a", "lt": 1, "window": "5m"},
+            "a window is of one value, not of a column: remove one of them",
+        ),
+        ({"lt": 1, "statistic": "max"}, "statistic is about a window: expected window as well"),
+        (
+            {"lt": 1, "window": "1m"},
+            "a window of 1m holds 6 samples at one every 10s, expected at least 20: make it "
+            "3m 20s or longer, or lower min_samples",
+        ),
+        ({"lt": 1, "window": "5m", "statistic": "mean"}, "expected one of min, p50, p95, p99, max"),
+    ],
+    ids=str,
+)
+def test_a_value_that_cannot_be_meant_is_refused(value: dict[str, object], message: str) -> None:
+    _, told = compiled(value=value)
+
+    (one,) = told
+    assert one.startswith(message)
+
+
+def test_an_answer_over_http_says_where_its_value_stands(tmp_path: Path) -> None:
+    assert check(tmp_path, "value: {json: $.queue, lt: 10}", "value").signal is Signal.VALUE
+    assert mistakes(tmp_path, text("value: {lt: 10}")) == [
+        "5:5: endpoints.api.value: an answer to url has no value: say where it stands, as in "
+        "json: $.queue"
+    ]
+    assert mistakes(tmp_path, text("value: {json: $.a-b, lt: 10}"))[0].startswith(
+        '5:19: endpoints.api.value.json: "$.a-b" is no JSONPath'
+    )

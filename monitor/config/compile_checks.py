@@ -1,0 +1,238 @@
+"""The checks of one endpoint: from their settings to their rules, thresholds and fingerprints."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from monitor.config.compile_measures import Measures
+from monitor.core.expectations import Source, schemas_of
+from monitor.core.headers import Policy, PolicyRule
+from monitor.core.model.endpoint import (
+    CertificateRule,
+    Check,
+    HeadersRule,
+    HealthRule,
+    InARow,
+    Severity,
+    Signal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+
+    from monitor.config.compile_rules import Rules
+    from monitor.config.document import At
+    from monitor.config.findings import Findings
+    from monitor.config.settings import CheckSettings, Defaults, EndpointSettings, LatencySettings
+    from monitor.config.settings_fields import Percentile
+    from monitor.core.model.endpoint import FailureThreshold, Rule
+
+_NEEDS_HTTPS: Final = "needs an https:// URL, or redirects that are followed to one"
+_NEEDS_HTTP: Final = "needs an http:// URL whose redirects are followed: name it as an endpoint"
+_to_json: Final = json.JSONEncoder(sort_keys=True, default=str).encode
+_FINDINGS: Final = Severity.MEDIUM  # the default of what breaks nothing yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """What the checks of one endpoint have in common while they are made.
+
+    `timed` says that its times are known to be meant: only then are others held against them.
+    `tls` says that an answer can come over TLS, `redirected` that the way there can begin without.
+    """
+
+    findings: Findings
+    rules: Rules
+    at: At
+    name: str
+    service: str
+    kind: str
+    sources: frozenset[Source]
+    target: str
+    defaults: Defaults
+    tls: bool
+    redirected: bool
+    request: str
+    every: timedelta
+    timeout: timedelta
+    timed: bool
+
+    def make(self, settings: EndpointSettings) -> tuple[Check, ...]:
+        """Make each check that is configured, and health unless it is turned off."""
+        health = self._health(settings)
+        checks = [
+            health,
+            self._failure_rate(settings, health),
+            self._value(settings),
+            self._headers(settings),
+            *(self._latency(percentile, one) for percentile, one in settings.latency.items()),
+            self._certificate(settings),
+        ]
+
+        return tuple(check for check in checks if check is not None)
+
+    def _health(self, settings: EndpointSettings) -> Check | None:
+        health = settings.health
+        if health is None:
+            return None
+
+        at = (*self.at, "health", "expect")
+        rule = HealthRule(
+            expectations=self.rules.expectations(
+                health.expect, at, kind=self.kind, sources=self.sources
+            ),
+            has_status=Source.STATUS in self.sources,
+        )
+        schemas = schemas_of(rule.expectations)
+        says = [health.expect, schemas] if schemas else health.expect
+
+        return self._check("health", Signal.HEALTH, rule, health, fingerprint=says)
+
+    def _headers(self, settings: EndpointSettings) -> Check | None:
+        headers = settings.headers
+        if headers is None:
+            return None
+
+        at = (*self.at, "headers")
+        rule = HeadersRule(
+            policies=self._policies(headers.policies, (*at, "policies")),
+            expectations=self.rules.expectations(
+                headers.expect, (*at, "expect"), only_headers=True
+            ),
+        )
+        says = [sorted(headers.policies, key=_to_json), headers.expect]
+
+        return self._check("headers", Signal.HEADERS, rule, headers, fingerprint=says)
+
+    def _policies(self, raw: Sequence[object], at: At) -> tuple[PolicyRule, ...]:
+        """Give what is asked of the headers; a bundle leaves out what is judged elsewhere."""
+        rules = []
+        for one in self.rules.policies(raw, at):
+            policy = one.rule.policy
+            if policy is Policy.HSTS and not self.tls:
+                self.findings.complain((*at, one.index), f"the policy hsts {_NEEDS_HTTPS}")
+            elif policy is Policy.HTTPS_REDIRECT and not self.redirected:
+                if not one.bundle or not self.tls:
+                    self.findings.complain(
+                        (*at, one.index), f"the policy https-redirect {_NEEDS_HTTP}"
+                    )
+                continue
+            rules.append(one.rule)
+
+        return tuple(rules)
+
+    def _latency(self, percentile: Percentile, settings: LatencySettings) -> Check:
+        rule = self._measures.latency(percentile, settings, (*self.at, "latency", str(percentile)))
+        says = [
+            rule.percentile,
+            str(rule.limit),
+            rule.inclusive,
+            str(rule.window),
+            rule.min_samples,
+            rule.on_insufficient,
+        ]
+
+        return self._check(
+            f"latency.{percentile}", Signal.LATENCY, rule, settings, fingerprint=says
+        )
+
+    def _failure_rate(self, settings: EndpointSettings, health: Check | None) -> Check | None:
+        rate, at = settings.failure_rate, (*self.at, "failure_rate")
+        if rate is None:
+            return None
+
+        if health is None:
+            self.findings.complain(
+                at, "counts failed health verdicts, and health is turned off", key=True
+            )
+            return None
+
+        rule = self._measures.failure_rate(health.id, rate, at)
+        says = [health.fingerprint, rule.limit, rule.inclusive, str(rule.over), rule.min_samples]
+
+        return self._check("failure_rate", Signal.RATE, rule, rate, fingerprint=says)
+
+    def _value(self, settings: EndpointSettings) -> Check | None:
+        value, at = settings.value, (*self.at, "value")
+        if value is None:
+            return None
+
+        rule = self._measures.value(
+            value, at, rules=self.rules, kind=self.kind, sources=self.sources
+        )
+        if rule is None:
+            return None
+
+        says: list[object] = [value.column, value.json_path, value.operators]
+        if value.window is not None:
+            says.append(
+                [str(value.window), value.statistic, value.min_samples, value.on_insufficient]
+            )
+
+        return self._check("value", Signal.VALUE, rule, value, fingerprint=says)
+
+    @property
+    def _measures(self) -> Measures:
+        return Measures(
+            findings=self.findings, every=self.every, timeout=self.timeout, timed=self.timed
+        )
+
+    def _certificate(self, settings: EndpointSettings) -> Check | None:
+        certificate = settings.certificate
+        if certificate is None:
+            return None
+
+        if not self.tls:
+            self.findings.complain(
+                (*self.at, "certificate"), f"a certificate {_NEEDS_HTTPS}", key=True
+            )
+        age = certificate.expires_in
+        expires_in = age.gt or age.gte
+        assert expires_in is not None
+        rule = CertificateRule(
+            expires_in=expires_in,
+            inclusive=age.gte is not None,
+            at=str(self.findings.document.position((*self.at, "certificate"))),
+        )
+        says = [str(expires_in), rule.inclusive]
+
+        return self._check("certificate", Signal.CERTIFICATE, rule, certificate, fingerprint=says)
+
+    def _check(
+        self,
+        suffix: str,
+        signal: Signal,
+        rule: Rule,
+        settings: CheckSettings,
+        *,
+        fingerprint: object,
+    ) -> Check:
+        usual = (
+            _FINDINGS if signal in (Signal.HEADERS, Signal.CERTIFICATE) else self.defaults.severity
+        )
+
+        return Check(
+            id=f"{self.name}.{suffix}",
+            endpoint=self.name,
+            service=self.service,
+            signal=signal,
+            rule=rule,
+            severity=settings.severity or usual,
+            failure_threshold=settings.failure_threshold or self._usual_threshold(signal),
+            success_threshold=settings.success_threshold or self.defaults.success_threshold,
+            fingerprint=digest(self.request, suffix, fingerprint),
+            target=self.target,
+        )
+
+    def _usual_threshold(self, signal: Signal) -> FailureThreshold:
+        """A rate counts many verdicts already: it opens at the first that is too high."""
+        return InARow(count=1) if signal is Signal.RATE else self.defaults.failure_threshold
+
+
+def digest(*parts: object) -> str:
+    """Digest what a check asks and judges: the same text for the same meaning, in any version."""
+    return sha256(_to_json(parts).encode()).hexdigest()[:32]
