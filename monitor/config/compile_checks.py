@@ -83,7 +83,10 @@ class Checks:
         at = (*self.at, "health", "expect")
         rule = HealthRule(
             expectations=self.rules.expectations(
-                health.expect, at, kind=self.kind, sources=self.sources
+                health.expect,
+                at,
+                kind=self.kind,
+                sources=self.sources if self.tls else self.sources - {Source.CERTIFICATE},
             ),
             has_status=Source.STATUS in self.sources,
         )

@@ -68,9 +68,10 @@ class Rules:
                 )
             elif source not in sources:
                 told = ", ".join(one for one in Source if one in sources)
+                without = ", which does not end at https://," if source is Source.CERTIFICATE else ""
                 self._findings.complain(
                     (*place, str(source)),
-                    f"an answer to {kind} has no {source}, expected one of {told}",
+                    f"an answer to {kind}{without} has no {source}, expected one of {told}",
                     key=True,
                 )
             compiled += expectations

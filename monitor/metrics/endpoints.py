@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from monitor.core.model.verdict import Verdict
     from monitor.core.sight import Latest
 
-_CONTENT: Final = (Source.HEADER, Source.BODY, Source.JSON)
+_CONTENT: Final = (
+    Source.HEADER,
+    Source.BODY,
+    Source.JSON,
+    Source.JSON_SCHEMA,
+    Source.HTML,
+)
 
 
 Values = tuple[float | None, ...]

@@ -108,6 +108,24 @@ def test_a_source_that_an_answer_over_http_does_not_have_is_refused(tmp_path: Pa
     ]
 
 
+def test_a_certificate_is_not_expected_of_what_never_speaks_tls(tmp_path: Path) -> None:
+    text = """\
+        endpoints:
+          api:
+            url: http://api.shop.example/
+            request: {follow_redirects: false}
+            health:
+              expect:
+                - certificate: {expires_in: {gt: 14d}}
+    """
+
+    (told,) = mistakes(tmp_path, text)
+    assert told.startswith(
+        "7:11: endpoints.api.health.expect[0].certificate: an answer to url, which does not end at "
+        "https://, has no certificate, expected one of status, header, "
+    )
+
+
 def test_each_part_of_a_source_stands_where_it_was_written(tmp_path: Path) -> None:
     text = """\
         endpoints:

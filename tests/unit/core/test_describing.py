@@ -15,6 +15,7 @@ SEEN = answer(
     body=b'{"db": "connected", "items": [1, 2, 3], "token": "s3cr3t-token"}',
     headers=(("x-one", "1"), ("x-two", "a"), ("x-two", "b")),
     duration=timedelta(milliseconds=120),
+    values={"value": 7, "rows": [{"n": 2}]},
 )
 
 
@@ -29,12 +30,19 @@ SEEN = answer(
         ({"header": "x-one", "exists": True}, "header x-one", "to exist", '"1"'),
         ({"header": "x-none", "exists": False}, "header x-none", "to be absent", "absent"),
         ({"response_time": {"lt": "3s"}}, "response time", None, "120ms"),
+        ({"json_schema": "s.json"}, "json_schema s.json", None, "a document that fits"),
+        ({"response_size": {"lt": "1KiB"}}, "response size", "less than 1KiB", "64 bytes"),
+        ({"redirect": {"hops": 0}}, "number of redirects", "0", "0"),
+        ({"html": "p", "count": 0}, "html p", "count 0", "absent"),
+        ({"value": {"lt": 10}}, "value", "less than 10", "7"),
+        ({"rows": {"any": {"column": "n", "gt": 1}}}, "rows", None, '{"n": 2}'),
     ],
 )
 def test_what_is_met_says_what_was_found(
     raw: dict[str, Any], subject: str, expected: str | None, found: str
 ) -> None:
-    finding = describe(compile_expectation(raw, "f:1:1")[0], Evidence(SEEN))
+    (one,) = compile_expectation(raw, "f:1:1", read_file=lambda _: '{"type": "object"}')
+    finding = describe(one, Evidence(SEEN))
 
     assert finding.reason is None
     assert (finding.subject, finding.found) == (subject, found)
