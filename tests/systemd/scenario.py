@@ -29,6 +29,7 @@ RESTORED = Path("/etc/shop-restored")
 BEGAN = Path("/run/hook-began")
 FREE = Path("/run/hook-free")
 RUNS = Path("/root/hook-runs")
+HUNGRY = Path("/run/hook-hungry")
 HOOK = Path("/usr/local/sbin/restore-shop")
 CREDENTIAL = Path("/etc/production-monitor/credentials/token")
 SECRET = "credential-canary-77a0"
@@ -36,6 +37,7 @@ KEPT = Path("/var/lib/production-monitor-hooks")
 PATIENCE = 40.0
 
 HOOK_SOURCE = f"""#!/bin/sh
+if [ -e {HUNGRY} ]; then exec python3 -c 'eaten = b"x" * (1 << 30)'; fi
 id -un
 echo "told $TOKEN"
 echo "uid $(id -u), from $MONITOR_FROM_VERSION to $MONITOR_TO_VERSION" >>{RUNS}
@@ -107,6 +109,7 @@ def main() -> None:
         roll_back_over_a_restart,
         attack,
         run_as_another_user,
+        eat_memory,
         upgrade,
         uninstall,
     ):
@@ -352,6 +355,22 @@ def run_as_another_user(box: Box) -> None:
     facts["as_another_user"] = json.loads(ask(MONITOR, order("aaaaaaaa.1.1", fingerprint())))
     chosen.unlink()
     call("systemctl", "daemon-reload")
+
+
+def eat_memory(box: Box) -> None:
+    """Run a command that wants far more memory than the unit of its runner has."""
+    smaller = drop_in(
+        "production-monitor-hooks@.service", "[Service]\nMemoryMax=200M\n", name="smaller"
+    )
+    call("systemctl", "daemon-reload")
+    HUNGRY.touch()
+    process = main_pid()
+    facts["hungry"] = json.loads(ask(MONITOR, order("bbbbbbbb.1.1", fingerprint())))
+    facts["hungry_left_alone"] = main_pid() == process and box.flaky() > 0
+    HUNGRY.unlink()
+    smaller.unlink()
+    call("systemctl", "daemon-reload")
+    facts["fed_again"] = json.loads(ask(MONITOR, order("cccccccc.1.1", fingerprint())))
 
 
 def upgrade(box: Box) -> None:

@@ -228,6 +228,13 @@ class TestAMonitorThatWasTakenOver:
         assert facts["runs_after_asking_twice"] == 2
 
 
+def test_a_command_that_eats_memory_ends_alone_and_its_result_says_how(facts: Facts) -> None:
+    assert facts["hungry"]["effect"]["outcome"] == "uncertain"
+    assert facts["hungry"]["effect"]["detail"] == "was killed by signal 9"
+    assert facts["hungry_left_alone"]
+    assert facts["fed_again"]["effect"]["outcome"] == "done"
+
+
 def test_commands_run_as_whom_the_administrator_chooses(facts: Facts) -> None:
     answer = facts["as_another_user"]
 
