@@ -91,6 +91,39 @@ What is decided, so that nobody has to guess:
 - A body above `request.body_limit` is cut. That fails only what would need the rest: any JSON, a
   `not_` form, `ends_with`, `exists: false` and `count` of elements.
 
+## Figures: `value` and `failure_rate`
+
+```yaml
+endpoints:
+  queue:
+    url: https://api.shop.example/metrics.json
+    every: 15s
+    value: {json: $.queue.length, lt: 1000, failure_threshold: 3}   # three in a row
+  cpu:
+    url: https://app.shop.example/load.json
+    every: 30s
+    value: {json: $.cpu, lte: 70, window: 10m, statistic: min, failure_threshold: 1}
+  api:
+    url: https://api.shop.example/health
+    every: 10s
+    failure_rate: {lt: 5%, over: 5m, min_samples: 20, severity: critical}
+```
+
+- `value` is a check of its own, with its own threshold and severity. The figure is the `value` that
+  the probe brought, what stands at `json`, or in each row what stands in `column`: then no rows are
+  healthy, and the alert names the worst rows by their other columns. Operators are `lt` `lte` `gt`
+  `gte` `between` and `equals`; a ratio may be written `5%`.
+- With `window` the values between two ticks of the clock are judged once, when it closes, by one
+  of them: `statistic` is `min`, `p50` (where nothing is said), `p95`, `p99` or `max`. `min_samples`
+  (20) and `on_insufficient` (`hold`) are those of latency windows.
+- Where what carries the figure does not answer, or answers 5xx, the verdict is unknown: that is a
+  matter of `health`.
+- `failure_rate` is the share of failed `health` verdicts in the time `over`, up to now. It waits
+  below `min_samples`, and opens at the first share that is too high: its `failure_threshold` is 1
+  where nothing is said.
+- Windows and rates count scheduled probes only, and go on after a restart and from one
+  `--cycles 1` to the next.
+
 ## What a failure says
 
 Each of these is what really is said of such an answer; in the results, `expected` and `found` are

@@ -72,6 +72,22 @@ _ENDED_BY_NEXT: Final = frozenset(
         "tr",
     }
 )
+_BOUNDS: Final = frozenset(
+    {
+        "applet",
+        "button",
+        "caption",
+        "marquee",
+        "math",
+        "object",
+        "select",
+        "svg",
+        "table",
+        "td",
+        "template",
+        "th",
+    }
+)
 _HOLDS_TEXT: Final = frozenset(
     {
         "script",
@@ -148,12 +164,33 @@ def _refuse_bombs(text: str) -> None:
     if not many and not _LONG_TAG.search(text) and len(_NO_TAG.findall(text)) < MOST_ATTRIBUTES:
         return
 
-    closed: Counter[str] = Counter()
-    for name in _tags(text):
-        if name.startswith("/"):
-            closed[name[1:]] += 1
-    if many and sum((opened - closed).values()) > DEEPEST:
+    closed = _count_closed(text)
+    if many and (opened - closed).total() > DEEPEST:
         raise HtmlError(f"is HTML with more than {DEEPEST} elements that are not closed")
+
+
+def _count_closed(text: str) -> Counter[str]:
+    """Count the end tags that end an element: one that was opened in the same cell, or the like.
+
+    What is in a cell of a table ends nothing outside of it.
+    """
+    closed: Counter[str] = Counter()
+    within: list[tuple[str, Counter[str]]] = [("", Counter())]
+    for tag in _tags(text):
+        name = tag.removeprefix("/")
+        if tag == name:
+            within[-1][1][name] += 1
+            if name in _BOUNDS:
+                within.append((name, Counter()))
+        elif name == within[-1][0]:
+            within.pop()
+            within[-1][1][name] -= 1
+            closed[name] += 1
+        elif within[-1][1][name] > 0:
+            within[-1][1][name] -= 1
+            closed[name] += 1
+
+    return closed
 
 
 def _tags(text: str) -> Iterator[str]:

@@ -465,6 +465,8 @@ def test_what_cannot_be_meant_is_refused(raw: object, path: tuple[str, ...], mes
         b"<div><!--</div>-->" * 50_000,
         b"<ul><li>" * 50_000,
         b"<b><div>" * 50_000,
+        b"<div><table><td></div></td></table>" * 30_000,
+        b"<div><svg></div></svg>" * 40_000,
         b"<p>" + b"".join(b"<b i=%d>" % number for number in range(3_000)) + b"<p>x" * 100_000,
         b"<p " + b" ".join(b"a%d=1" % number for number in range(80_000)) + b">",
         b"<p " + b" ".join(b"a%d='>'" % number for number in range(60_000)) + b">",

@@ -138,9 +138,10 @@ def test_an_error_rate_above_5_percent_for_more_than_5_minutes_opens() -> None:
     )
 
 
-def engine(situation: Situation, of: RateRule) -> Engine:
+def engine(situation: Situation, of: RateRule, *, opens: int = 1) -> Engine:
     """Make an engine that watches one endpoint with a health check and its rate."""
-    endpoint = make_endpoint(HEALTH, rate_check(of))
+    rate = replace(rate_check(of), failure_threshold=InARow(count=opens))
+    endpoint = make_endpoint(HEALTH, rate)
 
     return Engine(endpoints=[endpoint], directory=make_directory(), situation=situation, mask=str)
 
@@ -169,9 +170,9 @@ def test_retries_and_our_own_faults_are_no_part_of_a_rate() -> None:
 
 
 def test_a_failing_rate_asks_for_no_retry() -> None:
-    watching = engine(Situation(), rule(min_samples=1))
+    watching = engine(Situation(), rule(min_samples=1), opens=9)
     probe(watching, 0, "F")
-    probe(watching, 10, "P")
+    assert probe(watching, 10, "P") is Outcome.FAIL  # one of two, and health passes again
 
     assert watching.settled(watching.endpoints["api"])
 
