@@ -68,10 +68,11 @@ class Rules:
                 )
             elif source not in sources:
                 told = ", ".join(one for one in Source if one in sources)
-                without = ", which does not end at https://," if source is Source.CERTIFICATE else ""
+                tls = source is Source.CERTIFICATE
+                never = ", which does not end at https://," if tls else ""
                 self._findings.complain(
                     (*place, str(source)),
-                    f"an answer to {kind}{without} has no {source}, expected one of {told}",
+                    f"an answer to {kind}{never} has no {source}, expected one of {told}",
                     key=True,
                 )
             compiled += expectations

@@ -11,7 +11,7 @@ from monitor.config.settings_fields import name_problem
 from monitor.config.suggest import closest, suggest
 from monitor.core.expectations.json_body import PathError, compile_path
 from monitor.core.expectations.shown import plain, quote
-from monitor.core.model.endpoint import Signal, WindowRule
+from monitor.core.model.endpoint import RateRule, Signal, WindowRule
 from monitor.core.model.notice import Contact, Link
 from monitor.core.model.service import (
     Limits,
@@ -278,7 +278,7 @@ def _opens_after(check: Check, endpoint: Endpoint) -> timedelta:
     if isinstance(check.rule, WindowRule):
         return fails * check.rule.window
 
-    return (fails - 1) * endpoint.retry_every
+    return (fails - 1) * _pace(check, endpoint)
 
 
 def _closes_after(check: Check, endpoint: Endpoint) -> timedelta:
@@ -286,4 +286,9 @@ def _closes_after(check: Check, endpoint: Endpoint) -> timedelta:
     if isinstance(check.rule, WindowRule):
         return check.success_threshold * check.rule.window
 
-    return (check.success_threshold - 1) * endpoint.retry_every
+    return (check.success_threshold - 1) * _pace(check, endpoint)
+
+
+def _pace(check: Check, endpoint: Endpoint) -> timedelta:
+    """How soon one verdict follows another while a check is on its way up or down."""
+    return endpoint.every if isinstance(check.rule, RateRule) else endpoint.retry_every

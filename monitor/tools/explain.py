@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.expectations import Evidence, Source
 from monitor.core.expectations.describing import Finding, describe
@@ -15,6 +15,7 @@ from monitor.core.model.endpoint import (
     HealthRule,
     LatencyRule,
     RateRule,
+    ValueRule,
     ValueWindowRule,
 )
 from monitor.core.model.observation import Code
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from monitor.core.headers import PolicyResult
     from monitor.core.model.endpoint import Check, Endpoint
     from monitor.core.model.observation import Certificate, Observation
+
+
+_JUDGED: Final = (Outcome.PASS, Outcome.FAIL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +144,8 @@ def _explain_check(
                 findings=tuple(describe(one, evidence) for one in expectations if answered),
                 policies=tuple(results),
             )
+        case ValueRule(expectation=expectation, column="") if verdict.outcome in _JUDGED:
+            return ExplainedCheck(report=report, findings=(describe(expectation, evidence),))
         case CertificateRule() as about if verdict.outcome is Outcome.PASS:
             return ExplainedCheck(report=report, findings=(_lasts(about, observation),))
         case _:

@@ -16,9 +16,12 @@ from monitor.core.model.endpoint import (
     InARow,
     LatencyRule,
     OnInsufficient,
+    RateRule,
     Rule,
     Severity,
     Signal,
+    ValueRule,
+    ValueWindowRule,
 )
 from monitor.core.model.observation import Code, Fault, Observation
 
@@ -54,6 +57,9 @@ def make_check(
         HeadersRule: Signal.HEADERS,
         LatencyRule: Signal.LATENCY,
         CertificateRule: Signal.CERTIFICATE,
+        RateRule: Signal.RATE,
+        ValueRule: Signal.VALUE,
+        ValueWindowRule: Signal.VALUE,
     }[type(rule)]
 
     return Check(

@@ -19,6 +19,8 @@ from monitor.core.model.endpoint import (
     KOfN,
     LatencyRule,
     OnInsufficient,
+    RateRule,
+    ValueRule,
 )
 from monitor.core.model.observation import Certificate, Code, Hop, Phase
 from monitor.core.model.verdict import Outcome
@@ -103,6 +105,31 @@ def test_a_window_waits_and_says_for_what() -> None:
     assert explained(check, answer()).verdict is Outcome.PASS
     assert "judged over windows of 5m with at least 20 samples" in text(check, answer())
     assert "nothing was measured" in text(check, no_answer(Code.INTERNAL, own=True))
+
+
+def test_a_rate_waits_and_says_over_which_time() -> None:
+    rule = RateRule(
+        of="api.health",
+        limit=0.05,
+        inclusive=False,
+        over=timedelta(minutes=5),
+        min_samples=20,
+    )
+
+    assert "judged over the last 5m with at least 20 samples" in text(make_check(rule), answer())
+
+
+def test_a_value_is_shown_as_it_was_found() -> None:
+    (expectation,) = compile_expectation({"json": "$.queue", "lt": 10}, "")
+    check = make_check(ValueRule(expectation=expectation))
+
+    (passed,) = explained(check, answer(body=b'{"queue": 7}')).checks
+    (failed,) = explained(check, answer(body=b'{"queue": 70}')).checks
+    (silent,) = explained(check, no_answer(Code.TIMEOUT)).checks
+
+    assert [(one.subject, one.found) for one in passed.findings] == [("json $.queue", "7")]
+    assert [one.reason is None for one in failed.findings] == [False]
+    assert (silent.findings, silent.report.verdict) == ((), Outcome.UNKNOWN)
 
 
 def test_where_no_witness_answers_it_is_our_own_fault() -> None:
