@@ -28,6 +28,7 @@ ANSWER_LIMIT: Final = 16 * 1024
 _THREADS: Final = 16
 _PER_NAME: Final = 2
 _SECONDS: Final = re.compile(r"[0-9]{1,300}(\.[0-9]{1,300})?")
+_SHORTEST_PART: Final = 6
 _UNWRITABLE: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -116,6 +117,16 @@ def is_usable(url: str) -> bool:
         return False
 
     return usable and not _UNWRITABLE.search(url)
+
+
+def list_spellings(secret: str) -> list[str]:
+    """Give a secret as a receiver may say it again: of a URL also the path, and the password."""
+    parts = [secret]
+    if is_usable(secret):
+        url = URL(secret)
+        parts += [url.raw_path_qs, url.path_qs, url.raw_path, url.password or ""]
+
+    return [part for part in parts if len(part) >= _SHORTEST_PART]
 
 
 def _open_session() -> aiohttp.ClientSession:

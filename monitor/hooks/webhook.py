@@ -10,8 +10,8 @@ from monitor.core.outbox import Why
 from monitor.fields import Kind
 from monitor.hooks._fields import Timeout
 from monitor.hooks.hook import bound, describe
-from monitor.options import parse_duration
-from monitor.outbound import NoAnswer, post
+from monitor.options import Secret, parse_duration
+from monitor.outbound import NoAnswer, list_spellings, post
 from monitor.webhooks import WebhookTarget, write_headers
 
 if TYPE_CHECKING:
@@ -70,11 +70,17 @@ class WebhookHook:
         return Effect(
             outcome=_read_outcome(answer.status),
             detail=f"answered {answer.status}",
-            output=bound(self._context.hide(answer.text, options.own_secrets)),
+            output=bound(self._mask(answer.text)),
         )
 
     async def close(self) -> None:
         """Hold nothing between requests."""
+
+    def _mask(self, text: str) -> str:
+        own = self._options.own_secrets
+        echoed = [Secret(part) for one in own for part in list_spellings(one.current)]
+
+        return self._context.hide(text, [*own, *echoed])
 
 
 def _read_outcome(status: int) -> EffectOutcome:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from yarl import URL
-
 from monitor.core.model.notice import Refused, TryAgain
 from monitor.core.outbox import Why
 from monitor.options import MASK
-from monitor.outbound import is_usable, parse_retry_after
+from monitor.outbound import list_spellings, parse_retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +21,6 @@ _MAY_PASS: Final = frozenset({408, 425, 429})
 """Of 4xx, the ones that a later attempt may not get."""
 
 _LONGEST_EXCERPT: Final = 200
-_SHORTEST_SECRET: Final = 6
 
 
 def judge(answer: Answer, said: str, now: datetime) -> Receipt:
@@ -64,19 +61,10 @@ def make_mask(mask: Callable[[str], str], secrets: Iterable[Secret | None]) -> C
     own = [secret for secret in secrets if secret is not None]
 
     def hide(text: str) -> str:
-        values = {part for secret in own for part in _parts(secret.current)}
+        values = {part for secret in own for part in list_spellings(secret.current)}
         for value in sorted(values, key=len, reverse=True):
             text = text.replace(value, MASK)
 
         return mask(text)
 
     return hide
-
-
-def _parts(secret: str) -> list[str]:
-    parts = [secret]
-    if is_usable(secret):
-        url = URL(secret)
-        parts += [url.raw_path_qs, url.path_qs, url.raw_path, url.password or ""]
-
-    return [part for part in parts if len(part) >= _SHORTEST_SECRET]

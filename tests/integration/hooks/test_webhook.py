@@ -208,6 +208,13 @@ async def test_a_long_answer_is_cut_and_secrets_in_it_are_masked() -> None:
     assert len(effect.output) <= 64 * 1024
 
 
+async def test_the_path_of_its_address_is_masked_where_the_receiver_says_it_again() -> None:
+    async with receive(text="no such thing: /rollback/s3cret?a=1") as receiver:
+        effect = await send(f"{receiver.url}/s3cret?a=1")
+
+    assert effect.output == "no such thing: ***"
+
+
 async def test_no_secret_is_in_what_is_said_of_a_failure() -> None:
     effect = await send(
         "http://127.0.0.1:1/s3cret-path",
