@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.clock import SteadyClock
-from monitor.core.model.endpoint import LatencyRule, RateRule, ValueWindowRule, WindowRule
+from monitor.core.model.endpoint import (
+    Baseline,
+    LatencyRule,
+    RateRule,
+    ValueWindowRule,
+    WindowRule,
+)
 from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from monitor.clock import Clock
     from monitor.core.engine import Engine
@@ -55,9 +61,17 @@ def _since(windows: Windows, now: datetime) -> dict[str, datetime]:
     """Give for each endpoint the start of the longest window."""
     since: dict[str, datetime] = {}
     for check, rule in windows:
-        since[check.endpoint] = min(since.get(check.endpoint, now), now - rule.window)
+        since[check.endpoint] = min(since.get(check.endpoint, now), now - _reach(rule))
 
     return since
+
+
+def _reach(rule: WindowRule) -> timedelta:
+    """Say how far back a rule looks."""
+    if isinstance(rule, LatencyRule) and isinstance(rule.limit, Baseline):
+        return rule.limit.over + rule.window
+
+    return rule.window
 
 
 def _refill(
@@ -68,7 +82,7 @@ def _refill(
 ) -> None:
     for check, rule in windows:
         known = samples.get(check.endpoint, ())
-        engine.restore_window(check, [(at, one) for at, one in known if at >= now - rule.window])
+        engine.restore_window(check, [(at, one) for at, one in known if at >= now - _reach(rule)])
 
 
 async def _restore_shares(

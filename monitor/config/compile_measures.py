@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 
-from monitor.core.model.endpoint import LatencyRule, RateRule, ValueRule, ValueWindowRule
+from monitor.config.settings import BaselineSettings
+from monitor.core.model.endpoint import Baseline, LatencyRule, RateRule, ValueRule, ValueWindowRule
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from monitor.config.compile_rules import Rules
     from monitor.config.document import At
     from monitor.config.findings import Findings
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     )
     from monitor.config.settings_fields import Percentile
     from monitor.core.expectations import Source
+
+_LEAST_WINDOWS: Final = 20
+"""So many windows a baseline has to look back on: half of them make it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +41,12 @@ class Measures:
 
     def latency(self, percentile: Percentile, settings: LatencySettings, at: At) -> LatencyRule:
         """Make the rule on a percentile of the durations in a window."""
-        limit = settings.lt or settings.lte
-        assert limit is not None
+        key = "lt" if settings.lt else "lte"
+        limit = self._limit(settings.lt or settings.lte, settings.window, (*at, key))
         self._check_span("window", settings.window, settings.min_samples, settings, at)
-        if self.timed and limit > self.timeout:
+        if self.timed and isinstance(limit, timedelta) and limit > self.timeout:
             self.findings.complain(
-                (*at, "lt" if settings.lt else "lte"),
+                (*at, key),
                 f"a limit of {format_duration(limit)} can never be exceeded: "
                 f"the timeout is {format_duration(self.timeout)}",
             )
@@ -57,6 +60,24 @@ class Measures:
             on_insufficient=settings.on_insufficient,
             at=self._place(at),
         )
+
+    def _limit(self, raw: object, window: timedelta, at: At) -> timedelta | Baseline:
+        """Read a limit that may follow from what is usual."""
+        if isinstance(raw, timedelta):
+            return raw
+
+        settings = self.findings.read(BaselineSettings, raw, at)
+        if settings is None:
+            return self.timeout
+        if settings.over < _LEAST_WINDOWS * window:
+            self.findings.complain(
+                at,
+                f"{format_duration(settings.over)} hold {settings.over // window} windows of "
+                f"{format_duration(window)}, expected at least {_LEAST_WINDOWS}: make over "
+                f"{format_duration(_LEAST_WINDOWS * window)} or longer",
+            )
+
+        return Baseline(factor=settings.baseline, over=settings.over, plus=settings.plus)
 
     def failure_rate(self, of: str, settings: FailureRateSettings, at: At) -> RateRule:
         """Make the rule on the share of verdicts of another check that failed."""

@@ -9,7 +9,9 @@ from pydantic import AfterValidator, Field, WrapValidator, field_validator, mode
 
 from monitor.config.settings_fields import (
     Count,
+    FactorValue,
     Interval,
+    LatencyLimit,
     LimitValue,
     Line,
     Listen,
@@ -152,11 +154,22 @@ class HeadersSettings(CheckSettings):
         return self
 
 
+class BaselineSettings(Section):
+    """A limit that follows from what is usual: so many times the median of earlier windows.
+
+    It is read where `lt` or `lte` holds a map.
+    """
+
+    baseline: FactorValue
+    over: Span = timedelta(days=7)
+    plus: Pause = timedelta()
+
+
 class LatencySettings(CheckSettings):
     """What a percentile of the durations in a window stays below."""
 
-    lt: Span | None = None
-    lte: Span | None = None
+    lt: LatencyLimit | None = None
+    lte: LatencyLimit | None = None
     window: WindowLength = timedelta(minutes=5)
     min_samples: Count = 20
     on_insufficient: OnInsufficientName = OnInsufficient.HOLD

@@ -7,7 +7,7 @@ import re
 from datetime import timedelta
 from enum import StrEnum
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -36,6 +36,9 @@ NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$"
 _NAME: Final = re.compile(NAME_PATTERN)
 _K_OF_N: Final = re.compile(r"([0-9]{1,6}) +of +([0-9]{1,6})")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})")
+FACTOR_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?x$"
+_FACTOR: Final = re.compile(FACTOR_PATTERN)
+_LARGEST_FACTOR: Final = 100
 _MOST_COUNTED: Final = 1000
 
 SHORTEST_INTERVAL: Final = timedelta(milliseconds=100)
@@ -96,6 +99,22 @@ def _read_limit(value: object) -> float:
         raise ValueError(f"expected a number such as 10, or 5%, found {found(value)}")
 
     return value
+
+
+def _read_factor(value: object) -> float:
+    if not isinstance(value, str) or not _FACTOR.fullmatch(value):
+        raise ValueError(f"expected how many times, such as 1.5x, found {found(value)}")
+
+    factor = float(value[:-1])
+    if not 1 <= factor <= _LARGEST_FACTOR:
+        raise ValueError(f"expected 1x to {_LARGEST_FACTOR}x, found {quote(value)}")
+
+    return factor
+
+
+def _read_latency_limit(value: object) -> timedelta | dict[str, Any]:
+    """Read a duration; a map is a baseline, which is read by its own settings."""
+    return value if isinstance(value, dict) else _read_span(value)
 
 
 def name_problem(name: str) -> str | None:
@@ -231,6 +250,9 @@ def _duration(shortest: timedelta, longest: timedelta) -> Callable[[object], tim
     return lambda value: check(parse_duration(value))
 
 
+_read_span: Final = _duration(timedelta(milliseconds=1), timedelta(days=3650))
+
+
 def _one_of(words: type[Word]) -> Callable[[object], Word]:
     """Make a validator that takes one of the words, and suggests the one that was meant."""
 
@@ -292,7 +314,7 @@ Interval = Annotated[
 ]
 Span = Annotated[
     timedelta,
-    PlainValidator(_duration(timedelta(milliseconds=1), timedelta(days=3650))),
+    PlainValidator(_read_span),
     _text("5m", pattern=DURATION_PATTERN),
 ]
 Pause = Annotated[
@@ -315,6 +337,29 @@ RatioValue = Annotated[
     PlainValidator(parse_ratio),
     WithJsonSchema({"type": ["string", "number"], "examples": ["5%", 0.05]}),
 ]
+LatencyLimit = Annotated[
+    timedelta | dict[str, Any],
+    PlainValidator(_read_latency_limit),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": DURATION_PATTERN},
+                {
+                    "type": "object",
+                    "properties": {
+                        "baseline": {"type": "string", "pattern": FACTOR_PATTERN},
+                        "over": {"type": "string", "pattern": DURATION_PATTERN},
+                        "plus": {"type": "string", "pattern": DURATION_PATTERN},
+                    },
+                    "required": ["baseline"],
+                    "additionalProperties": False,
+                },
+            ],
+            "examples": ["400ms", {"baseline": "1.5x", "over": "7d", "plus": "50ms"}],
+        }
+    ),
+]
+FactorValue = Annotated[float, PlainValidator(_read_factor), _text("1.5x", pattern=FACTOR_PATTERN)]
 LimitValue = Annotated[
     float,
     PlainValidator(_read_limit),

@@ -117,7 +117,9 @@ class Sight:
             )
             for name, latest in self.latest.items()
         }
-        self._windows = dict.fromkeys(self._windows, windows.begin_anew())
+        self._windows = {
+            id: windows.begin_anew(window.history, by) for id, window in self._windows.items()
+        }
         for share in self._shares.values():
             share.move(by)
 

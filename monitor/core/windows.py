@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
+from monitor.core.baselines import explain, limit_of, needed, recent
 from monitor.core.expectations.shown import show
 from monitor.core.lateness import is_timely
-from monitor.core.model.endpoint import LatencyRule, OnInsufficient, WindowRule
+from monitor.core.model.endpoint import Baseline, LatencyRule, OnInsufficient, WindowRule
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome, Reason, Verdict
 from monitor.core.values import is_healthy, wanted_of
@@ -17,6 +18,7 @@ from monitor.options import format_duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from monitor.core.baselines import History
     from monitor.core.model.observation import Observation
 
 Sample = timedelta | float
@@ -33,7 +35,7 @@ class Window:
     `start` is None before the first probe. `asked` counts the scheduled probes of the window,
     with or without a sample. `partial` marks a window that was not watched all the time;
     `away_until` is until when it was not. `void` marks one in which the clock was set: it says
-    nothing.
+    nothing. `history` is what was found in earlier windows, for a baseline.
     """
 
     start: datetime | None = None
@@ -42,6 +44,7 @@ class Window:
     partial: bool = False
     away_until: datetime | None = None
     void: bool = False
+    history: History = ()
 
 
 def latency_sample(observation: Observation, timeout: timedelta) -> timedelta | None:
@@ -79,8 +82,8 @@ def advance_window(
     """
     start = _floor(at, rule.window)
     if window is None or window.start is None:
-        void = window is not None and window.void
-        return _add(Window(start=start, partial=True, void=void), sample, asked), ()
+        first = replace(window or Window(), start=start, partial=True)
+        return _add(first, sample, asked), ()
 
     if start == window.start:
         return _add(window, sample, asked), ()
@@ -90,19 +93,23 @@ def advance_window(
 
     away = window.away_until is not None and window.away_until > start
     verdicts = [] if window.void else [_judge(rule, window, window.start)]
+    history = _learn(rule, window, verdicts)
     end = window.start + rule.window
     if end < start:
         verdicts.append(_insufficient(rule, Window(), end, start))
 
-    return _add(Window(start=start, partial=away), sample, asked), tuple(verdicts)
+    opened = Window(start=start, partial=away, history=history)
+
+    return _add(opened, sample, asked), tuple(verdicts)
 
 
-def begin_anew() -> Window:
+def begin_anew(history: History = (), by: timedelta = timedelta()) -> Window:
     """Give the window that follows when the clock is set: it ends with the clock, unjudged.
 
-    What the clock jumped over was no time, and a window that comes again was judged already.
+    What the clock jumped over was no time, and a window that comes again was judged already. What
+    is usual stays, and moves along.
     """
-    return Window(void=True)
+    return Window(void=True, history=tuple([(end + by, found) for end, found in history]))
 
 
 def note_absence(window: Window, until: datetime) -> Window:
@@ -120,16 +127,60 @@ def restore(
     `window_end` is the end of the last window that was judged, None where none was: what is older
     was counted already. Of the rest only the newest window can still be open.
     """
-    fresh = [(at, sample) for at, sample in samples if window_end is None or at >= window_end]
+    known = sorted(samples)
+    fresh = [(at, sample) for at, sample in known if window_end is None or at >= window_end]
     if not fresh:
         start = _floor(window_end, rule.window) if window_end else None
-        return Window(start=start, partial=True)
+        return Window(start=start, partial=True, history=_learn_again(rule, known, start))
 
     start = max(_floor(at, rule.window) for at, _ in fresh)
-    kept = tuple(sample for at, sample in sorted(fresh) if at >= start)
+    kept = tuple(sample for at, sample in fresh if at >= start)
     partial = window_end is None or window_end < start
 
-    return Window(start=start, samples=kept, asked=len(kept), partial=partial)
+    return Window(
+        start=start,
+        samples=kept,
+        asked=len(kept),
+        partial=partial,
+        history=_learn_again(rule, known, start),
+    )
+
+
+def _learn_again(
+    rule: WindowRule, samples: list[tuple[datetime, Sample]], start: datetime | None
+) -> History:
+    """Judge what is stored of earlier windows once more, for what they say of the usual."""
+    if not isinstance(rule, LatencyRule) or not isinstance(rule.limit, Baseline) or start is None:
+        return ()
+
+    window: Window | None = None
+    for at, sample in samples:
+        if at < start:
+            window, _ = advance_window(rule, window, sample, at)
+    if window is None:
+        return ()
+
+    closing, _ = advance_window(rule, window, None, start, asked=False)
+
+    return closing.history
+
+
+def _learn(rule: WindowRule, window: Window, verdicts: Sequence[Verdict]) -> History:
+    """Add what was found in a window to the baseline, unless it was a failure or said nothing."""
+    if not isinstance(rule, LatencyRule) or not isinstance(rule.limit, Baseline):
+        return ()
+
+    assert window.start is not None
+    end = window.start + rule.window
+    history = recent(rule.limit, window.history, end)
+    said_nothing = len(window.samples) < max(rule.min_samples, 1)
+    if said_nothing or any(verdict.outcome is Outcome.FAIL for verdict in verdicts) or not verdicts:
+        return history
+
+    found = nearest_rank(window.samples, rule.percentile)
+    assert isinstance(found, timedelta)
+
+    return (*history, (end, found))
 
 
 def window_progress(rule: WindowRule, window: Window) -> tuple[int, int]:
@@ -175,13 +226,15 @@ def _go_back(
     if start >= window.start - rule.window:
         return window
 
-    return _add(Window(start=start, partial=True), sample, asked)
+    return _add(Window(start=start, partial=True, history=window.history), sample, asked)
 
 
 def _judge(rule: WindowRule, window: Window, start: datetime) -> Verdict:
     end = start + rule.window
     if len(window.samples) < max(rule.min_samples, 1):
         return _insufficient(rule, window, start, end)
+    if isinstance(rule, LatencyRule) and isinstance(rule.limit, Baseline):
+        return _judge_by_baseline(rule, rule.limit, window, start)
 
     found = nearest_rank(window.samples, rule.percentile)
     samples = len(window.samples)
@@ -198,9 +251,32 @@ def _judge(rule: WindowRule, window: Window, start: datetime) -> Verdict:
     )
 
 
+def _judge_by_baseline(
+    rule: LatencyRule, baseline: Baseline, window: Window, start: datetime
+) -> Verdict:
+    """Judge by what is usual; as long as that is not known, wait."""
+    end = start + rule.window
+    history = recent(baseline, window.history, end)
+    enough = needed(baseline, rule.window)
+    if len(history) < enough:
+        note = f"learning what is usual: {len(history)} of {enough} windows"
+        return Verdict(outcome=Outcome.WAITING, at=end, since=start, note=note)
+
+    fixed = replace(rule, limit=limit_of(baseline, history))
+    verdict = _judge(fixed, window, start)
+    why = explain(baseline, history)
+
+    return replace(
+        verdict,
+        note=f"{verdict.note}, {why}",
+        reasons=tuple([replace(one, message=f"{one.message} ({why})") for one in verdict.reasons]),
+    )
+
+
 def _is_healthy(rule: WindowRule, found: Sample) -> bool:
     if isinstance(rule, LatencyRule):
         assert isinstance(found, timedelta)
+        assert isinstance(rule.limit, timedelta)
         return found <= rule.limit if rule.inclusive else found < rule.limit
 
     return is_healthy(rule.expectation, found)
@@ -237,6 +313,7 @@ def _insufficient(rule: WindowRule, window: Window, start: datetime, end: dateti
 def _too_bad(rule: WindowRule, found: Sample, samples: int) -> Reason:
     if isinstance(rule, LatencyRule):
         assert isinstance(found, timedelta)
+        assert isinstance(rule.limit, timedelta)
         limit, shown = format_duration(rule.limit), format_duration(found)
         if shown == limit and found != rule.limit:
             shown = f"{found / timedelta(milliseconds=1)}ms"

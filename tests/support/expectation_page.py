@@ -116,6 +116,9 @@ endpoints:
 - With `window` the values between two ticks of the clock are judged once, when it closes, by one
   of them: `statistic` is `min`, `p50` (where nothing is said), `p95`, `p99` or `max`. `min_samples`
   (20) and `on_insufficient` (`hold`) are those of latency windows.
+- A latency limit may follow from what is usual: `lt: {baseline: 1.5x, over: 7d, plus: 50ms}` is
+  half as much again as the median of the windows of a week, plus 50 ms. It waits until a hundred
+  windows are known, or half of those that the time holds; windows that failed are no part of it.
 - Where what carries the figure does not answer, or answers 5xx, the verdict is unknown: that is a
   matter of `health`.
 - `failure_rate` is the share of failed `health` verdicts in the time `over`, up to now. It waits

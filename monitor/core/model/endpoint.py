@@ -87,6 +87,18 @@ class HeadersRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """A limit that follows from what is usual: the median of the windows of a time, times a factor.
+
+    `plus` is added to that. Windows that failed are no part of what is usual.
+    """
+
+    factor: float
+    over: timedelta
+    plus: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyRule:
     """A nearest-rank percentile of the durations of a clock-aligned window stays below a limit.
 
@@ -94,7 +106,7 @@ class LatencyRule:
     """
 
     percentile: int
-    limit: timedelta
+    limit: timedelta | Baseline
     inclusive: bool
     window: timedelta
     min_samples: int

@@ -14,7 +14,9 @@ from monitor.config.findings import Findings
 from monitor.config.settings import Defaults
 from monitor.core.expectations import Source
 from monitor.core.model.endpoint import (
+    Baseline,
     InARow,
+    LatencyRule,
     RateRule,
     Severity,
     Signal,
@@ -115,6 +117,52 @@ def test_another_health_rule_is_another_rate(tmp_path: Path) -> None:
 )
 def test_a_rate_that_cannot_be_meant_is_refused(tmp_path: Path, extra: str, message: str) -> None:
     assert mistakes(tmp_path, text(extra)) == [message]
+
+
+def test_a_limit_may_follow_from_what_is_usual(tmp_path: Path) -> None:
+    made = check(
+        tmp_path,
+        "latency: {p95: {lt: {baseline: 1.5x, over: 7d, plus: 50ms}, window: 10m}}",
+        "latency.p95",
+    )
+
+    assert isinstance(made.rule, LatencyRule)
+    assert made.rule.limit == Baseline(
+        factor=1.5, over=timedelta(days=7), plus=timedelta(milliseconds=50)
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        (
+            "{baseline: 1.5}",
+            "5:36: endpoints.api.latency.p95.lt.baseline: expected how many times, such as 1.5x, "
+            "found 1.5",
+        ),
+        (
+            "{baseline: 0.5x}",
+            '5:36: endpoints.api.latency.p95.lt.baseline: expected 1x to 100x, found "0.5x"',
+        ),
+        (
+            "{baseline: 2x, over: 1h}",
+            "5:25: endpoints.api.latency.p95.lt: 1h hold 6 windows of 10m, expected at least 20: "
+            "make over 3h 20m or longer",
+        ),
+        (
+            "{basline: 2x}",
+            "5:26: endpoints.api.latency.p95.lt.basline: unknown key basline; did you mean "
+            "baseline?",
+        ),
+        ("5", "5:25: endpoints.api.latency.p95.lt: expected a duration such as 30s, found 5"),
+    ],
+)
+def test_a_baseline_that_cannot_be_meant_is_refused(
+    tmp_path: Path, limit: str, message: str
+) -> None:
+    said = mistakes(tmp_path, text(f"latency: {{p95: {{lt: {limit}, window: 10m}}}}"))
+
+    assert message in said
 
 
 class RowOptions(Options):
