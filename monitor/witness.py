@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from functools import cache
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
@@ -93,6 +94,7 @@ class Witnesses:
         self._network = _Round(self._ask_stands, "witnesses")
         self._names = _Round(self._ask_names, "names")
         self._answered = True
+        self._back_at = -inf
 
     async def attribute(
         self, fault: Fault, *, witnessed: bool = True, since: float | None = None
@@ -100,7 +102,8 @@ class Witnesses:
         """Give the fault of a target without an answer, or one of our own in its place.
 
         `since` is when that began which failed, in the time of the event loop; by default now.
-        `witnessed` is False where the witnesses say nothing about the way to the target.
+        `witnessed` is False where the witnesses say nothing about the way to the target. What began
+        before they answered again may have been lost while they did not.
         """
         witnessed = witnessed and bool(self._stands)
         by_name = bool(fault.unanswered) or (fault.code is Code.DNS and witnessed)
@@ -108,7 +111,9 @@ class Witnesses:
             self._is_there(since, asks=witnessed), self._hear_names(since, asks=by_name)
         )
         if not there:
-            return _cut_off(fault)
+            return _cut_off(fault, "no witness answered either")
+        if witnessed and since is not None and since < self._back_at:
+            return _cut_off(fault, "no witness answered when it began")
         if names is None or (
             by_name and not self._resolver_works(fault, names, witnessed=witnessed)
         ):
@@ -148,6 +153,7 @@ class Witnesses:
 
     async def _ask_stands(self) -> bool:
         """Ask all witnesses until one has answered."""
+        began = asyncio.get_running_loop().time()
         asking = {asyncio.create_task(self._ask(stand)) for stand in self._stands}
         answered = False
         try:
@@ -163,14 +169,16 @@ class Witnesses:
                 task.cancel()
             await asyncio.gather(*asking, return_exceptions=True)
 
-        self._log_turn(answered=answered)
+        self._turn(began, answered=answered)
 
         return answered
 
-    def _log_turn(self, *, answered: bool) -> None:
+    def _turn(self, began: float, *, answered: bool) -> None:
+        """Notice that they fall silent, or answer again since a question that began then."""
         if self._answered and not answered:
             _log.warning("no_witness_answers", asked=len(self._stands))
         if answered and not self._answered:
+            self._back_at = began
             _log.info("witnesses_answer_again")
         self._answered = answered
 
@@ -248,8 +256,8 @@ class _Round(Generic[T]):
         return found
 
 
-def _cut_off(fault: Fault) -> Fault:
-    message = f"no witness answered either, so the monitor may be cut off ({fault.message})"
+def _cut_off(fault: Fault, why: str) -> Fault:
+    message = f"{why}, so the monitor may be cut off ({fault.message})"
 
     return Fault(code=Code.WITNESS, message=message, own=True)
 

@@ -82,6 +82,24 @@ async def test_no_answer_from_any_is_a_cut_off_monitor() -> None:
         assert not await witnesses.confirm()
 
 
+async def test_what_began_before_they_answer_again_may_have_been_lost_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(witness, "SHARED", witness.SHARED * 0)
+    monkeypatch.setattr(witness, "FRESH", witness.FRESH * 0)
+    loop = asyncio.get_running_loop()
+    with socket.socket() as server:
+        server.bind((HOST, 0))
+        async with asking(Witness(tcp=f"{HOST}:{server.getsockname()[1]}")) as witnesses:
+            first = await witnesses.confirm(since=loop.time())
+            began = loop.time()
+            server.listen()
+            again = await witnesses.confirm(since=began)
+            later = await witnesses.confirm(since=loop.time())
+
+    assert (first, again, later) == (False, False, True)
+
+
 async def test_one_answer_suffices() -> None:
     async with (
         serve_script(say_nothing) as server,
