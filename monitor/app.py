@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.config import Compiled, WebSettings
+    from monitor.config.difference import Reloaded
     from monitor.core.model.changes import Changes
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.situation import Situation
     from monitor.operations import DeployMarker
-    from monitor.reloading import Reloaded
 
 DRAIN: Final = timedelta(seconds=10)
 """How long running probes, notices and a hook get when the daemon is told to stop."""

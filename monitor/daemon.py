@@ -6,7 +6,7 @@ import asyncio
 import gc
 import signal
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from time import monotonic_ns
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -19,11 +19,11 @@ from monitor.systemd import Systemd, Watchdog
 from monitor.web.server import WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Coroutine, Iterator, Mapping
 
     from monitor.app import RunOptions
     from monitor.config import Compiled
-    from monitor.reloading import Reloaded
+    from monitor.config.difference import Reloaded
 
 _log = Log()
 
@@ -70,8 +70,7 @@ async def run_daemon(
         await monitor.start()
         monitor.reloads.on_begin = lambda: systemd.reloading(monotonic_ns())
         monitor.reloads.on_end = lambda outcome: systemd.ready(_say(monitor, outcome))
-        reloads = _Reloads(monitor, signals.reload)
-        stack.push_async_callback(reloads.close)
+        stack.enter_context(signals.reloading(monitor.reloads.ask))
 
         systemd.ready(f"endpoints watched: {len(monitor.watched)}")
         _log.info(
@@ -108,19 +107,20 @@ class _Signals:
     """What was asked for from outside: to stop, to hurry with it, to read the configuration again.
 
     They are heard from before the start until after the end, so that none of them ends the
-    process half-way. The second signal to stop is to hurry.
+    process half-way. The second signal to stop is to hurry. To reload has to wait for the start.
     """
 
     def __init__(self) -> None:
         self.stop = asyncio.Event()
         self.hurry = asyncio.Event()
-        self.reload = asyncio.Event()
+        self._wants_reload = False
+        self._on_reload: Callable[[], object] | None = None
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for number in _STOPPING:
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self.reload.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
 
         return self
 
@@ -128,33 +128,24 @@ class _Signals:
         for number in (*_STOPPING, signal.SIGHUP):
             asyncio.get_running_loop().remove_signal_handler(number)
 
+    @contextmanager
+    def reloading(self, reload: Callable[[], object]) -> Iterator[None]:
+        """Reload whenever that is asked for, and at once where it was before."""
+        self._on_reload = reload
+        if self._wants_reload:
+            reload()
+        try:
+            yield
+        finally:
+            self._on_reload = None
+
+    def _reload(self) -> None:
+        self._wants_reload = True
+        if self._on_reload is not None:
+            self._on_reload()
+
     def _stop(self) -> None:
         (self.hurry if self.stop.is_set() else self.stop).set()
-
-
-class _Reloads:
-    """Reloads when a signal asks for it; those that come meanwhile lead to one more."""
-
-    def __init__(self, monitor: Monitor, asked: asyncio.Event) -> None:
-        self._monitor = monitor
-        self._asked = asked
-        self._closing = False
-        self._task = asyncio.create_task(self._run(), name="reloads")
-
-    async def close(self) -> None:
-        """Let the reload under way end, and ask for no other."""
-        self._closing = True
-        self._asked.set()
-        await self._task
-
-    async def _run(self) -> None:
-        while True:
-            await self._asked.wait()
-            self._asked.clear()
-            if self._closing:
-                return
-
-            await self._monitor.reload()
 
 
 def _say(monitor: Monitor, reloaded: Reloaded) -> str:

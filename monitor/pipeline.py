@@ -112,6 +112,11 @@ class Pipeline:
         self._journal.soon(changes)
         self._wake()
 
+    def replace(self, probes: Mapping[str, Probe], witnesses: Witnesses) -> None:
+        """Take over a changed configuration; what a probe under way sees is of the past."""
+        self.probes = probes
+        self.witnesses = witnesses
+
     async def _observe(self, endpoint: Endpoint) -> Observation | None:
         """Look once; None where a reload changed what is asked, and the answer is of the past."""
         async with self._slots:

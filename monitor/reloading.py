@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from monitor import plugins
 from monitor.config import ConfigError
-from monitor.config.difference import Difference, compare, few
+from monitor.config.difference import Difference, Reloaded, compare, few
 from monitor.logs import Log
 
 if TYPE_CHECKING:
@@ -69,14 +69,6 @@ class Parts:
     metrics: Metrics
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reloaded:
-    """How a reload ended: with what was wrong, and then nothing has changed, or what changed."""
-
-    problems: tuple[str, ...] = ()
-    difference: Difference = field(default_factory=Difference)
-
-
 _STOPPING: Final = Reloaded(problems=("the monitor is stopping",))
 _BROKEN: Final = Reloaded(
     problems=("the reload broke off inside, the log of the monitor has more",)
@@ -92,9 +84,9 @@ class Reloads:
     """
 
     def __init__(self, setup: Setup, load: Callable[[], Compiled], parts: Parts) -> None:
-        self.load = load
         self.on_begin: Callable[[], None] = lambda: None
         self.on_end: Callable[[Reloaded], None] = lambda _reloaded: None
+        self._load = load
         self._setup = setup
         self._parts = parts
         self._turn = asyncio.Lock()
@@ -108,13 +100,17 @@ class Reloads:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def reload(self) -> Reloaded:
-        """Take over the changed configuration, all or nothing; it ends even if nobody waits."""
+        """Take over the changed configuration, all or nothing."""
+        return await asyncio.shield(self.ask())
+
+    def ask(self) -> asyncio.Task[Reloaded]:
+        """Give the reload that is to begin, which ends even if nobody waits."""
         if self._next is None:
             self._next = asyncio.create_task(self._run(), name="reload")
             self._tasks.add(self._next)
             self._next.add_done_callback(self._tasks.discard)
 
-        return await asyncio.shield(self._next)
+        return self._next
 
     async def _run(self) -> Reloaded:
         async with self._turn:
@@ -149,7 +145,7 @@ class Reloads:
         return Reloaded(difference=told)
 
     def _read(self) -> tuple[Compiled, Difference]:
-        fresh = self.load()
+        fresh = self._load()
 
         return fresh, compare(self._setup.compiled, fresh)
 
@@ -176,8 +172,7 @@ class Reloads:
             if before != after:
                 _log.warning("change_needs_a_restart", key=key)
 
-        parts.pipeline.probes = made.probes
-        parts.pipeline.witnesses = made.witnesses
+        parts.pipeline.replace(made.probes, made.witnesses)
         parts.pipeline.record(parts.engine.adopt(fresh.endpoints, fresh.directory, setup.clock()))
         parts.scheduler.watch(setup.watched)
         await parts.actuator.replace(made.hooks, fresh.directory)

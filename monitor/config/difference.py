@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from monitor.config.document import shown
@@ -43,6 +43,14 @@ class Difference:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """How a reload ended: with what was wrong, and then nothing has changed, or what changed."""
+
+    problems: tuple[str, ...] = ()
+    difference: Difference = field(default_factory=Difference)
 
 
 def compare(before: Compiled, after: Compiled) -> Difference:

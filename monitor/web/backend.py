@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.config import WebSettings
-    from monitor.config.difference import Difference
+    from monitor.config.difference import Reloaded
     from monitor.core.engine import Engine
     from monitor.operations import DeployMarker
 
@@ -54,22 +54,8 @@ class Backend(Protocol):
         """Take a deploy marker; raises OperationError."""
         ...
 
-    async def reload(self) -> Outcome:
+    async def reload(self) -> Reloaded:
         """Read the configuration again; what was wrong with it, and then nothing has changed."""
-        ...
-
-
-class Outcome(Protocol):
-    """How a reload ended."""
-
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What was wrong with the configuration."""
-        ...
-
-    @property
-    def difference(self) -> Difference:
-        """What was taken over."""
         ...
 
 

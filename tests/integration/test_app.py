@@ -30,9 +30,10 @@ from tests.support.servers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from monitor.config import Compiled
     from tests.support.servers import Counterpart
 
 FAST = "defaults: {every: 200ms, retry_every: 100ms, timeout: 150ms}\n"
@@ -507,13 +508,19 @@ class TestDaemon:
     """`run_daemon` in this process, which gets real signals."""
 
     async def daemon(
-        self, folder: Path, text: str, *, environ: dict[str, str] | None = None, **options: Any
+        self,
+        folder: Path,
+        text: str,
+        *,
+        environ: dict[str, str] | None = None,
+        load: Callable[[], Compiled] | None = None,
+        **options: Any,
     ) -> tuple[asyncio.Task[bool], Monitor]:
         write(folder, text)
         built: list[Monitor] = []
         task = asyncio.create_task(
             run_daemon(
-                loader(folder),
+                load or loader(folder),
                 RunOptions(holder="a test", **options),
                 environ=environ or {},
                 on_built=built.append,
@@ -592,16 +599,16 @@ class TestDaemon:
     async def test_a_reload_that_breaks_leaves_what_was(
         self, shop: Counterpart, tmp_path: Path, log: list[Any]
     ) -> None:
-        task, monitor = await self.daemon(tmp_path, watching(shop.url()))
-        good = monitor.reloads.load
+        good, bugs = loader(tmp_path), [None, RuntimeError("a bug"), None]
 
-        def broken() -> Any:
-            raise RuntimeError("a bug")
+        def broken_once() -> Compiled:
+            if bug := bugs.pop(0):
+                raise bug
+            return good()
 
-        monitor.reloads.load = broken
+        task, _ = await self.daemon(tmp_path, watching(shop.url()), load=broken_once)
         signal.raise_signal(signal.SIGHUP)
         await until(lambda: "reload_broke" in events(log))
-        monitor.reloads.load = good
         signal.raise_signal(signal.SIGHUP)
         await until(lambda: "reloaded" in events(log))
         signal.raise_signal(signal.SIGTERM)

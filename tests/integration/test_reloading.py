@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor.config.difference import MOST
-from monitor.reloading import Reloaded
-from tests.support.running import running, until, write
+from monitor.config.difference import MOST, Reloaded
+from tests.support.running import loader, running, until, write
 from tests.support.servers import answers_page, serve_script, unused_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from monitor.app import Monitor
     from monitor.config import Compiled
     from tests.support.servers import Counterpart
 
@@ -37,13 +35,17 @@ def watching(url: str, *, location: str = "here", more: str = "") -> str:
 
 
 class Reader:
-    """Reads the configuration when it is let go on, and counts how often it was asked to."""
+    """Reads the configuration; once it is held, when it is let go on, and counts how often."""
 
-    def __init__(self, monitor: Monitor) -> None:
+    def __init__(self, folder: Path) -> None:
         self.go_on = threading.Event()
+        self.go_on.set()
         self.read = 0
-        self._load = monitor.reloads.load
-        monitor.reloads.load = self
+        self._load = loader(folder)
+
+    def hold(self) -> None:
+        self.go_on.clear()
+        self.read = 0
 
     def __call__(self) -> Compiled:
         self.read += 1
@@ -86,10 +88,11 @@ async def test_a_hundred_who_ask_at_once_share_two_reloads_and_the_last_word_cou
     shop: Counterpart, tmp_path: Path
 ) -> None:
     text = watching(shop.url())
-    async with running(tmp_path, text) as monitor:
+    reader = Reader(tmp_path)
+    async with running(tmp_path, text, load=reader) as monitor:
         await until(lambda: monitor.ready)
         tasks = asyncio.all_tasks()
-        reader = Reader(monitor)
+        reader.hold()
         first = asyncio.create_task(monitor.reload())
         await until(lambda: reader.read)
         others = [asyncio.create_task(monitor.reload()) for _ in range(100)]
@@ -109,8 +112,9 @@ async def test_a_reload_whose_asker_went_away_is_not_left_half_way(
     shop: Counterpart, tmp_path: Path
 ) -> None:
     text = watching(shop.url())
-    async with running(tmp_path, text) as monitor:
-        reader = Reader(monitor)
+    reader = Reader(tmp_path)
+    async with running(tmp_path, text, load=reader) as monitor:
+        reader.hold()
         write(tmp_path, text.replace("location: here", "location: there"))
         asker = asyncio.create_task(monitor.reload())
         await until(lambda: reader.read)
@@ -126,10 +130,11 @@ async def test_the_end_waits_for_the_reload_under_way_and_those_behind_it_change
 ) -> None:
     begun: list[int] = []
     ended: list[Reloaded] = []
-    async with running(tmp_path, watching(shop.url())) as monitor:
+    reader = Reader(tmp_path)
+    async with running(tmp_path, watching(shop.url()), load=reader) as monitor:
         monitor.reloads.on_begin = lambda: begun.append(1)
         monitor.reloads.on_end = ended.append
-        reader = Reader(monitor)
+        reader.hold()
         under_way = asyncio.create_task(monitor.reload())
         await until(lambda: reader.read)
         behind = asyncio.create_task(monitor.reload())

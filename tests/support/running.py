@@ -51,20 +51,31 @@ def write(folder: Path, text: str) -> None:
 
 
 async def build(
-    folder: Path, text: str, *, clock: clocks.Clock | None = None, **options: Any
+    folder: Path,
+    text: str,
+    *,
+    clock: clocks.Clock | None = None,
+    load: Callable[[], Compiled] | None = None,
+    **options: Any,
 ) -> Monitor:
     """Open a monitor of this configuration; whoever asked closes it."""
     write(folder, text)
+    holder = RunOptions(holder="a test", **options)
 
-    return await Monitor.open(loader(folder), RunOptions(holder="a test", **options), clock)
+    return await Monitor.open(load or loader(folder), holder, clock)
 
 
 @asynccontextmanager
 async def running(
-    folder: Path, text: str, *, clock: clocks.Clock | None = None, **options: Any
+    folder: Path,
+    text: str,
+    *,
+    clock: clocks.Clock | None = None,
+    load: Callable[[], Compiled] | None = None,
+    **options: Any,
 ) -> AsyncIterator[Monitor]:
     """Run a monitor of this configuration."""
-    monitor = await build(folder, text, clock=clock, **options)
+    monitor = await build(folder, text, clock=clock, load=load, **options)
     try:
         await monitor.start()
         yield monitor

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor.reloading import Reloaded
+from monitor.config.difference import Reloaded
 from monitor.web import api, server
 from monitor.web.connections import Connections
 
