@@ -17,7 +17,7 @@ from monitor.dispatch import Dispatch
 from monitor.metrics import Metrics
 from monitor.options import Redactor
 from monitor.pipeline import Pipeline, probe_slots
-from monitor.reloading import Parts, Reloads, Setup
+from monitor.reloading import Reloads, Setup
 from monitor.remembered import restore_windows, wind_clock
 from monitor.runner import HookRunner
 from monitor.scheduler import Scheduler
@@ -116,55 +116,11 @@ class Monitor:
             on_set=self._set_clock,
             on_absence=self._note_absence,
         )
-        self.dispatch = Dispatch(
-            notifiers=made.notifiers,
-            situation=situation,
-            record=self._record_delivery,
-            clock=clock,
-            on_receipt=self.metrics.delivered,
-        )
-        self.actuator = Actuator(
-            hooks=made.hooks,
-            directory=compiled.directory,
-            situation=situation,
-            record=self._record_rollback,
-            clock=clock,
-            mask=self.redactor.mask,
-            allowed=lambda rollback: self.engine.still_allowed(rollback, self.now()),
-        )
-        self.pipeline = Pipeline(
-            engine=self.engine,
-            probes=made.probes,
-            witnesses=made.witnesses,
-            journal=self.journal,
-            clock=clock,
-            disturbance=self.vigil.disturbance,
-            wake=self._wake,
-            meter=self.metrics,
-            slots=probe_slots(),
-        )
-        self.chores = Chores(
-            engine=self.engine,
-            journal=self.journal,
-            store=store,
-            record=self.pipeline.record,
-            clock=clock,
-            vigil=self.vigil,
-            retention=lambda: self.compiled.retention,
-            kill_switch=lambda: self.kill_switch,
-        )
-        self.reloads = Reloads(
-            self._setup,
-            load,
-            Parts(
-                engine=self.engine,
-                pipeline=self.pipeline,
-                scheduler=self.scheduler,
-                actuator=self.actuator,
-                dispatch=self.dispatch,
-                metrics=self.metrics,
-            ),
-        )
+        self.dispatch = self._make_dispatch(made)
+        self.actuator = self._make_actuator(made)
+        self.pipeline = self._make_pipeline(made)
+        self.chores = self._make_chores()
+        self.reloads = Reloads(self._setup, load, self)
 
     @classmethod
     async def open(
@@ -322,6 +278,51 @@ class Monitor:
         """Take over the changed configuration, all or nothing."""
         return await self.reloads.reload()
 
+    def _make_dispatch(self, made: plugins.Plugins) -> Dispatch:
+        return Dispatch(
+            notifiers=made.notifiers,
+            situation=self.engine.situation,
+            record=self._record_delivery,
+            clock=self.now,
+            on_receipt=self.metrics.delivered,
+        )
+
+    def _make_actuator(self, made: plugins.Plugins) -> Actuator:
+        return Actuator(
+            hooks=made.hooks,
+            directory=self.compiled.directory,
+            situation=self.engine.situation,
+            record=self._record_rollback,
+            clock=self.now,
+            mask=self.redactor.mask,
+            allowed=lambda rollback: self.engine.still_allowed(rollback, self.now()),
+        )
+
+    def _make_pipeline(self, made: plugins.Plugins) -> Pipeline:
+        return Pipeline(
+            engine=self.engine,
+            probes=made.probes,
+            witnesses=made.witnesses,
+            journal=self.journal,
+            clock=self.now,
+            disturbance=self.vigil.disturbance,
+            wake=self._wake,
+            meter=self.metrics,
+            slots=probe_slots(),
+        )
+
+    def _make_chores(self) -> Chores:
+        return Chores(
+            engine=self.engine,
+            journal=self.journal,
+            store=self._store,
+            record=self.pipeline.record,
+            clock=self.now,
+            vigil=self.vigil,
+            retention=lambda: self.compiled.retention,
+            kill_switch=lambda: self.kill_switch,
+        )
+
     async def _probe(self, endpoint: Endpoint, scheduled: bool) -> None:
         await self.pipeline.run(endpoint, scheduled)
 
@@ -339,7 +340,11 @@ class Monitor:
         )
 
     def _set_clock(self, by: timedelta) -> None:
-        """Let all that is known go on by a clock that was set."""
+        """Let all that is known go on by a clock that was set.
+
+        All records have only moved along: none of them is a turn to be logged or
+        counted, and nothing is due that was not. That the clock was set is in the log already.
+        """
         self.journal.soon(self.engine.set_clock(by, self.now()))
         self.chores.plan_anew()
         self.metrics.clock_jumped()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from monitor import plugins
 from monitor.config import ConfigError
@@ -57,8 +57,7 @@ class Setup:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Parts(Protocol):
     """Who goes on under the changed configuration."""
 
     engine: Engine
