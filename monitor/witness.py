@@ -1,4 +1,4 @@
-"""Asks the witnesses, and for other names, whose fault it is that a target gave no answer."""
+"""Asks the witnesses, and for other names, where a target gave no answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import ssl
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 from functools import cache
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -15,7 +14,7 @@ from urllib.parse import urlsplit
 
 import aiohappyeyeballs
 
-from monitor.core.model.observation import Code, Fault
+from monitor.core.witnesses import Heard, attribute, doubts_names
 from monitor.logs import Log
 from monitor.names import Resolver, is_answer, read_address, without_own_names
 
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
+    from monitor.core.model.observation import Fault
     from monitor.core.model.witness import Witness
     from monitor.names import Ask
 
@@ -63,14 +63,6 @@ class _Stand:
         return read_address(self.host, self.port) is None
 
 
-class _Heard(StrEnum):
-    """What became of asking for a name: nothing, that there is no address, or addresses."""
-
-    NOTHING = "nothing"
-    REFUSAL = "refusal"
-    ADDRESSES = "addresses"
-
-
 class Witnesses:
     """Things that are up unless the monitor itself is cut off; one answer suffices.
 
@@ -106,20 +98,19 @@ class Witnesses:
         before they answered again may have been lost while they did not.
         """
         witnessed = witnessed and bool(self._stands)
-        by_name = bool(fault.unanswered) or (fault.code is Code.DNS and witnessed)
         there, names = await asyncio.gather(
-            self._is_there(since, asks=witnessed), self._hear_names(since, asks=by_name)
+            self._is_there(since, asks=witnessed),
+            self._hear_names(since, asks=doubts_names(fault, witnessed=witnessed)),
         )
-        if not there:
-            return _cut_off(fault, "no witness answered either")
-        if witnessed and since is not None and since < self._back_at:
-            return _cut_off(fault, "no witness answered when it began")
-        if names is None or (
-            by_name and not self._resolver_works(fault, names, witnessed=witnessed)
-        ):
-            return _unresolved(fault)
 
-        return fault
+        return attribute(
+            fault,
+            witnessed=witnessed,
+            there=there,
+            was_there=since is None or since >= self._back_at,
+            names=names,
+            of_witnesses=self._named,
+        )
 
     async def close(self) -> None:
         """End what is being asked."""
@@ -128,28 +119,8 @@ class Witnesses:
     async def _is_there(self, since: float | None, *, asks: bool) -> bool:
         return not asks or bool(await self._network.outcome(since))
 
-    async def _hear_names(self, since: float | None, *, asks: bool) -> Mapping[str, _Heard] | None:
+    async def _hear_names(self, since: float | None, *, asks: bool) -> Mapping[str, Heard] | None:
         return await self._names.outcome(since) if asks else {}
-
-    def _resolver_works(
-        self, fault: Fault, names: Mapping[str, _Heard], *, witnessed: bool
-    ) -> bool:
-        """Whether the resolver works for other names than that of the target.
-
-        The names of witnesses tell, where there are any: a resolver may still know what is near.
-        One that says of the target that there is no such name is believed, unless it does not know
-        a witness either. One that says nothing is at fault where it says nothing of any name.
-        """
-        others = {name: heard for name, heard in names.items() if name != fault.unanswered}
-        of_witnesses = [heard for name, heard in others.items() if name in self._named]
-        if not fault.unanswered:
-            return not of_witnesses or _Heard.ADDRESSES in of_witnesses
-        if not others:
-            return not witnessed  # a witness answered, so that nothing but the resolver is left
-
-        telling = of_witnesses if witnessed and of_witnesses else others.values()
-
-        return any(heard is not _Heard.NOTHING for heard in telling)
 
     async def _ask_stands(self) -> bool:
         """Ask all witnesses until one has answered."""
@@ -196,7 +167,7 @@ class Witnesses:
 
         return True
 
-    async def _ask_names(self) -> Mapping[str, _Heard]:
+    async def _ask_names(self) -> Mapping[str, Heard]:
         """Ask for the names of the witnesses and for a few others, all at once."""
         names = dict.fromkeys((*self._named, *self._known(_CANDIDATES)))
         try:
@@ -209,16 +180,16 @@ class Witnesses:
 
         return dict(zip(asked, heard, strict=True))
 
-    async def _hear(self, name: str) -> _Heard:
+    async def _hear(self, name: str) -> Heard:
         try:
             async with asyncio.timeout(PATIENCE.total_seconds()):
                 await self._resolver.begin(name, 0).answer()
         except OSError as error:  # also that the time is up
-            return _Heard.REFUSAL if is_answer(error) else _Heard.NOTHING
+            return Heard.REFUSAL if is_answer(error) else Heard.NOTHING
         except (UnicodeError, MemoryError):
-            return _Heard.NOTHING
+            return Heard.NOTHING
 
-        return _Heard.ADDRESSES
+        return Heard.ADDRESSES
 
 
 class _Round(Generic[T]):
@@ -254,21 +225,6 @@ class _Round(Generic[T]):
         self._ended_at = asyncio.get_running_loop().time()
 
         return found
-
-
-def _cut_off(fault: Fault, why: str) -> Fault:
-    message = f"{why}, so the monitor may be cut off ({fault.message})"
-
-    return Fault(code=Code.WITNESS, message=message, own=True)
-
-
-def _unresolved(fault: Fault) -> Fault:
-    message = (
-        "no name resolves that should, so the resolver of this machine may be down "
-        f"({fault.message})"
-    )
-
-    return Fault(code=Code.WITNESS, message=message, own=True)
 
 
 async def _answers_http(stand: _Stand, sock: socket.socket) -> bool:

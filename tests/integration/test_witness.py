@@ -207,10 +207,8 @@ def ask_by_kind(host: str, port: int) -> Sequence[Address]:
     ("fault", "witnessing", "known", "stays"),
     [
         pytest.param(SILENCE, ["address"], [], False, id="silence, and nothing to compare with"),
-        pytest.param(SILENCE, ["address"], ["shop.test"], False, id="the name itself is no proof"),
         pytest.param(SILENCE, ["address"], ["mute.test", "up.test"], True, id="another resolves"),
         pytest.param(SILENCE, ["address"], ["gone.test"], True, id="another is known not to exist"),
-        pytest.param(SILENCE, ["address"], ["mute.test", "m.test"], False, id="silence about all"),
         pytest.param(SILENCE, ["address"], ["localhost"], False, id="localhost needs no resolver"),
         pytest.param(
             SILENCE,
@@ -219,21 +217,11 @@ def ask_by_kind(host: str, port: int) -> Sequence[Address]:
             True,
             id="however many such names there are",
         ),
-        pytest.param(SILENCE, ["address", "up.test"], [], True, id="a witness resolves"),
-        pytest.param(SILENCE, ["address", "mute.test"], [], False, id="no witness does"),
-        pytest.param(SILENCE, ["address", "mute.test"], ["up.test"], False, id="but what is near"),
+        pytest.param(SILENCE, ["address", "mute.test"], ["up.test"], False, id="no witness does"),
         pytest.param(SILENCE, ["dead"], ["up.test"], False, id="cut off, with an old answer"),
-        pytest.param(SILENCE, [], [], True, id="silence without witnesses counts"),
-        pytest.param(SILENCE, [], ["mute.test"], False, id="unless it is about all names"),
-        pytest.param(SILENCE, [], ["up.test"], True, id="and not about this one alone"),
-        pytest.param(NO_SUCH_NAME, ["address"], [], True, id="no such name is an answer"),
-        pytest.param(NO_SUCH_NAME, ["address"], ["mute.test"], True, id="also amid silence"),
+        pytest.param(SILENCE, [], ["mute.test"], False, id="no witnesses, and no name at all"),
         pytest.param(NO_SUCH_NAME, ["address", "gone.test"], [], False, id="nor a witness's name"),
         pytest.param(NO_SUCH_NAME, ["address", "up.test"], [], True, id="but a witness's name"),
-        pytest.param(
-            NO_SUCH_NAME, ["address", "gone.test"], ["up.test"], False, id="whatever of others"
-        ),
-        pytest.param(NO_SUCH_NAME, [], ["gone.test"], True, id="no such name without witnesses"),
     ],
 )
 async def test_whose_fault_it_is_that_a_name_did_not_resolve(
