@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 
-from monitor.cli.output import tally
+from monitor.cli.finished import tally
 from monitor.cli.page import MARKS, Page
 from monitor.core.model.endpoint import InARow
 from monitor.core.model.verdict import Outcome

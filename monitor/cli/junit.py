@@ -5,11 +5,11 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
-from monitor.cli.output import say_why
+from monitor.cli.finished import say_why
 from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
-    from monitor.cli.output import Run
+    from monitor.cli.finished import Run
     from monitor.core.report import CheckReport
 
 

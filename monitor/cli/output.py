@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from monitor.cli.common import count
+from monitor.cli.finished import say_why, tally
 from monitor.core.model.verdict import Outcome
 from monitor.core.report import check_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
+    from monitor.cli.finished import Run
     from monitor.cli.look import Look
     from monitor.core.report import CheckReport
 
@@ -28,19 +27,6 @@ class Output(StrEnum):
     JSON = "json"
     JUNIT = "junit"
     GITHUB = "github"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """A finished run of one or more rounds; `verdict` is that of the last round."""
-
-    verdict: Outcome
-    started_at: datetime
-    finished_at: datetime
-    environment: str
-    cycles: int
-    reports: Sequence[CheckReport]
-    interrupted: bool = False
 
 
 def write_run(run: Run, form: Output, look: Look) -> str:
@@ -73,15 +59,6 @@ def run_json(run: Run) -> dict[str, Any]:
     }
 
 
-def tally(reports: Sequence[CheckReport]) -> str:
-    """Count the outcomes: `3 checks: 2 pass, 1 waiting`."""
-    counts = {outcome: sum(report.verdict is outcome for report in reports) for outcome in Outcome}
-    said = [f"{count} {outcome.value}" for outcome, count in counts.items() if count]
-    total = count(len(reports), "check")
-
-    return f"{total}: " + ", ".join(said) if said else total
-
-
 def round_text(number: int, cycles: int, reports: Sequence[CheckReport]) -> str:
     """Say on one line how a round ended: `round 3 of 10: 1 fails: shop.health: status is 500`."""
     said = []
@@ -101,21 +78,6 @@ def round_text(number: int, cycles: int, reports: Sequence[CheckReport]) -> str:
         said.append(f"{len(those)} {one if len(those) == 1 else many}: {what}{rest}")
 
     return f"round {number} of {cycles}: {'; '.join(said) or 'nothing fails'}"
-
-
-def say_why(report: CheckReport) -> str:
-    """Say why a check stands as it does, in lines; nothing where it simply passes."""
-    if report.verdict is Outcome.WAITING and report.waiting:
-        have, need = report.waiting
-        return f"waiting ({have} of {need} samples)"
-
-    lines = [reason.message for reason in report.reasons]
-    if report.note:
-        lines.append(report.note)
-    if report.verdict is Outcome.FAIL and report.state is not Outcome.FAIL:
-        lines.append(f"{report.consecutive_failures} in a row, below its threshold")
-
-    return "\n".join(lines)
 
 
 def _github(run: Run) -> str:

@@ -209,8 +209,9 @@ def _check(
 ) -> int:
     import uvloop
 
+    from monitor.cli.finished import Run
     from monitor.cli.look import find_look
-    from monitor.cli.output import Output, Run, write_run
+    from monitor.cli.output import Output, write_run
 
     form = Output(output or "text")
     told = form is Output.TEXT and cycles > 1

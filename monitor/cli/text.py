@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 from rich.markup import escape
 
 from monitor.cli.common import count
-from monitor.cli.output import say_why, tally
+from monitor.cli.finished import say_why, tally
 from monitor.cli.page import MARKS, Page, mark
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
+    from monitor.cli.finished import Run
     from monitor.cli.look import Look
-    from monitor.cli.output import Run
     from monitor.core.report import CheckReport
 
 _BESIDE_WHY: Final = 22

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from monitor.cli.finished import Run, tally
 from monitor.cli.look import Look
-from monitor.cli.output import Output, Run, round_text, tally, write_run
+from monitor.cli.output import Output, round_text, write_run
 from monitor.core.model.endpoint import HealthRule
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome, Reason
