@@ -1,53 +1,16 @@
-"""The words for what goes wrong once there is a connection, and for what did not come in time."""
+"""The words for what goes wrong once there is a connection."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from monitor.core.lateness import find_held_up
-from monitor.core.model.observation import Code, Fault, Phase
-from monitor.options import format_duration
+from monitor.core.model.observation import Code, Fault
 from monitor.probes._net.faults import explain_own
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from monitor.probes._http.answer import Answer
-    from monitor.probes._http.sighting import Sighting
 
 _LONGEST_DETAIL: Final = 200
-
-
-def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
-    """Say what was waited for when the time was up."""
-    if held_up := find_held_up(sighting.watch.elapsed() - limit):
-        return held_up
-
-    call = sighting.call
-    host = call.letter.named if call else "the target"
-    peer = call.letter.peer if call else "the target"
-    within = format_duration(limit)
-    match sighting.watch.phase:
-        case Phase.RESOLVE if call and call.lookup and not call.lookup.started:
-            message = f"no resolver thread was free within {within} to look up {host}"
-            return Fault(code=Code.INTERNAL, message=message, own=True)
-        case Phase.RESOLVE:
-            message = f"{host} did not resolve within {within}"
-            asked = call.lookup.host if call and call.lookup else ""
-            return Fault(code=Code.TIMEOUT, message=message, unanswered=asked)
-        case Phase.CONNECT:
-            message = f"{peer} did not accept the connection within {within}"
-        case Phase.TLS:
-            message = f"the TLS handshake with {peer} was not done within {within}"
-        case Phase.TRANSFER:
-            received = sighting.answer.body.received if sighting.answer else 0
-            message = (
-                f"the answer of {peer} did not end within {within} ({received} bytes received)"
-            )
-        case _:
-            message = f"{peer} did not answer within {within}"
-
-    return Fault(code=Code.TIMEOUT, message=message)
 
 
 def explain_redirects(most: int) -> Fault:

@@ -15,10 +15,10 @@ from monitor.names import shared_resolver
 from monitor.probes._http.connector import Call, connect, is_inward
 from monitor.probes._http.cookies import Jar
 from monitor.probes._http.exchange import Exchange
-from monitor.probes._http.explain import clean, explain_redirects, explain_timeout
+from monitor.probes._http.explain import clean, explain_redirects
 from monitor.probes._http.letter import Letter, write_letter
 from monitor.probes._http.request import first_request, is_constant, next_request, with_cookies
-from monitor.probes._http.sighting import Sighting, write_down
+from monitor.probes._http.sighting import Sighting, explain_timeout, write_down
 from monitor.probes._http.urls import show_location
 from monitor.probes._net.deadline import Deadline
 from monitor.probes._net.faults import Faulted

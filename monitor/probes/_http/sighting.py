@@ -1,16 +1,18 @@
-"""What is known of one observation while it is made, and how it is written down at the end."""
+"""What is known of one observation while it is made, and what is made of it when it is over."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.core.model.observation import Observation
+from monitor.core.lateness import find_held_up
+from monitor.core.model.observation import Code, Fault, Observation, Phase
+from monitor.options import format_duration
 from monitor.probes._net.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
-    from monitor.core.model.observation import Fault, Hop
+    from monitor.core.model.observation import Hop
     from monitor.probes._http.answer import Answer
     from monitor.probes._http.connector import Call
 
@@ -57,3 +59,35 @@ def write_down(at: datetime, sighting: Sighting, fault: Fault | None, *, asked: 
         body=answer.body.content() if answer else b"",
         body_truncated=answer.body.truncated if answer else False,
     )
+
+
+def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
+    """Say what was waited for when the time was up."""
+    if held_up := find_held_up(sighting.watch.elapsed() - limit):
+        return held_up
+
+    call = sighting.call
+    host = call.letter.named if call else "the target"
+    peer = call.letter.peer if call else "the target"
+    within = format_duration(limit)
+    match sighting.watch.phase:
+        case Phase.RESOLVE if call and call.lookup and not call.lookup.started:
+            message = f"no resolver thread was free within {within} to look up {host}"
+            return Fault(code=Code.INTERNAL, message=message, own=True)
+        case Phase.RESOLVE:
+            message = f"{host} did not resolve within {within}"
+            asked = call.lookup.host if call and call.lookup else ""
+            return Fault(code=Code.TIMEOUT, message=message, unanswered=asked)
+        case Phase.CONNECT:
+            message = f"{peer} did not accept the connection within {within}"
+        case Phase.TLS:
+            message = f"the TLS handshake with {peer} was not done within {within}"
+        case Phase.TRANSFER:
+            received = sighting.answer.body.received if sighting.answer else 0
+            message = (
+                f"the answer of {peer} did not end within {within} ({received} bytes received)"
+            )
+        case _:
+            message = f"{peer} did not answer within {within}"
+
+    return Fault(code=Code.TIMEOUT, message=message)
