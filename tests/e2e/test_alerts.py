@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.support.program import daemon, run, until
+from tests.support.program import daemon, run
 from tests.support.receiver import answers, drops, hangs, serve_receiver
 from tests.support.servers import unused_port
 from tests.support.slack import TOKEN, serve_slack
@@ -22,6 +22,7 @@ from tests.support.street import (
     write_config,
     write_hook,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

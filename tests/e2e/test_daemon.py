@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.program import daemon, run, start, until
+from tests.support.program import daemon, run, start
 from tests.support.servers import unused_port
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.support.authority import Authority
-from tests.support.program import daemon, run, until
+from tests.support.program import daemon, run
 from tests.support.providers import (
     BAD,
     GOOD,
@@ -26,6 +26,7 @@ from tests.support.providers import (
 from tests.support.receiver import serve_receiver
 from tests.support.servers import page, serve_pages
 from tests.support.slack import TOKEN, serve_slack
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,8 +6,9 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
-from tests.support.program import daemon, run, until
+from tests.support.program import daemon, run
 from tests.support.servers import say_nothing, serve_script
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from tests.support.hook_runner import runner_as_started
-from tests.support.program import daemon, run, until
+from tests.support.program import daemon, run
 from tests.support.street import (
     find_rollbacks,
     open_street,
@@ -14,6 +14,7 @@ from tests.support.street import (
     write_config,
     write_hook,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.support.program import daemon, until
+from tests.support.program import daemon
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.shop import Shop

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.program import run, start, until
+from tests.support.program import run, start
 from tests.support.servers import unused_port
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

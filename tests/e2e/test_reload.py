@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.support.program import Daemon, daemon, until
+from tests.support.program import Daemon, daemon
 from tests.support.shop import Shop, open_shop
 from tests.support.street import (
     NOTE,
@@ -25,6 +25,7 @@ from tests.support.street import (
     write_config,
     write_hook,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

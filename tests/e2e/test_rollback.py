@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.support.program import Daemon, daemon, run, until
+from tests.support.program import Daemon, daemon, run
 from tests.support.receiver import answers, drops, serve_receiver
 from tests.support.servers import unused_port
 from tests.support.street import (
@@ -30,6 +30,7 @@ from tests.support.street import (
     write_config,
     write_hook,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from tests.support.program import daemon, run, until
+from tests.support.program import daemon, run
 from tests.support.receiver import Receiver, answers, serve_receiver
 from tests.support.servers import unused_port
 from tests.support.shop import Shop, open_shop
 from tests.support.slack import TOKEN, WEBHOOK_PATH, FakeSlack, serve_slack
 from tests.support.street import until_passing, write_hook
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from tests.support.program import Daemon

@@ -20,11 +20,11 @@ from aiohttp import web
 from monitor.clock import SteadyClock
 from monitor.core.model.verdict import Outcome
 from monitor.store import Store
-from tests.support.program import daemon, run, until
+from tests.support.program import daemon, run
 from tests.support.receiver import answers, serve_receiver
 from tests.support.running import running as running_here
-from tests.support.running import until as until_here
 from tests.support.servers import serve_pages
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -227,7 +227,7 @@ async def test_a_clock_that_is_ten_years_ahead_deletes_no_history(tmp_path: Path
     async with open_target() as target:
         text = f"endpoints: {{up: {{url: '{target.url}/up', every: 250ms, timeout: 250ms}}}}\n"
         async with running_here(tmp_path, text, clock=clock) as monitor:
-            await until_here(lambda: monitor.ready)
+            await until(lambda: monitor.ready)
             await monitor.journal.flush()
             off = TEN_YEARS.total_seconds()
             monitor.vigil.look()
@@ -384,12 +384,12 @@ endpoints:
   idle: {{url: "{target.url}/idle", health: {{failure_threshold: 1}}}}
 """
         async with running_here(tmp_path, text) as monitor:
-            await until_here(lambda: monitor.ready)
+            await until(lambda: monitor.ready)
             before = target.count()
-            await until_here(lambda: target.count() > before)
+            await until(lambda: target.count() > before)
             time.sleep(3)  # what a plug-in must not do, and this one does
             asked = target.count()
-            await until_here(lambda: target.count() >= asked + 2)
+            await until(lambda: target.count() >= asked + 2)
             lag = monitor.metrics.registry.get_sample_value(
                 "production_monitor_schedule_lag_seconds_bucket", {"le": "1.0"}
             )

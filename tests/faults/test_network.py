@@ -10,9 +10,10 @@ import pytest
 
 from tests.support.blame import Watched, write_config
 from tests.support.network import PROGRAMS, Nameserver, Network, open_networks, serve_names
-from tests.support.program import daemon, until
+from tests.support.program import daemon
 from tests.support.receiver import serve_receiver
 from tests.support.shop import Shop, open_shop
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

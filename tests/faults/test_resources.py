@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 from tests.support.blame import Watched, write_config
 from tests.support.cgroup import open_control_group
-from tests.support.program import daemon, until
+from tests.support.program import daemon
 from tests.support.receiver import serve_receiver
 from tests.support.shop import open_shop
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

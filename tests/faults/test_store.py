@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from tests.support.disk import small_disk
-from tests.support.program import daemon, run, until
+from tests.support.program import daemon, run
 from tests.support.receiver import serve_receiver
 from tests.support.servers import unused_port
 from tests.support.stored import overwrite
@@ -34,6 +34,7 @@ from tests.support.street import (
     write_config,
     write_hook,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

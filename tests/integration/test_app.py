@@ -19,7 +19,7 @@ from monitor.daemon import control_path, run_daemon
 from monitor.store import StoreError, StoreHeld
 from monitor.web.server import ListenError
 from tests.support.receiver import serve_receiver
-from tests.support.running import NOON, Clock, build, loader, page_of, running, until, write
+from tests.support.running import NOON, Clock, build, loader, page_of, running, write
 from tests.support.servers import (
     answers_page,
     page,
@@ -28,6 +28,7 @@ from tests.support.servers import (
     serve_script,
     unused_port,
 )
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

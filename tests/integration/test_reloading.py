@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.config.difference import MOST, Reloaded
-from tests.support.running import loader, running, until, write
+from tests.support.running import loader, running, write
 from tests.support.servers import answers_page, serve_script, unused_port
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -17,9 +17,10 @@ from monitor.core.model.verdict import Outcome
 from monitor.operations import DeployMarker
 from monitor.rounds import Finished, Rounds, run_rounds
 from tests.support.receiver import answers, hangs, serve_app, serve_receiver
-from tests.support.running import running, until
+from tests.support.running import running
 from tests.support.servers import say_nothing, serve_script
 from tests.support.stored import a_rollback
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -15,8 +15,9 @@ import pytest
 from monitor.app import RunOptions
 from monitor.daemon import run_daemon
 from monitor.store import Store, journal
-from tests.support.running import loader, until, write
+from tests.support.running import loader, write
 from tests.support.servers import unused_port
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from tests.support.program import until
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path

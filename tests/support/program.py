@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from tests.support.servers import unused_port
+from tests.support.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from pathlib import Path
-
-PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -181,10 +180,3 @@ async def _wait_until_ready(running: Daemon) -> None:
             if code == 200:
                 return
             await asyncio.sleep(0.05)
-
-
-async def until(happened: Callable[[], object]) -> None:
-    """Wait for a condition, not for a clock."""
-    async with asyncio.timeout(PATIENCE):
-        while not happened():
-            await asyncio.sleep(0.02)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from monitor import clock as clocks
     from monitor.config import Compiled
 
-PATIENCE = 15.0
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 
@@ -86,10 +84,3 @@ async def running(
 def page_of(monitor: Monitor) -> bytes:
     """Give the page that Prometheus reads, in one piece."""
     return b"".join(monitor.metrics_parts(as_openmetrics=False))
-
-
-async def until(happened: Callable[[], object]) -> None:
-    """Wait for a condition, not for a clock."""
-    async with asyncio.timeout(PATIENCE):
-        while not happened():
-            await asyncio.sleep(0.01)

@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 
 from monitor.web.server import WebServer
-from tests.support.running import running, until
+from tests.support.running import running
 from tests.support.shop import open_shop
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -24,7 +24,8 @@ from monitor.web.connections import MOST as MOST_CONNECTIONS
 from monitor.web.connections import Connections
 from monitor.web.refusals import MOST
 from tests.support.configuring import mistakes
-from tests.support.running import until, write
+from tests.support.running import write
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
