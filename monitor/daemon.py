@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from contextlib import AsyncExitStack, contextmanager
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from yarl import URL
 
+from monitor import garbage
 from monitor.app import Monitor
 from monitor.logs import Log
 from monitor.systemd import Systemd, Watchdog
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _log = Log()
 
 CONTROL: Final = "control.sock"
-_GARBAGE: Final = (5_000, 10, 1_000)
-"""When to look for garbage: rarely through all, which stops 10,000 endpoints for a third second."""
 _SWITCH_SECONDS: Final = 0.0005
 """How long the event loop waits for another thread: by default ten times as long, and each time."""
 _STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
@@ -54,9 +52,7 @@ async def run_daemon(
         signals = stack.enter_context(_Signals())
         monitor = await Monitor.open(load, options)
         stack.push_async_callback(monitor.close, hurry=signals.hurry)
-        gc.freeze()  # what is there now stays: nobody needs to look through it for garbage again
-        gc.set_threshold(*_GARBAGE)
-        gc.enable()
+        garbage.watch_for_garbage()
         on_built(monitor)
         server = WebServer(monitor)
         stack.push_async_callback(server.close)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
 
+from monitor import garbage
 from monitor.cli.common import (
     CODES,
     FAIL,
@@ -31,7 +30,7 @@ from monitor.core.model.verdict import Outcome
 from monitor.logs import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from monitor.app import Monitor, RunOptions
     from monitor.config import Compiled
@@ -86,7 +85,7 @@ def run(
                 raise click.UsageError(f"{name} needs --cycles N: a daemon does not end by itself")
 
     start_logs(default_level="warning" if cycles else "info")
-    with mistakes_end_it(), _uncollected():
+    with mistakes_end_it(), garbage.left_alone():
         from monitor.app import RunOptions
 
         unused = ("notifiers",) if no_notify else ()
@@ -104,19 +103,6 @@ def run(
             sys.exit(_watch(load, options))
 
         sys.exit(_check(load, options, cycles, every, Outcome(until) if until else None, output))
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Let nobody look for garbage, until what is started says otherwise.
-
-    A start makes next to none, and an eighth of its time went into looking.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def select(
@@ -249,8 +235,7 @@ async def _rounds(
     from monitor.rounds import Rounds, run_rounds
 
     monitor = await Monitor.open(load, options)
-    gc.freeze()
-    gc.enable()
+    garbage.watch_for_garbage()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

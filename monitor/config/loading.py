@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import gc
 import re
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from monitor import garbage
 from monitor.config.errors import ConfigError
 from monitor.config.suggest import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from monitor.config.compiled import Compiled
     from monitor.config.document import Document
 
 _UNUSED_BY_PROBES: Final = ("notifiers", "services", "web")
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Let nobody look for garbage meanwhile: a load makes much that is kept.
-
-    With 10,000 endpoints, looking took longer than loading.
-    """
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if collects:
-            gc.enable()
 
 
 class NoSuchEndpoint(Exception):
@@ -44,7 +28,7 @@ class NoSuchEndpoint(Exception):
         super().__init__(f"{name}: no such endpoint{suggest(name, known)}")
 
 
-@_uncollected()
+@garbage.left_alone()
 def load(
     paths: Sequence[Path],
     *,
