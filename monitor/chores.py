@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.logs import Log
 from monitor.scheduler import Calendar
+from monitor.store.pruning import SHORTEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,6 @@ _log = Log()
 
 TICK: Final = timedelta(seconds=1)
 PRUNE_EVERY: Final = timedelta(hours=1)
-_SHORTEST: Final = timedelta(days=1)
 
 
 class Chores:
@@ -90,7 +90,7 @@ class Chores:
         A clock that was set forward makes nothing older than it is.
         """
         retention = self._retention()
-        now = self._clock.surely(max(retention, _SHORTEST))
+        now = self._clock.surely(max(retention, SHORTEST))
         try:
             deleted = await self._store.prune(now - retention, now)
         except Exception as error:  # noqa: BLE001 - forgetting can wait for the next time, whatever it was

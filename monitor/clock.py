@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
+from monitor.core.clock_set import direction
 from monitor.logs import Log
 from monitor.options import format_duration
 
@@ -140,8 +141,7 @@ class Vigil:
         by = self._clock.follow()
         if by:
             self._set_at = now
-            turn = "forward" if by > timedelta() else "back"
-            _log.warning("clock_set", by=f"{format_duration(abs(by))} {turn}")
+            _log.warning("clock_set", by=f"{format_duration(abs(by))} {direction(by)}")
             self._on_set(by)
         if before is not None and now - before > _ABSENCE:
             self._on_absence()

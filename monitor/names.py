@@ -20,6 +20,7 @@ Ask = Callable[[str, int], Sequence[Address]]
 _THREADS: Final = 32
 _PER_NAME: Final = 4
 _IDLE_SECONDS: Final = 30.0
+_STAGGER: Final = 0.25
 _REMEMBERED: Final = 1024
 _KNOWN: Final = 64
 _HOSTS: Final = Path("/etc/hosts")
@@ -204,6 +205,16 @@ def read_address(host: str, port: int) -> Sequence[Address] | None:
         return tuple(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=_LITERAL))
     except OSError:
         return None
+
+
+async def connect_any(addresses: Sequence[Address]) -> socket.socket:
+    """Connect to whichever address answers first, begun one after the other.
+
+    Raises OSError, or what the event loop raises where a descriptor is no longer usable.
+    """
+    import aiohappyeyeballs
+
+    return await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_STAGGER)
 
 
 def without_own_names(names: Iterable[str], hosts: Path = _HOSTS) -> list[str]:

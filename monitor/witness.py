@@ -12,11 +12,9 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 from urllib.parse import urlsplit
 
-import aiohappyeyeballs
-
 from monitor.core.witnesses import Heard, attribute, doubts_names
 from monitor.logs import Log
-from monitor.names import Resolver, is_answer, read_address, without_own_names
+from monitor.names import Resolver, connect_any, is_answer, read_address, without_own_names
 
 if TYPE_CHECKING:
     import socket
@@ -44,7 +42,6 @@ _log = Log()
 _THREADS: Final = 16
 _OTHER_NAMES: Final = 8
 _CANDIDATES: Final = 64
-_STAGGER: Final = 0.25
 _LONGEST_LINE: Final = 1024
 
 
@@ -156,7 +153,7 @@ class Witnesses:
     async def _ask(self, stand: _Stand) -> bool:
         try:
             addresses = await self._resolver.begin(stand.host, stand.port).answer()
-            sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_STAGGER)
+            sock = await connect_any(addresses)
             if stand.request:
                 return await _answers_http(stand, sock)
             sock.close()

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 from monitor.config.document import Position
+from monitor.config.files import LARGEST
 
 Place: TypeAlias = int
 """File, line and column, counted from 1."""
 
-_BITS: Final = 24  # no file has as many bytes, and so no more lines or columns
+_BITS: Final = LARGEST.bit_length()  # no file has more lines or columns than bytes
 _MASK: Final = (1 << _BITS) - 1
 
 

@@ -77,9 +77,14 @@ def moved(record: Record, by: timedelta) -> Record:
 
 def clock_was_set(by: timedelta) -> str:
     """Say how a clock was set; the lines before it carry the times that it showed then."""
-    turn = "forward" if by.total_seconds() > 0 else "back"
+    how = f"{direction(by)} by {format_duration(abs(by))}"
 
-    return f"the clock was set {turn} by {format_duration(abs(by))}; the lines above are by the old"
+    return f"the clock was set {how}; the lines above are by the old"
+
+
+def direction(by: timedelta) -> str:
+    """Say in which direction a clock was set."""
+    return "forward" if by.total_seconds() > 0 else "back"
 
 
 def _value(value: Any, by: timedelta) -> Any:

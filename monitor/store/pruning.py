@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 CHUNK: Final = 5_000
 """How many result rows one transaction deletes, so that a commit never waits long for pruning."""
 
-_SHORTEST: Final = timedelta(days=1)
+SHORTEST: Final = timedelta(days=1)
+"""What is younger is kept, however short the retention is."""
+
 _KEPT_DEPLOYS: Final = 20
 
 
@@ -37,7 +39,7 @@ def cutoff(before: datetime, now: datetime) -> datetime:
 
     Guards look back a day (rollbacks of one service), and latency windows are refilled at start.
     """
-    return min(before, now - _SHORTEST)
+    return min(before, now - SHORTEST)
 
 
 def prune_results(connection: Connection, endpoints: Sequence[int], before: datetime) -> int:

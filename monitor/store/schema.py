@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _REVISION: Final = "alembic_version"
+_FIND_REVISION: Final = f"SELECT version_num FROM {_REVISION}"  # noqa: S608 - a name of ours
+_SET_REVISION: Final = f"INSERT INTO {_REVISION} VALUES (?)"  # noqa: S608 - a name of ours
 
 
 class Age(Enum):
@@ -55,7 +57,7 @@ def find_age(connection: Connection, path: Path) -> Age:
     if _REVISION not in found:
         raise StoreError(f"{path}: the file is a database of another program, not a store")
 
-    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    row = connection.execute(_FIND_REVISION).fetchone()
     revision = row[0] if row else None
     if revision is not None and revision not in tables.REVISIONS:
         raise StoreError(
@@ -73,7 +75,7 @@ def _create(connection: Connection) -> None:
     connection.execute(
         f"CREATE TABLE {_REVISION} (version_num VARCHAR(32) NOT NULL, PRIMARY KEY (version_num))"
     )
-    connection.execute("INSERT INTO alembic_version VALUES (?)", (tables.REVISIONS[-1],))
+    connection.execute(_SET_REVISION, (tables.REVISIONS[-1],))
 
 
 def _migrate(connection: Connection) -> None:

@@ -9,6 +9,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault, Phase
+from monitor.names import connect_any
 from monitor.probes._net.faults import Faulted, explain_connect, explain_lookup, explain_tls
 from monitor.probes._net.tls import client_context, handshakes, presented_certificate, version_name
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from monitor.probes._net.stopwatch import Stopwatch
     from monitor.probes._net.tls import TlsTerms
 
-_STAGGER: Final = 0.25
 _TLS_SHUTDOWN_SECONDS: Final = 1.0
 _LONGER_THAN_ANY_PROBE: Final = 3600.0
 
@@ -122,11 +122,8 @@ async def _connect_plainly(call: Call, addresses: Sequence[Address]) -> None:
 
 
 async def _race(call: Call, addresses: Sequence[Address]) -> socket.socket:
-    """Connect to whichever address answers first, begun one after the other."""
-    import aiohappyeyeballs
-
     try:
-        sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_STAGGER)
+        sock = await connect_any(addresses)
     except (OSError, RuntimeError) as error:  # as above
         raise _explained(error, call) from error
     call.address, call.ip_family = _peer_of(sock)

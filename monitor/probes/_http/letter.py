@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from sys import intern
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault
+from monitor.probes._http.options import BREAKS_A_LINE
 from monitor.probes._http.urls import mask_query
 from monitor.probes._net.faults import Faulted
 
 if TYPE_CHECKING:
     from monitor.probes._http.request import Request
 
-_BREAKS_A_LINE: Final = re.compile(r"[\r\n\0]")
 _USUALLY_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -72,7 +71,7 @@ def _write_head(request: Request) -> bytes:
     target = f"{url.host_subcomponent}:{url.port}" if request.method == "CONNECT" else None
     lines = [f"{request.method} {target or url.raw_path_qs} HTTP/1.1"]
     for name, value in _header_lines(request):
-        if _BREAKS_A_LINE.search(value):
+        if BREAKS_A_LINE.search(value):
             message = f"the value of the request header {name} holds a line break"
             raise Faulted(Fault(code=Code.INTERNAL, message=message, own=True))
         lines.append(f"{name}: {value}")

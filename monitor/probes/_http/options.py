@@ -26,8 +26,10 @@ from monitor.fields import Options, SecretText, Size
 from monitor.options import Secret, is_loopback
 from monitor.probes._http.urls import SECRET_NAME, read_url, show_url
 
+BREAKS_A_LINE: Final = re.compile(r"[\r\n\0]")
+"""What no header value may hold."""
+
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_LINE_BREAKS: Final = re.compile(r"[\r\n\0]")
 _SET_BY_US: Final = frozenset({"content-length", "transfer-encoding", "connection"})
 _SHORTEST_CREDENTIAL: Final = 8
 """Shorter parts of a header value are words such as `Bearer`, which would be masked everywhere."""
@@ -48,7 +50,7 @@ def _read_header_value(value: object) -> Secret:
 
 
 def _check_header_value(value: str) -> None:
-    if _LINE_BREAKS.search(value):
+    if BREAKS_A_LINE.search(value):
         raise ValueError("expected one line of text, found a line break")
 
     try:
