@@ -63,7 +63,7 @@ async def test_clients_that_hold_connections_leave_descriptors_for_probes_and_al
         crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(180)]
         asked = shop.asked
         await until(lambda: shop.asked > asked + 5)
-        unsure = await watched.measured('probe_failures_total{reason="internal"}')
+        unsure = await watched.running.metric("probe_failures_total", reason="internal")
         shop.status = 503
         await until(lambda: "outage opened" in watched.told())
         for _, writer in crowd:
@@ -139,7 +139,7 @@ async def test_starved_of_cpu_it_is_late_and_blames_nobody(tmp_path: Path) -> No
         open_control_group("cpu") as group,
         watching(tmp_path, more=more, health=quick, every="1s", timeout="900ms") as (watched, shop),
     ):
-        late = await watched.measured("schedule_lag_seconds_sum")
+        late = await watched.running.metric("schedule_lag_seconds_sum")
         group.limit_cpu(0.025)
         group.take(watched.running.process.pid)
         asked = shop.asked
@@ -147,5 +147,5 @@ async def test_starved_of_cpu_it_is_late_and_blames_nobody(tmp_path: Path) -> No
         group.limit_cpu(None)
         await watched.until_well()
 
-        assert await watched.measured("schedule_lag_seconds_sum") > late + 10
+        assert await watched.running.metric("schedule_lag_seconds_sum") > late + 10
         await watched.nobody_was_blamed()

@@ -88,14 +88,6 @@ class Watched:
             lambda status: all(one["verdict"] == "pass" for one in status["checks"])
         )
 
-    async def measured(self, series: str) -> float:
-        """Give what a series says."""
-        _, text = await self.running.get("/metrics")
-        found = re.search(rf"^production_monitor_{re.escape(series)} (\S+)$", text, re.MULTILINE)
-        assert found is not None, series
-
-        return float(found[1])
-
     async def blamed(self) -> dict[str, float]:
         """Give how often a target was blamed, by the reason."""
         _, text = await self.running.get("/metrics")

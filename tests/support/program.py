@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from contextlib import asynccontextmanager
@@ -93,6 +94,20 @@ class Daemon:
         found: dict[str, Any] = json.loads(text)
 
         return found
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """Give a metric of ours: the sum of all its series that have these labels."""
+        _, page = await self.get("/metrics")
+        series = re.compile(rf"^production_monitor_{name}(?:{{(.*)}})? (\S+)$", re.MULTILINE)
+        wanted = {f'{label}="{value}"' for label, value in labels.items()}
+        found = [
+            float(value)
+            for has, value in series.findall(page)
+            if wanted <= set(re.findall(r'\w+="[^"]*"', has))
+        ]
+        assert found, f"no {name} with {labels}"
+
+        return sum(found)
 
     async def until(
         self, happened: Callable[[dict[str, Any]], object], what: str = "it to happen"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Shop:
-    """What the shop answers now, and how often it was asked."""
+    """What the shop answers now, and how often it was asked.
+
+    `statuses` and `delays` are of paths that differ; `times` is when each path was asked, by the
+    clock of the event loop.
+    """
 
     port: int = 0
     status: int = 200
@@ -25,19 +30,24 @@ class Shop:
     delay: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
     asked: int = 0
+    statuses: dict[str, int] = field(default_factory=dict)
+    delays: dict[str, float] = field(default_factory=dict)
+    times: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def answer(self, _request: web.Request) -> web.Response:
+    async def answer(self, request: web.Request) -> web.Response:
         self.asked += 1
-        if self.delay:
-            await asyncio.sleep(self.delay)
+        self.times[request.path].append(asyncio.get_running_loop().time())
+        delay = self.delays.get(request.path, self.delay)
+        if delay:
+            await asyncio.sleep(delay)
 
         return web.json_response(
             {"version": self.version, "database": {"status": self.database}},
-            status=self.status,
+            status=self.statuses.get(request.path, self.status),
             headers=self.headers,
         )
 
