@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.verdict import Outcome
-from monitor.metrics.exposition import escape, in_parts, write_family
+from monitor.metrics.exposition import NOTHING_YET, escape, in_parts, write_family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,7 @@ def check_series(engine: Engine) -> Iterator[str]:
         labels += [f'check="{escape(id)}"' for id in some]
         shown += [_STATES[state.state if state else Outcome.UNKNOWN] for state in states]
         failures += [state.consecutive_failures if state else 0 for state in states]
-        yield ""
+        yield NOTHING_YET
     yield from write_family(
         "production_monitor_check_state", "0 pass, 1 fail, 2 unknown.", labels, shown
     )

@@ -10,7 +10,7 @@ from monitor.core.expectations import Source
 from monitor.core.model.endpoint import HealthRule
 from monitor.core.model.observation import Code, Phase
 from monitor.core.model.verdict import Outcome
-from monitor.metrics.exposition import escape, explain, in_parts, write_lines
+from monitor.metrics.exposition import NOTHING_YET, escape, explain, in_parts, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -85,7 +85,7 @@ def endpoint_series(newest: Mapping[str, Latest], now: datetime) -> Iterator[str
         if known:
             labels = [_labels(latest.endpoint) for latest in known]
             shown.append((known, labels, list(zip(*map(_values, known), strict=True))))
-        yield ""
+        yield NOTHING_YET
     explained = ""
     for number, series in enumerate(_SERIES):
         for known, labels, columns in shown:

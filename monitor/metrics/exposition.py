@@ -15,6 +15,9 @@ AT_A_TIME: Final = 1_000
 
 One = TypeVar("One")
 
+NOTHING_YET: Final = ""
+"""A part in which there is nothing to write yet: whoever asked for it lets others have a turn."""
+
 
 def in_parts(many: Sequence[One]) -> Iterator[Sequence[One]]:
     """Give as many at a time as may be written in one go."""

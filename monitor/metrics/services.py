@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from monitor.metrics.exposition import escape, in_parts, write_family
+from monitor.metrics.exposition import NOTHING_YET, escape, in_parts, write_family
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ def service_series(engine: Engine) -> Iterator[str]:
     situation = engine.situation
     open_now = Counter((one.service, one.severity) for one in situation.open_incidents())
     watched = {(one.service, one.severity): 0 for one in engine.checks.values()}
-    yield ""
+    yield NOTHING_YET
     watched |= open_now
     yield from write_family(
         "production_monitor_incidents_open",
@@ -34,7 +34,7 @@ def service_series(engine: Engine) -> Iterator[str]:
             if deploy is not None and not deploy.baseline:
                 labels.append(f'service="{escape(service)}"')
                 times.append(deploy.at.timestamp())
-        yield ""
+        yield NOTHING_YET
     yield from write_family(
         "production_monitor_last_deploy_timestamp_seconds",
         "When the newest deploy was first seen.",

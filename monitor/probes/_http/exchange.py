@@ -130,7 +130,7 @@ class Exchange(asyncio.Protocol):
         try:
             if self.answer is not None:
                 self._read_body(parser, data)
-            elif self._head_size + len(data) <= _LONGEST_LINE:
+            elif self._head_size + len(data) <= _LONGEST_LINE:  # so is each line of it
                 parser.feed_data(data)
                 if self.answer is None:
                     self._note_head(data)
