@@ -90,7 +90,6 @@ class Scheduler:
         self._changed = asyncio.Event()
         self._stopping = False
         self._wake = math.inf
-        self.last_tick = 0.0
         self.on_tick: Callable[[float, timedelta], None] = lambda _now, _late: None
         self.stalled_until = -math.inf
 
@@ -127,7 +126,6 @@ class Scheduler:
                 now = loop.time()
                 late = timedelta(seconds=max(0.0, now - self._wake))  # no tick is late at first
                 self._start_due(now)
-                self.last_tick = now
                 self.on_tick(now, late)
                 await self._sleep(now)
         finally:

@@ -107,10 +107,6 @@ class Database:
         with self._attachment.transaction(FOR_WRITING) as connection:
             write(connection, changes, self._numbers)
 
-    def samples(self, endpoint: str, since: datetime) -> list[tuple[datetime, timedelta]]:
-        """See `Store.samples`."""
-        return self._read(lambda connection: reading.read_samples(connection, endpoint, since))
-
     def samples_of(
         self, since: Mapping[str, datetime]
     ) -> dict[str, list[tuple[datetime, timedelta]]]:

@@ -48,21 +48,10 @@ class MemoryStore:
     async def samples_of(
         self, since: Mapping[str, datetime]
     ) -> dict[str, list[tuple[datetime, timedelta]]]:
-        """Give the samples of many endpoints; one that has no results is left out."""
+        """Give the scheduled latency samples of many endpoints, oldest first."""
         known = {result.endpoint for result in self._results.values()}
 
-        return {name: await self.samples(name, since[name]) for name in since if name in known}
-
-    async def samples(self, endpoint: str, since: datetime) -> list[tuple[datetime, timedelta]]:
-        """Give the scheduled latency samples of an endpoint at or after `since`, oldest first."""
-        return sorted(
-            (result.at, result.latency)
-            for result in self._results.values()
-            if result.endpoint == endpoint
-            and result.at >= since
-            and result.scheduled
-            and result.latency is not None
-        )
+        return {name: self._samples(name, since[name]) for name in since if name in known}
 
     async def values_of(
         self, since: Mapping[str, datetime]
@@ -118,3 +107,13 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+    def _samples(self, endpoint: str, since: datetime) -> list[tuple[datetime, timedelta]]:
+        return sorted(
+            (result.at, result.latency)
+            for result in self._results.values()
+            if result.endpoint == endpoint
+            and result.at >= since
+            and result.scheduled
+            and result.latency is not None
+        )

@@ -87,23 +87,6 @@ def read_incidents(connection: Connection, since: datetime, limit: int) -> list[
     return list(reversed(found))
 
 
-def read_samples(
-    connection: Connection, endpoint: str, since: datetime
-) -> list[tuple[datetime, timedelta]]:
-    """Read the scheduled latency samples of an endpoint at or after `since`, oldest first."""
-    number = _number(connection, endpoint)
-    if number is None:
-        return []
-
-    found = connection.execute(
-        "SELECT at, latency FROM results"
-        " WHERE endpoint = ? AND at >= ? AND scheduled AND latency IS NOT NULL ORDER BY at",
-        (number, to_microseconds(since)),
-    )
-
-    return [(from_microseconds(at), timedelta(microseconds=latency)) for at, latency in found]
-
-
 def read_values_of(
     connection: Connection, since: Mapping[str, datetime]
 ) -> dict[str, list[tuple[datetime, float]]]:
@@ -127,14 +110,29 @@ _VALUES: Final = (
 def read_samples_of(
     connection: Connection, since: Mapping[str, datetime]
 ) -> dict[str, list[tuple[datetime, timedelta]]]:
-    """Read the samples of many endpoints; one that has no results is left out."""
+    """Read the scheduled latency samples of many endpoints at or after a time, oldest first.
+
+    One that has no results is left out.
+    """
     known = set(_names(connection).values())
 
     return {
-        endpoint: read_samples(connection, endpoint, start)
+        endpoint: _samples(connection, endpoint, start)
         for endpoint, start in since.items()
         if storable(endpoint) in known
     }
+
+
+def _samples(
+    connection: Connection, endpoint: str, since: datetime
+) -> list[tuple[datetime, timedelta]]:
+    found = connection.execute(
+        "SELECT at, latency FROM results"
+        " WHERE endpoint = ? AND at >= ? AND scheduled AND latency IS NOT NULL ORDER BY at",
+        (_number(connection, endpoint), to_microseconds(since)),
+    )
+
+    return [(from_microseconds(at), timedelta(microseconds=latency)) for at, latency in found]
 
 
 def read_results(

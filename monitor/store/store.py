@@ -105,14 +105,13 @@ class Store:
         """
         await self._run(self._database.reattach)
 
-    async def samples(self, endpoint: str, since: datetime) -> list[tuple[datetime, timedelta]]:
-        """Read the scheduled latency samples of an endpoint at or after `since`, oldest first."""
-        return await self._run(self._database.samples, endpoint, since)
-
     async def samples_of(
         self, since: Mapping[str, datetime]
     ) -> dict[str, list[tuple[datetime, timedelta]]]:
-        """Read the samples of many endpoints at once; one that has no results is left out."""
+        """Read the scheduled latency samples of many endpoints at or after a time, oldest first.
+
+        One that has no results is left out.
+        """
         return await self._run(self._database.samples_of, since)
 
     async def values_of(
@@ -126,11 +125,14 @@ class Store:
         return await self._run(self._database.results, endpoint, since, limit)
 
     async def timeline(self, incident: str) -> tuple[TimelineEntry, ...]:
-        """Read the record of one incident in its order."""
+        """Read the record of one incident in its order; for pages of history to come."""
         return await self._run(self._database.timeline, incident)
 
     async def incidents(self, since: datetime, limit: int) -> list[Incident]:
-        """Read the newest incidents that were open at `since` or later, oldest first."""
+        """Read the newest incidents that were open at `since` or later, oldest first.
+
+        For pages of history to come: what decides is in the situation.
+        """
         return await self._run(self._database.incidents, since, limit)
 
     async def prune(self, before: datetime, now: datetime) -> int:

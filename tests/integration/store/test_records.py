@@ -154,9 +154,9 @@ async def test_samples_are_the_scheduled_latencies_of_one_endpoint(store: Store)
     )
 
     quarter = timedelta(milliseconds=250)
-    assert await store.samples("api", NOON) == [(after(1), quarter), (after(3), quarter)]
-    assert await store.samples("api", after(2)) == [(after(3), quarter)]
-    assert await store.samples("unheard", NOON) == []
+    assert await store.samples_of({"api": NOON}) == {
+        "api": [(after(1), quarter), (after(3), quarter)]
+    }
     assert await store.samples_of({"api": after(2), "unheard": NOON}) == {
         "api": [(after(3), quarter)]
     }
@@ -210,7 +210,7 @@ async def test_text_that_no_encoding_has_is_stored(store: Store) -> None:
 
     assert (await store.load()).deploys[half].version == half
     assert [one.version for one in await store.results("api", NOON, 9)] == ["v\\ud800\0"]
-    assert len(await store.samples(half, NOON)) == 1
+    assert list(await store.samples_of({half: NOON})) == [half]
 
 
 async def test_a_bundle_is_written_whole_or_not_at_all(store: Store) -> None:
