@@ -27,7 +27,7 @@ Record = TypeVar("Record")
 
 
 class Database:
-    """An open store; see `Attachment` for what becomes of its file."""
+    """An open store; its `attachment` knows what becomes of the file."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Database:
         patient: bool,
     ) -> None:
         self._numbers: dict[str, int] = {}
-        self._attachment = Attachment(
+        self.attachment = Attachment(
             path,
             command=command,
             clock=clock,
@@ -47,9 +47,6 @@ class Database:
             patient=patient,
             on_rollback=self._numbers.clear,
         )
-        self.tell_control = self._attachment.tell_control
-        self.reattach = self._attachment.reattach
-        self.close = self._attachment.close
 
     @classmethod
     def open(
@@ -66,59 +63,44 @@ class Database:
             path, command=command, clock=clock, busy_timeout=busy_timeout, patient=patient
         )
         try:
-            database._attachment.start()
+            database.attachment.start()
         except BaseException:
-            database.close()
+            database.attachment.close()
             raise
 
         return database
 
-    @property
-    def path(self) -> Path:
-        """The file of the store."""
-        return self._attachment.path
-
-    @property
-    def set_aside(self) -> Path | None:
-        """Where a corrupt file was moved, if there was one."""
-        return self._attachment.set_aside
-
-    @property
-    def problem(self) -> StoreError | None:
-        """Why nothing can be written since the start, or None."""
-        return self._attachment.problem
-
     def load(self) -> Situation:
         """Read the situation; where only this shows that the file is corrupt, begin anew."""
-        if self.problem is None:
-            with self._attachment.patience():
+        if self.attachment.problem is None:
+            with self.attachment.patience():
                 try:
                     return self._read(reading.read_situation)
                 except Corrupt as error:
-                    self._attachment.begin_anew(error)
+                    self.attachment.begin_anew(error)
                     return Situation()
 
-        found = self._attachment.read_as_it_is(self._understood(reading.read_situation))
+        found = self.attachment.read_as_it_is(self._understood(reading.read_situation))
 
         return found or Situation()
 
     def commit(self, changes: Changes) -> None:
         """Write a bundle in one transaction."""
-        with self._attachment.transaction(FOR_WRITING) as connection:
+        with self.attachment.transaction(FOR_WRITING) as connection:
             write(connection, changes, self._numbers)
 
     def samples_of(
         self, since: Mapping[str, datetime]
     ) -> dict[str, list[tuple[datetime, timedelta]]]:
         """See `Store.samples_of`; a window may begin anew where nothing can be read yet."""
-        if self.problem is not None:
+        if self.attachment.problem is not None:
             return {}
 
         return self._read(lambda connection: reading.read_samples_of(connection, since))
 
     def values_of(self, since: Mapping[str, datetime]) -> dict[str, list[tuple[datetime, float]]]:
         """See `Store.values_of`; a window may begin anew where nothing can be read yet."""
-        if self.problem is not None:
+        if self.attachment.problem is not None:
             return {}
 
         return self._read(lambda connection: reading.read_values_of(connection, since))
@@ -143,12 +125,12 @@ class Database:
 
     def prune_results(self, endpoints: Sequence[int], before: datetime, now: datetime) -> int:
         """Delete one chunk of results."""
-        with self._attachment.transaction(FOR_WRITING) as connection:
+        with self.attachment.transaction(FOR_WRITING) as connection:
             return pruning.prune_results(connection, endpoints, pruning.cutoff(before, now))
 
     def prune_incidents(self, before: datetime, now: datetime) -> int:
         """Delete one chunk of incidents and of deliveries that belong to none."""
-        with self._attachment.transaction(FOR_WRITING) as connection:
+        with self.attachment.transaction(FOR_WRITING) as connection:
             limit = pruning.cutoff(before, now)
 
             return pruning.prune_incidents(connection, limit) or pruning.prune_deliveries(
@@ -157,11 +139,11 @@ class Database:
 
     def prune_deploys(self, before: datetime, now: datetime) -> int:
         """Delete deploys and rollbacks."""
-        with self._attachment.transaction(FOR_WRITING) as connection:
+        with self.attachment.transaction(FOR_WRITING) as connection:
             return pruning.prune_deploys(connection, pruning.cutoff(before, now))
 
     def _read(self, work: Callable[[Connection], Record]) -> Record:
-        with self._attachment.transaction(FOR_READING) as connection:
+        with self.attachment.transaction(FOR_READING) as connection:
             return self._understood(work)(connection)
 
     def _understood(self, work: Callable[[Connection], Record]) -> Callable[[Connection], Record]:
@@ -171,8 +153,7 @@ class Database:
             try:
                 return work(connection)
             except CodecError as error:
-                raise StoreError(
-                    f"{self.path}: {error}; if a later version wrote it, install that version again"
-                ) from error
+                what_helps = "if a later version wrote it, install that version again"
+                raise StoreError(f"{self.attachment.path}: {error}; {what_helps}") from error
 
         return read

@@ -39,6 +39,7 @@ class Store:
 
     def __init__(self, database: Database, thread: ThreadPoolExecutor) -> None:
         self._database = database
+        self._attachment = database.attachment
         self._thread = thread
         self._closed = False
 
@@ -73,21 +74,21 @@ class Store:
     @property
     def path(self) -> Path:
         """The file of the store."""
-        return self._database.path
+        return self._attachment.path
 
     @property
     def set_aside(self) -> Path | None:
         """Where the file was moved that was found corrupt, or None: people must be told."""
-        return self._database.set_aside
+        return self._attachment.set_aside
 
     @property
     def problem(self) -> StoreError | None:
         """Why it cannot be written since it was opened, or None."""
-        return self._database.problem
+        return self._attachment.problem
 
     async def tell_control(self, control: Path) -> None:
         """Let whoever finds the store taken know on which socket its owner listens."""
-        await self._run(self._database.tell_control, control)
+        await self._run(self._attachment.tell_control, control)
 
     async def load(self) -> Situation:
         """Read all that decides now, and the newest of what is over."""
@@ -103,7 +104,7 @@ class Store:
 
         What lies in its place and is not ours, or is damaged, is set aside.
         """
-        await self._run(self._database.reattach)
+        await self._run(self._attachment.reattach)
 
     async def samples_of(
         self, since: Mapping[str, datetime]
@@ -156,7 +157,7 @@ class Store:
         if self._closed:
             return
 
-        closing = self._thread.submit(self._database.close)
+        closing = self._thread.submit(self._attachment.close)
         self._closed = True
         self._thread.shutdown(wait=False)
         await asyncio.wrap_future(closing)
@@ -191,4 +192,4 @@ def _open(
 def _close_unwanted(opening: Future[Database]) -> None:
     """Give up a store whose opener was cancelled while it was being opened."""
     if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+        opening.result().attachment.close()

@@ -292,6 +292,6 @@ async def test_a_store_whose_connection_is_lost_while_reading_is_read_again(
 ) -> None:
     store = await open_store(busy_timeout=SHORT)
     await store.commit(SOME)
-    await store._run(store._database._attachment._disconnect)
+    await store._run(store._attachment._disconnect)
 
     assert len((await store.load()).states) == 1

@@ -62,7 +62,7 @@ async def test_only_its_owner_may_read_it(store: Store, path: Path) -> None:
 
 async def test_commits_reach_the_disk_before_they_return(store: Store) -> None:
     def pragmas() -> list[object]:
-        with store._database._attachment.transaction("BEGIN") as connection:
+        with store._attachment.transaction("BEGIN") as connection:
             return [
                 connection.execute(f"PRAGMA {name}").fetchone()[0]
                 for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")

@@ -47,7 +47,7 @@ EVERYTHING = Changes(
 
 def rows(store: Store) -> dict[str, int]:
     """Count the rows of every table, in the thread of the store."""
-    with store._database._attachment.transaction("BEGIN") as connection:
+    with store._attachment.transaction("BEGIN") as connection:
         names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
 
         return {
@@ -261,7 +261,7 @@ async def test_a_start_is_refused_if_a_rollback_cannot_be_read(store: Store) -> 
 
 
 def spoil(store: Store, table: tables.Table) -> None:
-    with store._database._attachment.transaction("BEGIN IMMEDIATE") as connection:
+    with store._attachment.transaction("BEGIN IMMEDIATE") as connection:
         connection.execute(f"""UPDATE {table.name} SET body = '{{"_":99}}'""")
 
 
