@@ -10,7 +10,8 @@ import signal
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
@@ -20,7 +21,9 @@ from tests.support.waiting import PATIENCE
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from pathlib import Path
+
+IMPATIENT: Final = (str(Path(__file__).with_name("impatient.py")),)
+"""What Python runs where a test would wait long for the end of the program's patience."""
 
 
 @dataclass(frozen=True)
@@ -145,12 +148,13 @@ async def daemon(
     before: Sequence[str] = (),
     connector: aiohttp.BaseConnector | None = None,
     stderr: int | None = None,
+    program: Sequence[str] = ("-m", "monitor"),
 ) -> AsyncIterator[Daemon]:
     """Run a daemon in a folder that holds its configuration, and wait until it is ready.
 
     The configuration listens on `${PORT}`. `before` is a command that becomes the daemon, such as
     `prlimit`; `connector` is the way to one that is in another network. The log
-    goes to a file, or to the descriptor `stderr`.
+    goes to a file, or to the descriptor `stderr`. `program` may be IMPATIENT.
     """
     port = port or unused_port()
     log = folder / "daemon.log"
@@ -158,8 +162,7 @@ async def daemon(
         process = await asyncio.create_subprocess_exec(
             *before,
             sys.executable,
-            "-m",
-            "monitor",
+            *program,
             "run",
             "--config",
             config,

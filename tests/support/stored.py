@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -23,7 +25,7 @@ from monitor.core.model.rollback import Mode, Rollback, RollbackState, Step, Ste
 from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -40,6 +42,29 @@ def overwrite(path: Path, at: int, length: int) -> None:
     with path.open("r+b") as file:
         file.seek(at)
         file.write(b"\x5a" * length)
+
+
+@contextmanager
+def held_by_another(path: Path, *, unreadable: bool = False) -> Iterator[None]:
+    """Let another process hold the database: nobody else may write, or not even read it."""
+    code = f"""
+import sqlite3, sys
+store = sqlite3.connect(sys.argv[1], isolation_level=None)
+store.execute("PRAGMA locking_mode={"EXCLUSIVE" if unreadable else "NORMAL"}")
+store.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        yield
+        other.communicate("", timeout=10)
 
 
 def a_result(at: datetime = NOON, endpoint: str = "api", **more: Any) -> Result:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -147,6 +148,20 @@ async def test_a_directory_that_cannot_be_created_is_named(unprivileged: Path) -
 
     with pytest.raises(StoreError, match="state: cannot create the directory of the store: Perm"):
         await Store.open(unprivileged / "state" / "monitor.db", holder="pytest")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make something for somebody else")
+async def test_what_belongs_to_another_user_is_refused_at_once(unprivileged: Path) -> None:
+    nobody = os.geteuid()
+    os.seteuid(0)
+    (unprivileged / "theirs").mkdir(mode=0o755)
+    (unprivileged / "monitor.db").touch(mode=0o644)
+    os.seteuid(nobody)
+
+    with pytest.raises(StoreError, match="theirs: the directory of the store cannot be written"):
+        await Store.open(unprivileged / "theirs" / "monitor.db", holder="pytest", patient=True)
+    with pytest.raises(StoreError, match=r"monitor\.db: .*(denied|cannot|read-only|readonly)"):
+        await Store.open(unprivileged / "monitor.db", holder="pytest", patient=True)
 
 
 async def test_a_directory_that_cannot_be_written_is_named(unprivileged: Path) -> None:

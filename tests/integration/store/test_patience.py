@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-import subprocess
-import sys
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -18,7 +16,7 @@ from monitor.store.files import find_filesystem
 from monitor.store.lock import lock_path, read_holder
 from tests.support.disk import Disk, small_disk
 from tests.support.logs import capture_logs
-from tests.support.stored import NOON, a_result, a_state, after, overwrite
+from tests.support.stored import NOON, a_result, a_state, after, held_by_another, overwrite
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -218,29 +216,6 @@ async def test_forgetting_fails_without_room_and_is_done_later(
     assert await store.prune(later, later) >= 1_000
 
 
-@contextmanager
-def kept_by_another(path: Path) -> Iterator[None]:
-    """Let another process keep the database for itself: it may not even be read."""
-    code = """
-import sqlite3, sys
-store = sqlite3.connect(sys.argv[1], isolation_level=None)
-store.execute("PRAGMA locking_mode=EXCLUSIVE")
-store.execute("BEGIN IMMEDIATE")
-print("kept", flush=True)
-sys.stdin.read()
-"""
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "kept\n"
-        yield
-        other.communicate("", timeout=10)
-
-
 async def test_a_healthy_store_that_must_not_be_read_is_no_reason_to_begin_without_it(
     open_store: OpenStore, path: Path
 ) -> None:
@@ -248,7 +223,7 @@ async def test_a_healthy_store_that_must_not_be_read_is_no_reason_to_begin_witho
     await store.commit(SOME)
     await store.close()
 
-    with kept_by_another(path), pytest.raises(StoreError, match="locked"):
+    with held_by_another(path, unreadable=True), pytest.raises(StoreError, match="locked"):
         await open_store(patient=True, busy_timeout=timedelta(milliseconds=20))
 
 
