@@ -90,19 +90,19 @@ class Lines:
         self._lost = 0
         self._lock = Lock()
 
-    def msg(self, line: str) -> None:
+    def write(self, line: str) -> None:
         """Write one line."""
         with self._lock:
             if self._lost:
                 note = f"{self._lost} lines of the log could not be written\n"
-                if not self._write(note):
+                if not self._try(note):
                     self._lost += 1
                     return
                 self._lost = 0
-            if not self._write(f"{line}\n"):
+            if not self._try(f"{line}\n"):
                 self._lost += 1
 
-    def _write(self, text: str) -> bool:
+    def _try(self, text: str) -> bool:
         with suppress(OSError, ValueError):  # closed, or nobody is there any more
             descriptor = _descriptor(self._stream)
             if descriptor is not None:
@@ -127,7 +127,7 @@ class _Handler(logging.Handler):
             line = self._render(_event(record))
         except Exception as error:  # noqa: BLE001 - a library's mistake in a log call stops nobody
             line = f"{record.name} logged what cannot be shown: {type(error).__name__}"
-        self._lines.msg(line)
+        self._lines.write(line)
 
 
 def _event(record: logging.LogRecord) -> dict[str, Any]:

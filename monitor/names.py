@@ -42,15 +42,16 @@ class Lookup:
     """One question to the system's resolver, which any number of probes may wait for.
 
     `started` says whether a thread has taken it: one that none took tells nothing about the name.
+    Of what is `known` nobody has to be asked.
     """
 
     __slots__ = ("_outcome", "_waiters", "host", "port", "started")
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, known: Sequence[Address] | None = None) -> None:
         self.host = host
         self.port = port
-        self.started = False
-        self._outcome: Sequence[Address] | Exception | None = None
+        self.started = known is not None
+        self._outcome: Sequence[Address] | Exception | None = known
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
     @property
@@ -119,10 +120,7 @@ class Resolver:
     def begin(self, host: str, port: int) -> Lookup:
         """Put a question; an address as text is answered at once, without a thread."""
         if (addresses := read_address(host, port)) is not None:
-            lookup = Lookup(host, port)
-            lookup.started = True
-            lookup._outcome = addresses
-            return lookup
+            return Lookup(host, port, known=addresses)
 
         with self._changed:
             same = self._running.setdefault((host, port), [])

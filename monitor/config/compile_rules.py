@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations import (
@@ -37,7 +38,6 @@ class Rules:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._known: dict[tuple[str, str, str], tuple[Expectation, ...]] = {}
-        self._policies: dict[str, tuple[Demanded, ...]] = {}
 
     def expectations(
         self,
@@ -116,7 +116,7 @@ class Rules:
         if known is None:
             known = self._known[written] = self._compile_anew(item, at, place, sources)
 
-        return tuple([one.moved(at) for one in known])
+        return tuple([replace(one, at=at) for one in known])
 
     def _compile_anew(
         self, item: object, at: str, place: At, sources: frozenset[Source]
@@ -134,18 +134,10 @@ class Rules:
 
     def policies(self, raw: Sequence[object], at: At) -> tuple[Demanded, ...]:
         """Read a list of header policies and bundles."""
-        varied = self._findings.has_variables(at)  # what they stand for is not seen in the repr
-        written = repr(raw)
-        known = self._policies.get(written)
-        if known is not None and not varied:
-            return known
-
         mistakes: list[PolicyError] = []
         demanded = read_policies(raw, mistakes.append)
         for mistake in mistakes:
             place = (*at, *mistake.path)
             self._findings.complain(place, mistake.message, key=mistake.at_key)
-        if not mistakes and not varied:
-            self._policies[written] = demanded
 
         return demanded

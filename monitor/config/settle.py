@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from monitor.config.document import At, LiveText, Position, Problem
 from monitor.config.scalars import SWITCHES, Doubtful, resolve
@@ -63,16 +63,17 @@ class Places(MappingOf[At, Position]):
         return sum(1 for _ in self)
 
     def _node(self, at: At) -> Node:
-        node: Any = self._root
-        try:
-            for step in at:
-                if isinstance(step, int) and step < 0:
+        node: Node = self._root
+        for step in at:
+            match node, step:
+                case Mapping(items=items), str():
+                    node = items[step]
+                case Sequence(items=items), int() if 0 <= step < len(items):
+                    node = items[step]
+                case _:
                     raise KeyError(at)
-                node = node.items[step]
-        except (AttributeError, LookupError, TypeError):  # a scalar has no items
-            raise KeyError(at) from None
 
-        return node  # type: ignore[no-any-return]  # Any, or each step would cost three checks
+        return node
 
 
 def _walk(node: Node, at: At) -> Iterator[tuple[At, Node]]:

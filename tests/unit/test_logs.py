@@ -234,12 +234,12 @@ def test_a_full_pipe_is_never_waited_for_and_what_is_missing_is_said() -> None:
     with pipe() as (reading, stream):
         lines = Lines(stream)
         for number in range(2_000):
-            lines.msg(f"{number} " + "x" * 100)
+            lines.write(f"{number} " + "x" * 100)
         kept = os.read(reading, 1 << 20).decode()
         while not kept.endswith("\n"):
             kept += os.read(reading, 1 << 20).decode()
 
-        lines.msg("after")
+        lines.write("after")
         later = os.read(reading, 1 << 20).decode()
         os.close(reading)
 
@@ -252,7 +252,7 @@ def test_a_pipe_that_stays_full_costs_the_new_lines_only() -> None:
     with pipe() as (reading, stream):
         lines = Lines(stream)
         for _ in range(3_000):
-            lines.msg("x" * 100)
+            lines.write("x" * 100)
         first = os.read(reading, 1 << 20)
         os.close(reading)
 
@@ -264,7 +264,7 @@ def test_a_reader_that_went_away_stops_nobody() -> None:
         os.close(reading)
 
         for _ in range(3):
-            Lines(stream).msg("into the void")
+            Lines(stream).write("into the void")
 
 
 def test_a_closed_stream_stops_nobody(tmp_path: Path) -> None:
@@ -272,9 +272,9 @@ def test_a_closed_stream_stops_nobody(tmp_path: Path) -> None:
     lines = Lines(stream)
     stream.close()
 
-    lines.msg("one")
-    lines.msg("two")
-    Lines(None).msg("three")
+    lines.write("one")
+    lines.write("two")
+    Lines(None).write("three")
 
     assert (tmp_path / "log").read_text() == ""
 

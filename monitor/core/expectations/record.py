@@ -151,19 +151,6 @@ class Expectation:
     cuttable: bool = False
     at: str = ""
 
-    def moved(self, at: str) -> Expectation:
-        """Give the same expectation as it stands elsewhere; all but the place is shared."""
-        return Expectation(
-            source=self.source,
-            requirements=self.requirements,
-            subject=self.subject,
-            read=self.read,
-            name=self.name,
-            selector=self.selector,
-            cuttable=self.cuttable,
-            at=at,
-        )
-
 
 def schemas_of(expectations: Iterable[Expectation]) -> list[str]:
     """Give the digests of the schemas that are named: what is in their files is part of a rule."""

