@@ -25,7 +25,6 @@ SHOP: Final = "10.66.0.2"
 WITNESS: Final = "10.66.0.3"
 RESOLVER: Final = "10.66.0.53"
 TURN: Final = ("monitor blind", "monitor resolved")
-PACE: Final = {"every": "600ms", "retry_every": "300ms", "timeout": "600ms"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,6 @@ async def watching(folder: Path, *hosts: str) -> AsyncIterator[Town]:
                 f"by-{host}": f"http://{host}:{(near if host == 'localhost' else shop).port}/"
                 for host in hosts
             },
-            pace=PACE,
             witnesses=[{"tcp": f"{WITNESS}:{witness.getsockname()[1]}"}],
         )
         running = await enter(daemon(folder, before=here.enter(folder), connector=here.connector()))

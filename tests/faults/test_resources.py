@@ -8,7 +8,7 @@ import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from tests.support.blame import Watched, write_config
+from tests.support.blame import PACE, Watched, write_config
 from tests.support.cgroup import open_control_group
 from tests.support.program import daemon
 from tests.support.receiver import serve_receiver
@@ -30,7 +30,6 @@ while True:
     eaten.append(bytearray({MIB}))
 """
 HOSTS: Final = ("127.0.0.1", "localhost")
-PACE: Final = {"every": "600ms", "retry_every": "300ms", "timeout": "600ms"}
 
 
 @asynccontextmanager

@@ -43,9 +43,11 @@ def disturbed(running: Daemon, call: str, how: str) -> Iterator[None]:
     ) as tracer:
         assert tracer.stderr is not None
         assert "attached" in tracer.stderr.readline()
-        yield
-        tracer.send_signal(signal.SIGINT)
-        tracer.communicate(timeout=10)
+        try:
+            yield
+        finally:
+            tracer.send_signal(signal.SIGINT)
+            tracer.communicate(timeout=10)
     happened = "(INJECTED)" if how.startswith("error") else f"{call}("  # a hanging one has no end
     assert happened in trace.read_text()
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from tests.support.program import Daemon
     from tests.support.receiver import Receiver
 
 TOKEN: Final = "operate-token-1"
+PACE: Final = {"every": "600ms", "retry_every": "300ms", "timeout": "600ms"}
 OWN: Final = frozenset({"witness", "internal"})
 """The reasons of verdicts that blame the monitor itself."""
 
@@ -27,7 +29,7 @@ def write_config(
     receiver: Receiver,
     endpoints: dict[str, Any],
     *,
-    pace: dict[str, str],
+    pace: Mapping[str, str] = PACE,
     **sections: Any,
 ) -> None:
     """Watch endpoints as one service that is rolled back at the first failure after a deploy."""

@@ -39,12 +39,6 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def no_more_than(count: int) -> None:
-    async with asyncio.timeout(5):
-        while descriptors() > count:
-            await asyncio.sleep(0.005)
-
-
 @contextmanager
 def full_house() -> Iterator[str]:
     """Give the address of a host that accepts no further connection."""
