@@ -11,14 +11,14 @@ from monitor import operations, plugins
 from monitor.actuator import Actuator
 from monitor.background import Background, drain
 from monitor.chores import Chores
-from monitor.clock import Clock, Vigil
+from monitor.clock import Clock, ClockWatch
 from monitor.core.engine import Conditions, Engine
 from monitor.dispatch import Dispatch
 from monitor.metrics import Metrics
 from monitor.options import Redactor
 from monitor.pipeline import Pipeline, probe_slots
 from monitor.reloading import Reloads, Setup
-from monitor.remembered import restore_windows, wind_clock
+from monitor.restore import restore_windows, start_clock
 from monitor.runner import HookRunner
 from monitor.scheduler import Scheduler
 from monitor.store import MemoryStore, Store
@@ -110,7 +110,7 @@ class Monitor:
         self.scheduler = Scheduler(
             probe=self._probe, settled=self.engine.settled, meter=self.metrics
         )
-        self.vigil = Vigil(
+        self.clock_watch = ClockWatch(
             clock,
             stalled_since=self.scheduler.stalled_since,
             on_set=self._set_clock,
@@ -153,7 +153,7 @@ class Monitor:
                 options=options,
                 store=store,
                 situation=situation,
-                clock=clock or wind_clock(situation),
+                clock=clock or start_clock(situation),
             )
             await restore_windows(monitor.engine, compiled.endpoints, store, monitor.now())
         except BaseException:
@@ -305,7 +305,7 @@ class Monitor:
             witnesses=made.witnesses,
             journal=self.journal,
             clock=self.now,
-            disturbance=self.vigil.disturbance,
+            disturbance=self.clock_watch.disturbance,
             wake=self._wake,
             meter=self.metrics,
             slots=probe_slots(),
@@ -318,7 +318,7 @@ class Monitor:
             store=self._store,
             record=self.pipeline.record,
             clock=self.now,
-            vigil=self.vigil,
+            clock_watch=self.clock_watch,
             retention=lambda: self.compiled.retention,
             kill_switch=lambda: self.kill_switch,
         )

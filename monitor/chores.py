@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from monitor.clock import Clock, Vigil
+    from monitor.clock import Clock, ClockWatch
     from monitor.core.engine import Engine
     from monitor.core.model.changes import Changes
     from monitor.store import MemoryStore, Store
@@ -42,7 +42,7 @@ class Chores:
         store: Store | MemoryStore,
         record: Callable[[Changes], None],
         clock: Clock,
-        vigil: Vigil,
+        clock_watch: ClockWatch,
         retention: Callable[[], timedelta],
         kill_switch: Callable[[], Path],
     ) -> None:
@@ -51,7 +51,7 @@ class Chores:
         self._store = store
         self._record = record
         self._clock = clock
-        self._vigil = vigil
+        self._clock_watch = clock_watch
         self._retention = retention
         self._kill_switch = kill_switch
         self._rollbacks_off = False
@@ -75,10 +75,10 @@ class Chores:
 
     async def run(self) -> None:
         """Decide once a second what time alone decides."""
-        self._vigil.look()
+        self._clock_watch.look()
         while True:
             await asyncio.sleep(TICK.total_seconds())
-            self._vigil.look()
+            self._clock_watch.look()
             now = self._clock()
             self._record(self._engine.tick(now))
             self._tell_of_store(now)
@@ -90,7 +90,7 @@ class Chores:
         A clock that was set forward makes nothing older than it is.
         """
         retention = self._retention()
-        now = self._clock.surely(max(retention, SHORTEST))
+        now = self._clock.earliest(max(retention, SHORTEST))
         try:
             deleted = await self._store.prune(now - retention, now)
         except Exception as error:  # noqa: BLE001 - forgetting can wait for the next time, whatever it was

@@ -39,7 +39,7 @@ class Clock(Protocol):
         """Follow the wall clock; give by how much it was set since the last look."""
         ...
 
-    def surely(self, lasting: timedelta) -> datetime:
+    def earliest(self, lasting: timedelta) -> datetime:
         """Give the time that it is at least, by all that the clock showed for so long."""
         ...
 
@@ -77,7 +77,7 @@ class SteadyClock:
 
         return timedelta(seconds=now - before)
 
-    def surely(self, lasting: timedelta) -> datetime:
+    def earliest(self, lasting: timedelta) -> datetime:
         """Give the time by the lowest reading that held within so long.
 
         What is older than `lasting` by this time is older by the monotonic clock, too, whatever
@@ -89,7 +89,7 @@ class SteadyClock:
 
         return datetime.fromtimestamp(now + lowest, UTC)
 
-    def doubt(self, known: datetime) -> None:
+    def believe_written(self, known: datetime) -> None:
         """Take the newest time that was written by an earlier process for the true one, too."""
         self._note(known.timestamp() - self._steady())
 
@@ -110,7 +110,7 @@ class SteadyClock:
                 return wall - (before + after) / 2
 
 
-class Vigil:
+class ClockWatch:
     """Notices that the clock was set, or that this process stood still, before anything is decided.
 
     `on_set` takes over a clock that was set, by so much; `on_absence` that nobody watched until

@@ -11,7 +11,7 @@ from monitor.core.lateness import excuse
 from monitor.core.model.observation import WITHOUT_ANSWER, Code, Fault
 from monitor.core.model.verdict import Outcome
 from monitor.logs import Log
-from monitor.pulse import Pulse
+from monitor.loop_lag import LoopLag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -76,7 +76,7 @@ class Pipeline:
         self._wake = wake
         self._meter = meter
         self._slots = asyncio.Semaphore(slots)
-        self._pulse = Pulse()
+        self._lag = LoopLag()
 
     async def run(self, endpoint: Endpoint, scheduled: bool) -> None:
         """Probe an endpoint once and draw all consequences; a probe that is cancelled has none."""
@@ -125,7 +125,7 @@ class Pipeline:
             if probe is None or not self._asks(endpoint, probe):
                 return None
 
-            with self._pulse.felt() as lateness:
+            with self._lag.measured() as lateness:
                 observation = await probe.observe()
 
         observation = excuse(observation, lateness.total)

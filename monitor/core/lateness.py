@@ -43,7 +43,7 @@ def find_held_up(overdue: timedelta) -> Fault | None:
     """Blame ourselves for a timeout that came so much after its time, if that is long.
 
     This is all that a probe knows by itself, and all there is where one is made by hand. Where
-    many are made, the pulse of the loop and the scheduler tell more.
+    many are made, the lag of the loop and the scheduler tell more.
     """
     if overdue <= _HELD_UP:
         return None

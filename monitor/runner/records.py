@@ -27,7 +27,7 @@ ALWAYS_KEPT: Final = 100
 _LEFT_BEHIND: Final = timedelta(days=1)
 
 
-class Standing(Enum):
+class NoResult(Enum):
     """What is known of an attempt without a result."""
 
     NEVER_SEEN = "never seen"
@@ -91,19 +91,19 @@ class Records:
 
         self._sync_folder()
 
-    def recall(self, name: str) -> Answer | Standing:
+    def recall(self, name: str) -> Answer | NoResult:
         """Give what came of an attempt, or how it stands."""
         try:
             if _is_locked(self._begun(name)):
-                return Standing.RUNNING
+                return NoResult.RUNNING
         except FileNotFoundError:
-            return Standing.NEVER_SEEN
+            return NoResult.NEVER_SEEN
 
         # It ended before this, and what it left is all that there will be.
         try:
             return read_answer(self._result(name).read_bytes())
         except (FileNotFoundError, Malformed):
-            return Standing.UNFINISHED
+            return NoResult.UNFINISHED
 
     def prune(self, now: float | None = None) -> int:
         """Delete old results, and what runners that were killed left behind; give how many files.

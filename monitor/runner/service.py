@@ -23,7 +23,7 @@ from monitor.runner.protocol import (
     read_order,
     write_answer,
 )
-from monitor.runner.records import Standing
+from monitor.runner.records import NoResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +117,7 @@ def _receive(connection: socket.socket) -> bytes:
 
 def _answer(connection: socket.socket, order: Order, records: Records, prepare: Prepare) -> Answer:
     known = _wait(connection, order, records)
-    if known is not Standing.NEVER_SEEN:
+    if known is not NoResult.NEVER_SEEN:
         return _tell(known)
     if order.wish is Wish.RECALL:
         return Answer(known=Known.NEVER_SEEN)
@@ -156,19 +156,19 @@ def _check_earlier(order: Order, records: Records) -> None:
     """Let another attempt be made only where no earlier one can have changed anything."""
     for attempt in range(1, order.context.attempt):
         known = records.recall(attempt_name(order.context.step_key, attempt))
-        if known is Standing.NEVER_SEEN:
+        if known is NoResult.NEVER_SEEN:
             continue
         if (
-            isinstance(known, Standing)
+            isinstance(known, NoResult)
             or known.effect is None
             or known.effect.outcome is not EffectOutcome.NOTHING_APPLIED
         ):
             raise Denied(f"attempt {attempt} may have had its effect")
 
 
-def _wait(connection: socket.socket, order: Order, records: Records) -> Answer | Standing:
+def _wait(connection: socket.socket, order: Order, records: Records) -> Answer | NoResult:
     """Wait while the attempt runs elsewhere, as long as somebody wants to know."""
-    while (known := records.recall(order.name)) is Standing.RUNNING:
+    while (known := records.recall(order.name)) is NoResult.RUNNING:
         if _is_gone(connection, _LOOK_EVERY):
             raise _Gone
 
@@ -182,7 +182,7 @@ def _is_gone(connection: socket.socket, within: float = 0) -> bool:
     return bool(readable)
 
 
-def _tell(known: Answer | Standing) -> Answer:
+def _tell(known: Answer | NoResult) -> Answer:
     if isinstance(known, Answer):
         return known
 

@@ -14,7 +14,7 @@ from aiohttp import web
 from monitor.config import Scope
 from monitor.logs import Log
 from monitor.options import is_loopback
-from monitor.web.refusals import Refusals
+from monitor.web.failure_limit import FailureLimit
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -67,7 +67,7 @@ def guard(
     `host` is the address that is listened on; tokens are those of `settings` at each request.
     """
     loopback = is_loopback(host)
-    refusals = Refusals(monotonic)
+    failure_limit = FailureLimit(monotonic)
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -90,7 +90,7 @@ def guard(
             if "Authorization" not in request.headers:
                 raise
             on_wrong_token()
-            if (wait := refusals.refuse(request.remote)) is not None:
+            if (wait := failure_limit.refuse(request.remote)) is not None:
                 raise _too_many(wait) from None
             raise
 

@@ -28,7 +28,7 @@ async def test_a_clock_that_is_ten_years_ahead_deletes_no_history(tmp_path: Path
             await until(lambda: monitor.ready)
             await monitor.journal.flush()
             off = TEN_YEARS.total_seconds()
-            monitor.vigil.look()
+            monitor.clock_watch.look()
             await monitor.chores.prune()
             kept = await monitor._store.results("up", EPOCH, 100)
 

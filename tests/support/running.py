@@ -34,7 +34,7 @@ class Clock:
     def follow(self) -> timedelta:
         return timedelta()
 
-    def surely(self, lasting: timedelta) -> datetime:
+    def earliest(self, lasting: timedelta) -> datetime:
         return self.now
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.clock import SteadyClock, Vigil
+from monitor.clock import ClockWatch, SteadyClock
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -17,7 +17,7 @@ START = 1_800_000_000.0
 
 
 class Hands:
-    """A wall clock and a monotonic one, and a vigil over them that writes down what it saw."""
+    """A wall clock and a monotonic one, and a watch over them that writes down what it saw."""
 
     def __init__(self) -> None:
         self.passed = 1_000.0
@@ -25,7 +25,7 @@ class Hands:
         self.stalled = False
         self.seen: list[timedelta | str] = []
         self.clock = SteadyClock(wall=self.wall, steady=self.steady)
-        self.vigil = Vigil(
+        self.clock_watch = ClockWatch(
             self.clock,
             stalled_since=lambda _started: self.stalled,
             on_set=self.seen.append,
@@ -68,7 +68,7 @@ def test_a_clock_that_is_slewed_is_followed_without_a_word() -> None:
     for _ in range(10_000):
         hands.later(1)
         hands.set(timedelta(milliseconds=-0.5))
-        hands.vigil.look()
+        hands.clock_watch.look()
 
     assert hands.seen == []
     assert hands.clock() == hands.true
@@ -97,9 +97,9 @@ def test_a_clock_that_was_set_forward_makes_nothing_older_than_it_is(by: timedel
     hands.clock.follow()
     hands.later(3_600)
 
-    assert hands.clock.surely(30 * DAY) == began + HOUR
+    assert hands.clock.earliest(30 * DAY) == began + HOUR
     hands.later((30 * DAY).total_seconds())
-    assert hands.clock.surely(30 * DAY) == hands.true, "it has lasted as long as things are kept"
+    assert hands.clock.earliest(30 * DAY) == hands.true, "it has lasted as long as things are kept"
 
 
 def test_a_clock_that_was_set_back_and_forth_keeps_the_lowest_only_as_long_as_it_matters() -> None:
@@ -112,10 +112,10 @@ def test_a_clock_that_was_set_back_and_forth_keeps_the_lowest_only_as_long_as_it
         hands.clock.follow()
         hands.later(60)
 
-    assert hands.clock.surely(DAY) == hands.true - HOUR
+    assert hands.clock.earliest(DAY) == hands.true - HOUR
     assert len(hands.clock._earlier) == 1
     hands.later(DAY.total_seconds())
-    assert hands.clock.surely(DAY) == hands.true
+    assert hands.clock.earliest(DAY) == hands.true
 
 
 @given(
@@ -135,7 +135,7 @@ def test_nothing_younger_than_the_retention_is_ever_old(
         written.append((hands.passed, hands.clock()))
         hands.set(timedelta(seconds=jump))
         hands.clock.follow()
-    limit = hands.clock.surely(retention) - retention
+    limit = hands.clock.earliest(retention) - retention
     slack = timedelta(seconds=len(turns) + 1)  # steps of a second are followed, not remembered
 
     for when, stamp in written:
@@ -145,44 +145,44 @@ def test_nothing_younger_than_the_retention_is_ever_old(
 
 def test_a_store_that_is_older_than_the_clock_says_is_believed() -> None:
     hands = Hands()
-    hands.clock.doubt(hands.true - 10 * YEAR)
+    hands.clock.believe_written(hands.true - 10 * YEAR)
 
-    assert hands.clock.surely(30 * DAY) == hands.true - 10 * YEAR
+    assert hands.clock.earliest(30 * DAY) == hands.true - 10 * YEAR
     assert hands.clock() == hands.true
-    hands.clock.doubt(hands.true + YEAR)
-    assert hands.clock.surely(30 * DAY) <= hands.true
+    hands.clock.believe_written(hands.true + YEAR)
+    assert hands.clock.earliest(30 * DAY) <= hands.true
 
 
 def test_what_was_under_way_when_the_clock_was_set_is_worthless() -> None:
     hands = Hands()
-    hands.vigil.look()
+    hands.clock_watch.look()
     earlier = hands.steady()
     hands.later(0.2)
     hands.set(-HOUR)
     hands.later(0.2)
 
-    assert "clock was set" in hands.vigil.disturbance(earlier)
+    assert "clock was set" in hands.clock_watch.disturbance(earlier)
     assert hands.seen == [-HOUR]
     hands.later(0.1)
-    assert hands.vigil.disturbance(hands.steady()) == ""
+    assert hands.clock_watch.disturbance(hands.steady()) == ""
 
 
 def test_a_process_that_stood_still_knows_it_at_the_first_look() -> None:
     hands = Hands()
-    hands.vigil.look()
+    hands.clock_watch.look()
     hands.later(1.5)
-    hands.vigil.look()
+    hands.clock_watch.look()
     assert hands.seen == []
     hands.later(4)
     hands.stalled = True
 
-    assert "stood still" in hands.vigil.disturbance(hands.steady() - 1)
+    assert "stood still" in hands.clock_watch.disturbance(hands.steady() - 1)
     assert hands.seen == ["absent"]
 
 
 def test_the_first_look_comes_whenever_it_comes() -> None:
     hands = Hands()
     hands.later(3_600)
-    hands.vigil.look()
+    hands.clock_watch.look()
 
     assert hands.seen == []

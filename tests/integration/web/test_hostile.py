@@ -22,7 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.web import server
 from monitor.web.connections import MOST as MOST_CONNECTIONS
 from monitor.web.connections import Connections
-from monitor.web.refusals import MOST
+from monitor.web.failure_limit import MOST
 from tests.support.configuring import mistakes
 from tests.support.running import write
 from tests.support.waiting import until

@@ -11,7 +11,7 @@ import pytest
 
 from monitor.core.model.rollback import Effect, EffectOutcome
 from monitor.runner.protocol import Answer, Known
-from monitor.runner.records import ALWAYS_KEPT, RETENTION, Records, Standing
+from monitor.runner.records import ALWAYS_KEPT, RETENTION, NoResult, Records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,9 +35,9 @@ def test_an_attempt_goes_from_never_seen_over_running_to_its_result(records: Rec
 
     assert mine
     assert (before, during, finished) == (
-        Standing.NEVER_SEEN,
-        Standing.RUNNING,
-        Standing.RUNNING,
+        NoResult.NEVER_SEEN,
+        NoResult.RUNNING,
+        NoResult.RUNNING,
     )
     assert records.recall(NAME) == DONE
 
@@ -46,7 +46,7 @@ def test_who_ends_without_a_result_leaves_it_unfinished(records: Records) -> Non
     with records.begin(NAME, {}):
         pass
 
-    assert records.recall(NAME) is Standing.UNFINISHED
+    assert records.recall(NAME) is NoResult.UNFINISHED
 
 
 def test_a_result_that_was_torn_is_none(records: Records, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_a_result_that_was_torn_is_none(records: Records, tmp_path: Path) -> Non
         records.finish(NAME, DONE)
     (tmp_path / f"{NAME}.result").write_text('{"known": "res')
 
-    assert records.recall(NAME) is Standing.UNFINISHED
+    assert records.recall(NAME) is NoResult.UNFINISHED
 
 
 @pytest.mark.parametrize("begun_before", [True, False], ids=["it ended", "at the same time"])
@@ -133,7 +133,7 @@ def test_an_old_result_is_deleted_but_its_step_is_never_run_again(
     deleted = records.prune()
 
     assert deleted == 1
-    assert records.recall(NAME) is Standing.UNFINISHED
+    assert records.recall(NAME) is NoResult.UNFINISHED
     with records.begin(NAME, {}) as mine:
         assert not mine
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.web.refusals import MOST, MOST_ADDRESSES, ONE_MORE, Refusals
+from monitor.web.failure_limit import MOST, MOST_ADDRESSES, ONE_MORE, FailureLimit
 
 STRANGER = "192.0.2.1"
 
@@ -28,34 +28,34 @@ def clock() -> Clock:
 
 
 def test_some_mistakes_are_free_and_then_one_at_a_time(clock: Clock) -> None:
-    refusals = Refusals(clock)
+    failure_limit = FailureLimit(clock)
 
-    free = [refusals.refuse(STRANGER) for _ in range(MOST)]
-    told = refusals.refuse(STRANGER)
+    free = [failure_limit.refuse(STRANGER) for _ in range(MOST)]
+    told = failure_limit.refuse(STRANGER)
     assert told is not None
     clock.now += told.total_seconds()
 
     assert free == [None] * MOST
     assert told == ONE_MORE
-    assert (refusals.refuse(STRANGER), refusals.refuse(STRANGER)) == (None, ONE_MORE)
+    assert (failure_limit.refuse(STRANGER), failure_limit.refuse(STRANGER)) == (None, ONE_MORE)
 
 
 def test_waiting_does_not_grow_with_what_is_tried_meanwhile(clock: Clock) -> None:
-    refusals = Refusals(clock)
+    failure_limit = FailureLimit(clock)
 
-    told = [refusals.refuse(STRANGER) for _ in range(10_000)]
+    told = [failure_limit.refuse(STRANGER) for _ in range(10_000)]
 
     assert told[-1] == ONE_MORE
 
 
 def test_each_address_has_its_own(clock: Clock) -> None:
-    refusals = Refusals(clock)
+    failure_limit = FailureLimit(clock)
     for _ in range(MOST):
-        refusals.refuse(STRANGER)
+        failure_limit.refuse(STRANGER)
 
-    assert refusals.refuse("192.0.2.2") is None
-    assert refusals.refuse(None) is None
-    assert refusals.refuse(STRANGER) is not None
+    assert failure_limit.refuse("192.0.2.2") is None
+    assert failure_limit.refuse(None) is None
+    assert failure_limit.refuse(STRANGER) is not None
 
 
 @pytest.mark.parametrize(
@@ -69,46 +69,46 @@ def test_each_address_has_its_own(clock: Clock) -> None:
     ],
 )
 def test_who_is_the_same(clock: Clock, one: str | None, other: str, *, same: bool) -> None:
-    refusals = Refusals(clock)
+    failure_limit = FailureLimit(clock)
     for _ in range(MOST):
-        refusals.refuse(one)
+        failure_limit.refuse(one)
 
-    assert (refusals.refuse(other) is not None) is same
+    assert (failure_limit.refuse(other) is not None) is same
 
 
 def test_a_burst_is_one_line_and_the_next_one_another(clock: Clock, log: list[Any]) -> None:
-    refusals = Refusals(clock)
+    failure_limit = FailureLimit(clock)
     for _ in range(5 * MOST):
-        refusals.refuse(STRANGER)
+        failure_limit.refuse(STRANGER)
         clock.now += 1
     clock.now += 2 * MOST * ONE_MORE.total_seconds()
     for _ in range(5 * MOST):
-        refusals.refuse(STRANGER)
+        failure_limit.refuse(STRANGER)
 
     assert [(one["event"], one["client"]) for one in log] == [("wrong_tokens", STRANGER)] * 2
 
 
 def test_a_crowd_of_addresses_is_not_remembered(clock: Clock) -> None:
-    refusals = Refusals(clock)
+    failure_limit = FailureLimit(clock)
     for _ in range(MOST):
-        refusals.refuse(STRANGER)
+        failure_limit.refuse(STRANGER)
     for number in range(5 * MOST_ADDRESSES):
-        refusals.refuse(f"10.0.{number // 256}.{number % 256}")
+        failure_limit.refuse(f"10.0.{number // 256}.{number % 256}")
         if number % 500 == 0:
-            assert refusals.refuse(STRANGER) is not None, "who goes on is not forgotten"
+            assert failure_limit.refuse(STRANGER) is not None, "who goes on is not forgotten"
 
-    assert len(refusals) == MOST_ADDRESSES
+    assert len(failure_limit) == MOST_ADDRESSES
 
 
 @settings(max_examples=100, deadline=None)
 @given(pauses=st.lists(st.floats(0, 30), min_size=1, max_size=200))
 def test_however_they_come_the_rate_is_kept(pauses: list[float]) -> None:
     clock = Clock()
-    refusals = Refusals(clock)
+    failure_limit = FailureLimit(clock)
     began, passed = clock.now, 0
     for pause in pauses:
         clock.now += pause
-        told = refusals.refuse(STRANGER)
+        told = failure_limit.refuse(STRANGER)
         passed += told is None
 
         assert told is None or timedelta() < told <= 2 * ONE_MORE

@@ -38,7 +38,7 @@ class _Address:
     told: bool = False
 
 
-class Refusals:
+class FailureLimit:
     """Counts wrong tokens by address, and forgets them at a steady pace.
 
     Who has the right token is never asked here: behind a proxy all share one address, and none of

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 _MOST_RESTORED: Final = 20_000
 
 
-def wind_clock(situation: Situation) -> Clock:
+def start_clock(situation: Situation) -> Clock:
     """Give a clock that does not hide how old the store is by what it shows at the start."""
     clock = SteadyClock()
     written = [state.last_at for state in situation.states.values() if state.last_at is not None]
     if written:
-        clock.doubt(max(written))
+        clock.believe_written(max(written))
 
     return clock
 

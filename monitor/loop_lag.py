@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Final, Self
 
 EVERY: Final = timedelta(milliseconds=20)
-"""How often it is felt, as long as somebody wants to know."""
+"""How often it is measured, as long as somebody wants to know."""
 
 TOLERATED: Final = timedelta(milliseconds=20)
 """A beat that is later than this was held up: by want of CPU, or by work of our own."""
@@ -17,7 +17,7 @@ TOLERATED: Final = timedelta(milliseconds=20)
 _NONE: Final = timedelta()
 
 
-class Pulse:
+class LoopLag:
     """A timer that goes off regularly, and the sum of how late it was."""
 
     def __init__(self) -> None:
@@ -26,12 +26,12 @@ class Pulse:
         self._lost = 0.0
         self._next: asyncio.TimerHandle | None = None
 
-    def felt(self) -> Lateness:
-        """Feel it during a block; afterwards the total is known."""
+    def measured(self) -> Lateness:
+        """Measure it during a block; afterwards the total is known."""
         return Lateness(self)
 
     def begin(self) -> float:
-        """Feel it until `end` is told what this gives."""
+        """Measure it until `end` is told what this gives."""
         if not self._listeners:
             self._set()
         self._listeners += 1
@@ -66,17 +66,17 @@ class Lateness:
     A class rather than a generator: each probe has one.
     """
 
-    __slots__ = ("_began", "_pulse", "total")
+    __slots__ = ("_began", "_lag", "total")
 
-    def __init__(self, pulse: Pulse) -> None:
-        self._pulse = pulse
+    def __init__(self, lag: LoopLag) -> None:
+        self._lag = lag
         self._began = 0.0
         self.total = _NONE
 
     def __enter__(self) -> Self:
-        self._began = self._pulse.begin()
+        self._began = self._lag.begin()
         return self
 
     def __exit__(self, *_raised: object) -> None:
-        late = self._pulse.end(self._began)
+        late = self._lag.end(self._began)
         self.total = timedelta(seconds=late) if late else _NONE

@@ -1,4 +1,4 @@
-"""How late the event loop is: felt only while somebody wants to know, and small delays are none."""
+"""How late the event loop is: measured only while somebody asks, and small delays are none."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from monitor import pulse as module
-from monitor.pulse import Pulse
+from monitor import loop_lag as module
+from monitor.loop_lag import LoopLag
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +19,7 @@ def busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_loop_that_is_held_up_again_and_again_is_late_by_the_sum() -> None:
-    with Pulse().felt() as lateness:
+    with LoopLag().measured() as lateness:
         for _ in range(3):
             time.sleep(0.15)
             await asyncio.sleep(0.03)
@@ -28,7 +28,7 @@ async def test_a_loop_that_is_held_up_again_and_again_is_late_by_the_sum() -> No
 
 
 async def test_a_beat_that_is_overdue_at_the_end_counts() -> None:
-    with Pulse().felt() as lateness:
+    with LoopLag().measured() as lateness:
         await asyncio.sleep(0)
         time.sleep(0.2)
 
@@ -36,18 +36,18 @@ async def test_a_beat_that_is_overdue_at_the_end_counts() -> None:
 
 
 async def test_a_loop_that_waits_is_not_late() -> None:
-    with Pulse().felt() as lateness:
+    with LoopLag().measured() as lateness:
         await asyncio.sleep(0.1)
 
     assert lateness.total == timedelta()
 
 
 async def test_each_who_listens_is_told_of_its_own_time() -> None:
-    pulse = Pulse()
-    with pulse.felt() as all_of_it:
+    lag = LoopLag()
+    with lag.measured() as all_of_it:
         time.sleep(0.15)
         await asyncio.sleep(0.03)
-        with pulse.felt() as the_end:
+        with lag.measured() as the_end:
             await asyncio.sleep(0.03)
 
     assert all_of_it.total > timedelta(milliseconds=100)
@@ -55,12 +55,12 @@ async def test_each_who_listens_is_told_of_its_own_time() -> None:
 
 
 async def test_nothing_beats_where_nobody_listens() -> None:
-    pulse = Pulse()
-    with pulse.felt():
+    lag = LoopLag()
+    with lag.measured():
         await asyncio.sleep(0)
-    beat = pulse._next
+    beat = lag._next
     time.sleep(0.15)
-    with pulse.felt() as lateness:
+    with lag.measured() as lateness:
         await asyncio.sleep(0)
 
     assert beat is not None
