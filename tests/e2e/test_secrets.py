@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from pathlib import Path
@@ -215,8 +214,9 @@ async def test_no_secret_is_in_anything_that_is_written_or_shown(tmp_path: Path,
             await running.until(lambda status: len(status["incidents"]) == 5)
             await until(lambda: len([r for r in target.received if "canary" in r.path]) >= 3)
             await until(lambda: len(slack.requests) >= 3)
-            asked, written = await asyncio.gather(ask(running), command(tmp_path, environ))
-            places |= asked | written
+            places |= await ask(running)
+            if form == "text":  # commands write no other for it
+                places |= await command(tmp_path, environ)
             await running.stop()
             places["log"] = running.said()
 

@@ -137,7 +137,7 @@ async def test_a_clock_that_is_set_and_set_again_changes_nothing(
             await until(lambda: running.said().count("clock_set ") == 1)
             began = len(target.times["/up"])
             (_, second) = await receiver.wait_for(2)
-            await asked_again(target, 2)
+            await asked_again(target, 1)
 
             target.statuses["/later"] = 503
             status = await running.until(lambda status: len(status["incidents"]) == 2)
@@ -146,10 +146,13 @@ async def test_a_clock_that_is_set_and_set_again_changes_nothing(
 
             clock.show(timedelta())
             await until(lambda: running.said().count("clock_set ") == 2)
-            await asked_again(target, 2)
+            await asked_again(target, 1)
             target.statuses["/later"] = target.statuses["/down"] = 200
             status = await running.until(
-                lambda status: all(one["resolved_at"] for one in status["incidents"])
+                lambda status: (
+                    all(one["resolved_at"] for one in status["incidents"])
+                    and state_of(status, "up.latency.p50")["state"] == "pass"
+                )
             )
             await receiver.wait_for(5)
             skipped = await running.metric("skipped_probes_total")
@@ -164,7 +167,6 @@ async def test_a_clock_that_is_set_and_set_again_changes_nothing(
     assert [one.json["event"] for one in receiver.received[1:]].count("resolved") == 2
     assert turns(running).count("opened") == turns(running).count("resolved") == 2
     assert state_of(status, "up.health")["state"] == "pass"
-    assert state_of(status, "up.latency.p50")["state"] == "pass"
     assert jumps == 2
     assert skipped < 20, "an hour has 14,400 slots"
     assert failures <= len(target.times["/down"]) + len(target.times["/later"])
@@ -296,18 +298,18 @@ async def test_a_host_that_stood_still_blames_nobody_and_makes_up_for_nothing(
         configure(tmp_path, target, receiver.url())
         target.statuses["/down"] = 200
         async with daemon(tmp_path) as running:
-            await asked_again(target, 2)
+            await asked_again(target, 1)
             target.delays["/later"] = 0.2
             before = len(target.times["/later"])
             await until(lambda: len(target.times["/later"]) > before)
             running.process.send_signal(signal.SIGSTOP)
             stopped.append(running.process.pid)
-            await asyncio.sleep(4)
+            await asyncio.sleep(3)
             target.delays.clear()
             asked = len(target.times["/up"])
             running.process.send_signal(signal.SIGCONT)
             stopped.clear()
-            await asked_again(target, 3)
+            await asked_again(target, 2)
             status = await running.status()
             skipped = await running.metric("skipped_probes_total")
             late = await running.metric("schedule_lag_seconds_sum")
@@ -316,7 +318,7 @@ async def test_a_host_that_stood_still_blames_nobody_and_makes_up_for_nothing(
             assert await running.stop() == 0
 
     assert_even(target.times["/up"][asked:], skipped=skipped)
-    assert skipped >= 3 * (4 / EVERY - 3), "of three endpoints"
+    assert skipped >= 3 * (3 / EVERY - 3), "of three endpoints"
     assert late > 0.01
     assert status["incidents"] == []
     assert timeouts == 0
