@@ -137,7 +137,9 @@ async def close_all(plugins: Iterable[Closable]) -> None:
 def make_probe(compiled: Compiled, endpoint: Endpoint) -> Probe:
     """Make the probe of one endpoint."""
     plugin = compiled.probes[endpoint.name]
-    context = ProbeContext(timeout=endpoint.timeout, user_agent=USER_AGENT)
+    context = ProbeContext(
+        timeout=endpoint.timeout, user_agent=USER_AGENT, preflight=endpoint.preflight
+    )
     probe: Probe = probes.KINDS[plugin.kind].make(plugin.options, context)
 
     return probe
@@ -178,6 +180,9 @@ def keep_same(
     }
 
 
-def _probe_specs(compiled: Compiled) -> dict[str, tuple[Plugin, timedelta]]:
+def _probe_specs(compiled: Compiled) -> dict[str, tuple[Plugin, timedelta, bool]]:
     """Give what each probe is made from."""
-    return {one.name: (compiled.probes[one.name], one.timeout) for one in compiled.endpoints}
+    return {
+        one.name: (compiled.probes[one.name], one.timeout, one.preflight)
+        for one in compiled.endpoints
+    }

@@ -13,14 +13,16 @@ from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
 from monitor.config.settings_fields import name_problem
 from monitor.config.translate import found, keys_of
 from monitor.core.expectations import Source
+from monitor.core.headers import Policy
 from monitor.core.model.endpoint import (
     Check,
     Endpoint,
+    HeadersRule,
 )
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from monitor.config.compiled import Plugin
@@ -161,6 +163,7 @@ class _Reading:
             checks=checks,
             tags=frozenset(settings.tags),
             witnessed=settings.witnesses and bool(getattr(plugin.options, "witnessed", True)),
+            preflight=_asks_preflight(checks),
         )
 
         return endpoint, plugin
@@ -180,6 +183,16 @@ class _Reading:
             self.alike[written] = settings
 
         return settings, whole
+
+
+def _asks_preflight(checks: Sequence[Check]) -> bool:
+    """Whether a check judges what a foreign origin may do."""
+    return any(
+        rule.policy is Policy.CORS
+        for check in checks
+        if isinstance(check.rule, HeadersRule)
+        for rule in check.rule.policies
+    )
 
 
 def _read_probe(

@@ -28,8 +28,10 @@ class ProbeContext:
     """What a probe is told besides its own options.
 
     `timeout` bounds one whole observation, name resolution included. `user_agent` is sent where
-    none is configured.
+    none is configured. `preflight` says that a check judges what a foreign origin may do,
+    for which a second request is needed.
     """
 
     timeout: timedelta
     user_agent: str
+    preflight: bool = False

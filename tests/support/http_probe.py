@@ -40,13 +40,16 @@ def make_probe(
     timeout: float = 5,
     resolver: Resolver | None = None,
     base: Path | None = None,
+    preflight: bool = False,
     **request: object,
 ) -> HttpProbe:
     """Make a probe from what a configuration says under `request`; `.test` names are loopback."""
     options = HttpOptions.model_validate(
         {"url": url, "request": request}, context={"base": base} if base else None
     )
-    context = ProbeContext(timeout=timedelta(seconds=timeout), user_agent=USER_AGENT)
+    context = ProbeContext(
+        timeout=timedelta(seconds=timeout), user_agent=USER_AGENT, preflight=preflight
+    )
 
     return HttpProbe(options, context, resolver=resolver or _RESOLVER)
 

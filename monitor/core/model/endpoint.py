@@ -196,7 +196,8 @@ class Endpoint:
     """One thing that is requested once per interval; the answer is judged by each of its checks.
 
     `target` is what is shown (a URL without secrets). `witnessed` says whether the witnesses are
-    asked when it gives no answer.
+    asked when it gives no answer, `preflight` whether a foreign origin asks besides, for a check
+    that judges what it may do.
     """
 
     name: str
@@ -209,3 +210,4 @@ class Endpoint:
     checks: tuple[Check, ...]
     tags: frozenset[str] = frozenset()
     witnessed: bool = True
+    preflight: bool = False

@@ -114,6 +114,7 @@ class Hop:
 
 
 NO_VALUES: Final[Mapping[str, object]] = MappingProxyType({})
+HeaderLines = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,7 @@ class Observation:
     url: str = ""
     status: int | None = None
     http_version: str | None = None
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: HeaderLines = ()
     body: bytes = b""
     body_truncated: bool = False
     content_length: int | None = None
@@ -150,7 +151,7 @@ class Observation:
     ip_family: int | None = None
     address: str | None = None
     late: timedelta = timedelta()
-    preflight: tuple[tuple[str, str], ...] | None = None
+    preflight: HeaderLines | None = None
     values: Mapping[str, object] = field(default_factory=lambda: NO_VALUES)
 
     def header(self, name: str) -> tuple[str, ...]:

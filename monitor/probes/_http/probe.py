@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -17,7 +18,13 @@ from monitor.probes._http.cookies import Jar
 from monitor.probes._http.exchange import Exchange
 from monitor.probes._http.explain import clean, explain_redirects
 from monitor.probes._http.letter import Letter, write_letter
-from monitor.probes._http.request import first_request, is_constant, next_request, with_cookies
+from monitor.probes._http.request import (
+    first_request,
+    is_constant,
+    next_request,
+    preflight_request,
+    with_cookies,
+)
 from monitor.probes._http.sighting import Sighting, explain_timeout, write_down
 from monitor.probes._http.urls import show_location
 from monitor.probes._net.deadline import Deadline
@@ -25,7 +32,9 @@ from monitor.probes._net.faults import Faulted
 from monitor.probes._net.tls import TlsTerms
 
 if TYPE_CHECKING:
-    from monitor.core.model.observation import Observation
+    from datetime import timedelta
+
+    from monitor.core.model.observation import HeaderLines, Observation
     from monitor.names import Resolver
     from monitor.probes._http.answer import Answer
     from monitor.probes._http.options import HttpOptions, TlsOptions
@@ -50,6 +59,7 @@ class HttpProbe:
         "_letter",
         "_most_redirects",
         "_options",
+        "_preflight",
         "_resolver",
         "_seconds",
         "_server_name",
@@ -69,6 +79,7 @@ class HttpProbe:
         self._terms = _terms(options.request.tls)
         self._server_name = options.request.tls.server_name
         self._host = URL(options.url).host
+        self._preflight = context.preflight
         self._timeout = context.timeout
         self._seconds = context.timeout.total_seconds()
         self._resolver = resolver or shared_resolver()
@@ -81,8 +92,9 @@ class HttpProbe:
         sighting = Sighting()
         deadline = Deadline(self._seconds)
         fault: Fault | None = None
+        final: URL | None = None
         try:
-            await self._ask(sighting)
+            final = await self._ask(sighting)
         except Faulted as error:
             fault = error.fault
         except asyncio.CancelledError:
@@ -96,13 +108,17 @@ class HttpProbe:
             sighting.watch.leave()
             sighting.hang_up()
 
-        return write_down(at, sighting, fault, asked=self._options.target)
+        seen = write_down(at, sighting, fault, asked=self._options.target)
+        if not self._preflight or final is None:
+            return seen
+
+        return replace(seen, preflight=await self._ask_preflight(final, seen.duration))
 
     async def close(self) -> None:
         """Hold nothing: each observation gives back what it used."""
 
-    async def _ask(self, sighting: Sighting) -> None:
-        """Send the request; where the answer redirects, go on from there."""
+    async def _ask(self, sighting: Sighting) -> URL:
+        """Send the request; where the answer redirects, go on from there. Give the final URL."""
         request: Request | None = None
         letter = self._letter
         if letter is None:
@@ -114,11 +130,36 @@ class HttpProbe:
         answer = await self._send(sighting, letter)
         if self._follow and answer.location is not None:
             request = request or first_request(self._options, self._user_agent)
-            await self._go_on(sighting, request, answer, answer.location)
+            return await self._go_on(sighting, request, answer, answer.location)
+
+        return URL(self._options.url)
+
+    async def _ask_preflight(self, url: URL, passed: timedelta) -> HeaderLines | None:
+        """Ask what a foreign origin may do, in what is left of the time; None without an answer."""
+        sighting = Sighting()
+        deadline = Deadline((self._timeout - passed).total_seconds())
+        try:
+            request = preflight_request(url, self._options, self._user_agent)
+            answer = await self._send(sighting, write_letter(request))
+        except Faulted:
+            return None
+        except asyncio.CancelledError:
+            if not deadline.claims():
+                raise
+            return None
+        except Exception as error:  # noqa: BLE001 -- a fault of ours must not look like the target's
+            self._explain_bug(error)
+            return None
+        finally:
+            deadline.stop()
+            sighting.watch.leave()
+            sighting.hang_up()
+
+        return answer.header_lines
 
     async def _go_on(
         self, sighting: Sighting, request: Request, answer: Answer, location: str
-    ) -> None:
+    ) -> URL:
         """Follow redirects until an answer stands."""
         jar = Jar()
         from_afar = False
@@ -133,7 +174,7 @@ class HttpProbe:
             letter = write_letter(with_cookies(request, jar.header_for(request.url)))
             answer = await self._send(sighting, letter, from_afar=from_afar)
             if answer.location is None:
-                return
+                return request.url
 
             location = answer.location
 
@@ -181,7 +222,9 @@ class HttpProbe:
 def _write_hop(letter: Letter, answer: Answer) -> Hop:
     pointed = clean(show_location(answer.location or ""))
 
-    return Hop(url=letter.shown, status=answer.status, location=pointed)
+    cookies = tuple(answer.all(b"set-cookie"))
+
+    return Hop(url=letter.shown, status=answer.status, location=pointed, cookies=cookies)
 
 
 @lru_cache(maxsize=_REMEMBERED)

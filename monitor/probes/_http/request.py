@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 from yarl import URL
 
+from monitor.core.headers.cors import FOREIGN_ORIGIN
 from monitor.core.model.observation import Code, Fault
 from monitor.options import Secret
 from monitor.probes._http.urls import SECRET_NAME, show_location
@@ -108,6 +109,21 @@ def next_request(request: Request, status: int, location: str) -> Request:
         url = url.with_fragment(request.url.fragment)
 
     return replace(request, method=method, url=url, headers=headers, body=body)
+
+
+def preflight_request(url: URL, options: HttpOptions, user_agent: str) -> Request:
+    """Write the request with which a browser asks what a foreign origin may do; without secrets."""
+    headers = {
+        "User-Agent": user_agent,
+        "Accept": "*/*",
+        "Origin": FOREIGN_ORIGIN,
+        "Access-Control-Request-Method": "GET",
+    }
+    if url.origin() == URL(options.url).origin():
+        given = options.request.headers.items()
+        headers |= {name: value.reveal() for name, value in given if name.lower() == "host"}
+
+    return Request(method="OPTIONS", url=_without_person(url), headers=headers, body=None)
 
 
 def with_cookies(request: Request, cookies: str) -> Request:
