@@ -274,6 +274,16 @@ class Monitor:
             now=self.now(),
         )
 
+    async def accept_headers(self, endpoint: str) -> dict[str, Any]:
+        """Accept the headers that an endpoint answers with; see `operations.accept_headers`."""
+        return await operations.accept_headers(
+            endpoint,
+            engine=self.engine,
+            journal=self.journal,
+            record=self.pipeline.record,
+            now=self.now(),
+        )
+
     async def reload(self) -> Reloaded:
         """Take over the changed configuration, all or nothing."""
         return await self.reloads.reload()

@@ -7,7 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from monitor.config.suggest import suggest
+from monitor.core.headers.drift import compare
 from monitor.core.model.deploy import DeployKind, DeployState
+from monitor.core.pins import drift_check, known_pin
 from monitor.core.report import deploy_json, status_json
 
 if TYPE_CHECKING:
@@ -110,6 +112,45 @@ async def announce_deploy(
         )
 
     return deploy_json(max(known, key=lambda deploy: deploy.at))
+
+
+async def accept_headers(
+    name: str,
+    *,
+    engine: Engine,
+    journal: Journal,
+    record: Callable[[Changes], None],
+    now: datetime,
+) -> dict[str, Any]:
+    """Take the headers that an endpoint answered with last for those that it is held against.
+
+    Gives the accepted lines as JSON once they are durable. Raises OperationError where nothing is
+    pinned, StoreError if it could not be written.
+    """
+    endpoint = engine.endpoints.get(name)
+    if endpoint is None:
+        raise OperationError(
+            f"endpoint {name!r} is not in the configuration{suggest(name, engine.endpoints)}"
+        )
+    check = drift_check(endpoint)
+    if check is None:
+        raise OperationError(f"{name}: its headers are not pinned; write pin: true under headers")
+    before = known_pin(check, engine.situation.pins)
+    if before is None:
+        raise OperationError(
+            f"{name}: no headers are accepted yet, its policies have to pass "
+            f"{check.success_threshold} times in a row before"
+        )
+
+    record(engine.accept_headers(check, now))
+    await journal.flush()
+    after = engine.situation.pins[check.id]
+
+    return {
+        "endpoint": name,
+        "headers": [list(line) for line in after.lines],
+        "changed": [drift.name for drift in compare(before.lines, after.lines)],
+    }
 
 
 def report_status(

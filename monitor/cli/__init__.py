@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "probe": "monitor.cli.probe",
     "status": "monitor.cli.acts",
     "deploy": "monitor.cli.acts",
+    "headers": "monitor.cli.acts",
     "demo": "monitor.cli.demo",
     "hook-runner": "monitor.cli.hook_runner",
 }

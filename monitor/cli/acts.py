@@ -1,4 +1,4 @@
-"""`status` and `deploy`: what people ask and tell a monitor that runs, or its store."""
+"""`status`, `deploy` and `headers`: what people ask and tell a monitor that runs, or its store."""
 
 from __future__ import annotations
 
@@ -119,6 +119,31 @@ def deploy(
     click.echo(f"{found['service']} {found['version']}: {found['state']} ({found['id']})")
 
 
+@click.group(short_help="Accept the security headers that an endpoint answers with.")
+def headers() -> None:
+    """Change what the pinned headers of endpoints are held against."""
+
+
+@headers.command(epilog="For example: production-monitor headers accept homepage")
+@click.argument("endpoint")
+@config_option
+@server_option
+def accept(endpoint: str, configs: tuple[Path, ...], server: str | None) -> None:
+    """Accept the headers that ENDPOINT answered with last: no drift is found in them any more."""
+    found = _ask(
+        configs,
+        server,
+        "POST",
+        "/api/v1/headers",
+        {"endpoint": endpoint},
+        lambda monitor: _accept(monitor, endpoint),
+        "written to the store, for the next run",
+        expected=("endpoint", "headers", "changed"),
+    )
+    changed = ", ".join(found["changed"]) or "nothing: they are those that were accepted before"
+    click.echo(f"{found['endpoint']}: accepted {changed}")
+
+
 def _ask(
     configs: tuple[Path, ...],
     server: str | None,
@@ -196,6 +221,10 @@ async def _open_store(
 
 async def _status_of_store(monitor: Monitor) -> dict[str, Any]:
     return monitor.status()
+
+
+async def _accept(monitor: Monitor, endpoint: str) -> dict[str, Any]:
+    return await monitor.accept_headers(endpoint)
 
 
 async def _announce(monitor: Monitor, raw: dict[str, str]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ from monitor.core.headers import Policy, PolicyRule
 from monitor.core.model.endpoint import (
     CertificateRule,
     Check,
+    DriftRule,
     HeadersRule,
     HealthRule,
     InARow,
@@ -68,7 +69,7 @@ class Checks:
             health,
             self._failure_rate(settings, health),
             self._value(settings),
-            self._headers(settings),
+            *self._headers(settings),
             *(self._latency(percentile, one) for percentile, one in settings.latency.items()),
             self._certificate(settings),
         ]
@@ -95,12 +96,14 @@ class Checks:
 
         return self._check("health", Signal.HEALTH, rule, health, fingerprint=says)
 
-    def _headers(self, settings: EndpointSettings) -> Check | None:
+    def _headers(self, settings: EndpointSettings) -> tuple[Check, ...]:
         headers = settings.headers
         if headers is None:
-            return None
+            return ()
 
         at = (*self.at, "headers")
+        if Source.HEADER not in self.sources:
+            self.findings.complain(at, "headers need an endpoint with a url", key=True)
         rule = HeadersRule(
             policies=self._policies(headers.policies, (*at, "policies")),
             expectations=self.rules.expectations(
@@ -108,8 +111,16 @@ class Checks:
             ),
         )
         says = [sorted(headers.policies, key=_to_json), headers.expect]
+        checks = []
+        if headers.policies or headers.expect:
+            checks.append(self._check("headers", Signal.HEADERS, rule, headers, fingerprint=says))
+        if headers.pin:
+            drift = self._check(
+                "headers.drift", Signal.HEADERS, DriftRule(of=rule), headers, fingerprint=[]
+            )
+            checks.append(replace(drift, severity=Severity.LOW))
 
-        return self._check("headers", Signal.HEADERS, rule, headers, fingerprint=says)
+        return tuple(checks)
 
     def _policies(self, raw: Sequence[object], at: At) -> tuple[PolicyRule, ...]:
         """Give what is asked of the headers; a bundle leaves out what is judged elsewhere."""

@@ -141,15 +141,19 @@ class HealthSettings(CheckSettings):
 
 
 class HeadersSettings(CheckSettings):
-    """Which header policies an answer meets, and what else holds for its header lines."""
+    """Which header policies an answer meets, and what else holds for its header lines.
+
+    With `pin`, those that say a policy are held against the ones that were accepted.
+    """
 
     policies: list[Any] = Field(default_factory=list)  # Any: the core reads policies
     expect: list[Any] = Field(default_factory=list)  # Any: the core reads expectations
+    pin: bool = False
 
     @model_validator(mode="after")
     def _check_something(self) -> Self:
-        if not self.policies and not self.expect:
-            raise ValueError("expected policies or expect: there is nothing to check")
+        if not self.policies and not self.expect and not self.pin:
+            raise ValueError("expected policies, expect or pin: there is nothing to check")
 
         return self
 

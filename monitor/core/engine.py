@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core import alerting, clock_set, incidents, timeline, tracker
+from monitor.core import alerting, clock_set, incidents, pins, timeline, tracker
 from monitor.core.model.changes import Changes, Result
 from monitor.core.model.endpoint import OverTime, RateRule, ValueWindowRule
 from monitor.core.model.rollback import RollbackState
@@ -79,13 +79,16 @@ class Engine:
         self, endpoint: Endpoint, observation: Observation, *, scheduled: bool, now: datetime
     ) -> Changes:
         """Judge one observation by each check of its endpoint, and draw all consequences."""
-        verdicts = self._sight.take(endpoint, observation, scheduled=scheduled)
+        verdicts = self._sight.take(
+            endpoint, observation, scheduled=scheduled, pins=self.situation.pins
+        )
         states, events = self._advance(endpoint, verdicts)
         service = self.directory.service(endpoint.service)
         version = _version(service, endpoint, observation)
         result = _result(endpoint, observation, verdicts, scheduled, version)
 
         self._apply(Changes(states=states, results=(result,)))
+        self._apply(pins.keep(endpoint, observation, self.situation, self._mask))
         self._verify(service, now)
         step = self._file(states, events, now)
         turned: tuple[Rollback, ...] = ()
@@ -137,6 +140,14 @@ class Engine:
             )
         )
         self._notify(incidents.NO_STEP, now, self._decide(known, now))
+
+        return self._collect()
+
+    def accept_headers(self, check: Check, now: datetime) -> Changes:
+        """Take the headers that a check saw last for those that it accepts."""
+        pin = pins.known_pin(check, self.situation.pins)
+        if pin is not None and pin.seen is not None:
+            self._apply(Changes(pins=(pins.accept(pin, now),)))
 
         return self._collect()
 

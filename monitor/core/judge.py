@@ -12,6 +12,7 @@ from monitor.core.headers import has_headers, judge_policy
 from monitor.core.lateness import blame_lateness, is_timely
 from monitor.core.model.endpoint import (
     CertificateRule,
+    DriftRule,
     HeadersRule,
     HealthRule,
     LatencyRule,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from monitor.core.expectations import Expectation
-    from monitor.core.headers import PolicyRule
     from monitor.core.model.endpoint import Check
     from monitor.core.model.observation import Certificate, Fault, Observation
 
@@ -58,8 +58,8 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
                 untimed = tuple(one for one in rule.expectations if one.source not in _TIMES)
                 if not _judge_health(replace(rule, expectations=untimed), evidence):
                     return _too_late(observation, reasons[0])
-        case HeadersRule(policies=policies, expectations=expectations):
-            judged = _judge_headers(policies, expectations, Evidence(observation, mask))
+        case HeadersRule() as asked:
+            judged = judge_headers(asked, observation, mask)
             if judged is None:
                 return _waiting(observation)
             reasons = judged
@@ -73,8 +73,8 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
             if silent is not None:
                 return Verdict(outcome=Outcome.UNKNOWN, at=observation.at, reasons=(silent,))
             reasons = judge_value(of_value, Evidence(observation, mask))
-        case LatencyRule() | RateRule() | ValueWindowRule():
-            raise AssertionError("what is judged over time is not judged by one sample")
+        case LatencyRule() | RateRule() | ValueWindowRule() | DriftRule():
+            raise AssertionError("what is judged by earlier samples is not judged by one alone")
         case _:
             assert_never(check.rule)
 
@@ -130,12 +130,11 @@ def _not_success(status: int | None) -> Reason:
     )
 
 
-def _judge_headers(
-    policies: tuple[PolicyRule, ...], expectations: tuple[Expectation, ...], evidence: Evidence
+def judge_headers(
+    rule: HeadersRule, observation: Observation, mask: Callable[[str], str] = str
 ) -> tuple[Reason, ...] | None:
     """Judge the header lines; None where none of them can be judged."""
-    observation = evidence.observation
-    results = [judge_policy(policy, observation) for policy in policies]
+    results = [judge_policy(policy, observation) for policy in rule.policies]
     answered = has_headers(observation)
     if not answered and not any(result.evaluated for result in results):
         return None
@@ -152,7 +151,7 @@ def _judge_headers(
         if result.evaluated and not result.passed
     ]
     if answered:
-        wrong += _check_all(expectations, evidence)
+        wrong += _check_all(rule.expectations, Evidence(observation, mask))
 
     return tuple(wrong)
 

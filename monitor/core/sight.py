@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING, Final
 from monitor.core import windows
 from monitor.core.judge import judge
 from monitor.core.lateness import is_timely
-from monitor.core.model.endpoint import LatencyRule, RateRule, ValueWindowRule, WindowRule
+from monitor.core.model.endpoint import (
+    DriftRule,
+    LatencyRule,
+    RateRule,
+    ValueWindowRule,
+    WindowRule,
+)
 from monitor.core.model.verdict import Outcome, Verdict
+from monitor.core.pins import judge_drift
 from monitor.core.rates import SlidingShare
 from monitor.core.values import carrier_fault, read_number
 
@@ -19,6 +26,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.endpoint import Check, Endpoint
     from monitor.core.model.observation import Observation
+    from monitor.core.model.pin import HeaderPin
 
 STALE_AFTER_INTERVALS: Final = 2
 _JUDGED: Final = (Outcome.PASS, Outcome.FAIL)
@@ -57,7 +65,12 @@ class Sight:
         self._mask = mask
 
     def take(
-        self, endpoint: Endpoint, observation: Observation, *, scheduled: bool
+        self,
+        endpoint: Endpoint,
+        observation: Observation,
+        *,
+        scheduled: bool,
+        pins: Mapping[str, HeaderPin],
     ) -> dict[str, tuple[Verdict, ...]]:
         """Give the verdicts of each check: one for a sample, one for each window that closed."""
         verdicts: dict[str, tuple[Verdict, ...]] = {}
@@ -67,6 +80,8 @@ class Sight:
                     said = self._judge_window(check, rule, endpoint, observation, scheduled)
                 case RateRule() as rate:
                     said = self._judge_rate(check, rate, verdicts.get(rate.of, ()), scheduled)
+                case DriftRule() as drift:
+                    said = (judge_drift(check, drift, observation, pins, self._mask),)
                 case _:
                     said = (judge(check, observation, mask=self._mask),)
             verdicts[check.id] = tuple([self._masked(verdict) for verdict in said])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from monitor.core.model.deploy import Deploy
     from monitor.core.model.incident import Incident, IncidentClass, TimelineEntry
     from monitor.core.model.notice import Delivery
+    from monitor.core.model.pin import HeaderPin
     from monitor.core.model.rollback import Rollback, Step
 
 _KEPT_INCIDENTS: Final = 500
@@ -38,6 +39,7 @@ class Situation:
         self.deploys: dict[str, Deploy] = {}
         self.rollbacks: dict[str, Rollback] = {}
         self.steps: dict[str, Step] = {}
+        self.pins: dict[str, HeaderPin] = {}
         self._open: dict[str, Incident] = {}
         self._pending: dict[str, dict[str, Delivery]] = {}
         self._deploys: dict[str, dict[str, Deploy]] = {}
@@ -47,6 +49,7 @@ class Situation:
         """Take over changed records; the newest of one key wins, and a repeat changes nothing."""
         for check in changes.forgotten:
             self.states.pop(check, None)
+            self.pins.pop(check, None)
         for state in changes.states:
             self.states[state.check] = state
         for incident in changes.incidents:
@@ -65,6 +68,8 @@ class Situation:
             self._rollbacks.setdefault(rollback.service, {})[rollback.id] = rollback
         for step in changes.steps:
             self.steps[step.key] = step
+        for pin in changes.pins:
+            self.pins[pin.check] = pin
         self._forget_old(changes)
 
     def everything(self) -> Changes:
@@ -77,6 +82,7 @@ class Situation:
             deploys=tuple(self.deploys.values()),
             rollbacks=tuple(self.rollbacks.values()),
             steps=tuple(self.steps.values()),
+            pins=tuple(self.pins.values()),
         )
 
     def open_incident(self, service: str, klass: IncidentClass) -> Incident | None:

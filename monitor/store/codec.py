@@ -29,6 +29,7 @@ from monitor.core.model import (
     incident,
     notice,
     observation,
+    pin,
     rollback,
     verdict,
 )
@@ -48,6 +49,7 @@ _MODULES: Final = (
     incident,
     notice,
     observation,
+    pin,
     rollback,
     verdict,
 )

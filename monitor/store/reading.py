@@ -13,6 +13,7 @@ from monitor.core.model.deploy import Deploy
 from monitor.core.model.incident import Incident, TimelineEntry
 from monitor.core.model.notice import PENDING, Delivery
 from monitor.core.model.observation import Code
+from monitor.core.model.pin import HeaderPin
 from monitor.core.model.rollback import Rollback, Step
 from monitor.core.situation import Situation
 from monitor.logs import Log
@@ -57,6 +58,7 @@ def read_situation(connection: Connection) -> Situation:
                 connection, Rollback, "SELECT body FROM rollbacks ORDER BY tripped_at"
             ),
             steps=_records(connection, Step, "SELECT body FROM steps"),
+            pins=_records(connection, HeaderPin, "SELECT body FROM header_pins"),
         )
     )
 

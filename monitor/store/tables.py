@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-REVISIONS: Final = ("0001", "0002")
+REVISIONS: Final = ("0001", "0002", "0003")
 """The revisions of the schema, oldest first; the files are in `migrations/versions`."""
 
 SCHEMA: Final = (
@@ -114,6 +114,13 @@ SCHEMA: Final = (
     )
     """,
     "CREATE INDEX steps_by_rollback ON steps (rollback)",
+    """
+    CREATE TABLE header_pins (
+        "check" VARCHAR NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY ("check")
+    )
+    """,
 )
 """What makes a new store; a test holds it against what the migrations make."""
 
@@ -170,4 +177,5 @@ DEPLOYS: Final = Table(name="deploys", key=("id",), rest=("service", "at", "body
 ROLLBACKS: Final = Table(
     name="rollbacks", key=("id",), rest=("service", "deploy", "state", "tripped_at", "body")
 )
+HEADER_PINS: Final = Table(name="header_pins", key=("check",), rest=("body",))
 STEPS: Final = Table(name="steps", key=("key",), rest=("rollback", "body"))

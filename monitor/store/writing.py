@@ -34,7 +34,8 @@ def write(connection: Connection, changes: Changes, numbers: dict[str, int]) -> 
 
     After a transaction that was rolled back, `numbers` must be forgotten.
     """
-    delete_all(connection, tables.CHECK_STATES, "check", changes.forgotten)
+    for table in (tables.CHECK_STATES, tables.HEADER_PINS):
+        delete_all(connection, table, "check", changes.forgotten)
 
     for table, rows in (
         (tables.CHECK_STATES, [_row(s, check=s.check) for s in changes.states]),
@@ -56,6 +57,7 @@ def write(connection: Connection, changes: Changes, numbers: dict[str, int]) -> 
         ),
         (tables.ROLLBACKS, [_rollback_row(rollback) for rollback in changes.rollbacks]),
         (tables.STEPS, [_row(s, key=s.key, rollback=s.rollback) for s in changes.steps]),
+        (tables.HEADER_PINS, [_row(pin, check=pin.check) for pin in changes.pins]),
     ):
         if rows:
             connection.executemany(table.upsert, rows)

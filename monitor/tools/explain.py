@@ -11,6 +11,7 @@ from monitor.core.headers import has_headers, judge_policy
 from monitor.core.judge import judge
 from monitor.core.model.endpoint import (
     CertificateRule,
+    DriftRule,
     HeadersRule,
     HealthRule,
     LatencyRule,
@@ -159,6 +160,9 @@ def _judge(check: Check, observation: Observation, mask: Callable[[str], str]) -
             span = f"windows of {format_duration(rule.window)}"
         case RateRule() as rule:
             span = f"the last {format_duration(rule.over)}"
+        case DriftRule():
+            note = "held against what a run accepted, which is not asked here"
+            return Verdict(outcome=Outcome.WAITING, at=observation.at, note=note)
         case _:
             return judge(check, observation, mask=mask)
 

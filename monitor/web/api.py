@@ -68,6 +68,23 @@ async def announce(request: web.Request) -> web.Response:
     return web.json_response(deploy)
 
 
+async def accept_headers(request: web.Request) -> web.Response:
+    """Accept the headers that an endpoint answers with."""
+    raw = await _read_object(request)
+    try:
+        if set(raw) != {"endpoint"} or not isinstance(raw["endpoint"], str):
+            raise OperationError("expected the name of an endpoint as endpoint, and nothing else")
+        accepted = await request.app[BACKEND].accept_headers(raw["endpoint"])
+    except OperationError as error:
+        raise web.HTTPUnprocessableEntity(text=str(error)) from error
+    except StoreError as error:
+        raise web.HTTPServiceUnavailable(
+            text=f"the headers are accepted, but that is not written down yet: {error}"
+        ) from error
+
+    return web.json_response(accepted)
+
+
 async def _read_object(request: web.Request) -> Mapping[str, Any]:
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(

@@ -54,6 +54,10 @@ class Backend(Protocol):
         """Take a deploy marker; raises OperationError."""
         ...
 
+    async def accept_headers(self, endpoint: str) -> dict[str, Any]:
+        """Accept the headers that an endpoint answers with; raises OperationError."""
+        ...
+
     async def reload(self) -> Reloaded:
         """Read the configuration again; what was wrong with it, and then nothing has changed."""
         ...

@@ -41,6 +41,7 @@ _ROUTES: Final = (
     ("PUT", "/-/reload", api.reload, Need(scope=Scope.OPERATE)),
     ("GET", "/api/v1/status", api.status, Need(scope=Scope.READ)),
     ("POST", "/api/v1/deploys", api.announce, Need(scope=Scope.DEPLOY)),
+    ("POST", "/api/v1/headers", api.accept_headers, Need(scope=Scope.OPERATE)),
 )
 
 

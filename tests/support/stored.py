@@ -21,6 +21,7 @@ from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import Incident, IncidentClass, IncidentPhase, TimelineEntry
 from monitor.core.model.notice import Delivery, DeliveryState, Notice, NoticeEvent
 from monitor.core.model.observation import Code
+from monitor.core.model.pin import HeaderPin
 from monitor.core.model.rollback import Mode, Rollback, RollbackState, Step, StepState
 from monitor.core.model.verdict import Outcome
 
@@ -177,6 +178,19 @@ def a_rollback(id: str = "r1", at: datetime = NOON, **more: Any) -> Rollback:
             **more,
         }
     )
+
+
+def a_pin(check: str = "web.headers.drift", **more: Any) -> HeaderPin:
+    """Give the accepted headers of a check, of which one was seen to differ."""
+    accepted: dict[str, Any] = {
+        "check": check,
+        "fingerprint": "f",
+        "at": NOON,
+        "lines": (("x-frame-options", "DENY"),),
+        "seen": (("x-frame-options", "SAMEORIGIN"),),
+    }
+
+    return HeaderPin(**accepted | more)
 
 
 def a_step(key: str = "r1.1.1", rollback: str = "r1", **more: Any) -> Step:

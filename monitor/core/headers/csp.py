@@ -17,6 +17,7 @@ from monitor.core.headers.csp_reading import (
     Sources,
     read_lines,
     read_policy,
+    sources_of,
 )
 from monitor.core.headers.page import policies_in_page
 from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, Terms, judged
@@ -173,20 +174,9 @@ def _as_browsers_do(policy: Directives) -> tuple[dict[str, Sources], bool]:
     return held, lost
 
 
-def _sources(policy: Directives, name: str) -> Sources | None:
-    """Give what a policy allows of a kind of content; None where it says nothing about it."""
-    if name in policy:
-        return policy[name]
-    kind, source, part = name.partition("-src")
-    if part and f"{kind}{source}" in policy:  # script-src-elem is a part of script-src
-        return policy[f"{kind}{source}"]
-
-    return policy.get("default-src") if source else None
-
-
 def _all_allow(policies: Iterable[Directives], name: str, unwanted: Sources) -> bool:
     """Whether each policy allows one of these sources; silence allows everything."""
-    found = [_sources(policy, name) for policy in policies]
+    found = [sources_of(policy, name) for policy in policies]
 
     return all(sources is None or unwanted & sources for sources in found)
 
@@ -195,7 +185,7 @@ def _one_allows(
     policies: Iterable[Directives], name: str, allows: Callable[[Sources], bool]
 ) -> bool:
     """Whether a policy allows it expressly, and no other forbids it."""
-    found = [sources for policy in policies if (sources := _sources(policy, name)) is not None]
+    found = [sources for policy in policies if (sources := sources_of(policy, name)) is not None]
 
     return bool(found) and all(allows(sources) for sources in found)
 

@@ -76,3 +76,14 @@ def read_policy(policy: str) -> tuple[Directives, bool]:
             directives[name] = frozenset(values) or _NOTHING
 
     return MappingProxyType(directives), repeated
+
+
+def sources_of(policy: Directives, name: str) -> Sources | None:
+    """Give what a policy allows of a kind of content; None where it says nothing about it."""
+    if name in policy:
+        return policy[name]
+    kind, source, part = name.partition("-src")
+    if part and f"{kind}{source}" in policy:  # script-src-elem is a part of script-src
+        return policy[f"{kind}{source}"]
+
+    return policy.get("default-src") if source else None

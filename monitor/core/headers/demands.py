@@ -14,7 +14,7 @@ from monitor.core.headers.result import Policy, PolicyRule, Terms
 from monitor.options import DURATION_PATTERN, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class PolicyError(Exception):
@@ -228,7 +228,7 @@ def _read_terms(policy: Policy, written: Mapping[Any, object]) -> Terms:
     values: dict[str, Any] = {}
     for name, value in written.items():
         if name not in known:
-            expected = f"expected {' or '.join(known)}" if known else f"{policy} has none"
+            expected = f"expected {_one_of(known)}" if known else f"{policy} has none"
             raise PolicyError(
                 f"unknown parameter {plain(str(name))}, {expected}", (policy, name), at_key=True
             )
@@ -238,6 +238,12 @@ def _read_terms(policy: Policy, written: Mapping[Any, object]) -> Terms:
             raise PolicyError(str(error), (policy, name)) from error
 
     return replace(Terms(), **values)
+
+
+def _one_of(names: Iterable[str]) -> str:
+    *first, last = names
+
+    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _read_value(parameter: Parameter, value: object) -> object:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from monitor.core.model.incident import Incident, TimelineEntry
     from monitor.core.model.notice import Delivery
     from monitor.core.model.observation import Code
+    from monitor.core.model.pin import HeaderPin
     from monitor.core.model.rollback import Rollback, Step
     from monitor.core.model.verdict import Outcome
 
@@ -45,7 +46,8 @@ class Changes:
     """Records that changed together. Every record has a key, so that a commit may be repeated.
 
     Keys: `CheckState.check`, `Incident.id`, (`incident`, `sequence`) of a timeline entry,
-    `Delivery.id`, `Deploy.id`, `Rollback.id`, `Step.key`; results are only ever added.
+    `Delivery.id`, `Deploy.id`, `Rollback.id`, `Step.key`, `HeaderPin.check`; results are only ever
+    added.
     """
 
     states: tuple[CheckState, ...] = ()
@@ -56,15 +58,16 @@ class Changes:
     deploys: tuple[Deploy, ...] = ()
     rollbacks: tuple[Rollback, ...] = ()
     steps: tuple[Step, ...] = ()
+    pins: tuple[HeaderPin, ...] = ()
     forgotten: tuple[str, ...] = ()
-    """Checks whose state is to be deleted because the configuration no longer has them."""
+    """Checks whose state and pin are to be deleted: the configuration no longer has them."""
 
     def __add__(self, later: Changes) -> Changes:
         return Changes.merge((self, later))
 
     @staticmethod
     def merge(bundles: Iterable[Changes]) -> Changes:
-        """Put bundles together, oldest first; of a state or an incident only the newest is kept."""
+        """Put bundles together, oldest first; of a state, pin or incident the newest is kept."""
         full = [bundle for bundle in bundles if bundle]
         if len(full) <= 1:
             return full[0] if full else NOTHING
@@ -74,11 +77,15 @@ class Changes:
             for name in _NAMES
         }
         states: dict[str, CheckState] = {}
+        pins: dict[str, HeaderPin] = {}
         for bundle in full:
             for check in bundle.forgotten:
                 states.pop(check, None)
+                pins.pop(check, None)
             states |= {state.check: state for state in bundle.states}
+            pins |= {pin.check: pin for pin in bundle.pins}
         merged["states"] = tuple(states.values())
+        merged["pins"] = tuple(pins.values())
         merged["incidents"] = tuple({one.id: one for one in merged["incidents"]}.values())
 
         return Changes(**merged)
@@ -93,6 +100,7 @@ class Changes:
             or self.deploys
             or self.rollbacks
             or self.steps
+            or self.pins
             or self.forgotten
         )
 

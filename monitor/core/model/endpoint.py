@@ -87,6 +87,17 @@ class HeadersRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DriftRule:
+    """The header lines of policies are those that were accepted.
+
+    They are accepted at first once `of`, what else is asked of the headers, passed so many times in
+    a row as it takes to close.
+    """
+
+    of: HeadersRule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """A limit that follows from what is usual: the median of the windows of a time, times a factor.
 
@@ -168,7 +179,7 @@ WindowRule = LatencyRule | ValueWindowRule
 OverTime = WindowRule | RateRule
 """Rules on more than one sample: only scheduled ones count for them, and nothing is retried."""
 
-Rule = HealthRule | HeadersRule | CertificateRule | ValueRule | OverTime
+Rule = HealthRule | HeadersRule | DriftRule | CertificateRule | ValueRule | OverTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

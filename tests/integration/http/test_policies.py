@@ -9,13 +9,67 @@ import pytest
 from aiohttp import web
 
 from monitor.core.headers import Policy, PolicyRule, judge_policy
+from monitor.core.headers.demands import BUNDLES
 from tests.support.http_probe import observe
-from tests.support.servers import page, redirect, serve_pages
+from tests.support.observatory import Vector, judge_site, read_vectors
+from tests.support.servers import page, redirect, serve_pages, serve_script, unused_port
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
     from tests.support.authority import Authority
-    from tests.support.servers import Page
+    from tests.support.servers import Counterpart, Page, Script
+
+
+@pytest.mark.parametrize("vector", read_vectors(), ids=lambda vector: vector.id)
+async def test_a_site_on_the_wire_is_judged_as_its_header_lines_are(
+    vector: Vector, authority: Authority
+) -> None:
+    site = vector.site
+    trust = {"ca_file": str(authority.file)}
+    origins: dict[str, str] = {}
+
+    def fill(text: str, head: str) -> str:
+        origin = next(
+            (line.partition(": ")[2] for line in head.split("\r\n") if line.startswith("Origin: ")),
+            "",
+        )
+        for name in ("$HTTPS", "$HTTP"):
+            text = text.replace(name, origins.get(name, ""))
+        return text.replace("$ORIGIN", origin)
+
+    def script(server: str, redirects: tuple[str, ...]) -> Script:
+        async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = servers[server].heads[-1].decode()
+            method, path = head.split(maxsplit=2)[:2]
+            step = 0 if path == "/" else int(path.removeprefix("/r"))
+            lines, body, status = site.headers, site.body.encode(), 200
+            if method == "OPTIONS":
+                lines, body = site.preflight, b""
+            elif step < len(redirects):
+                lines, body, status = (("Location", redirects[step]),), b"", 301
+            told = "".join(f"{name}: {fill(value, head)}\r\n" for name, value in lines)
+            writer.write(f"HTTP/1.1 {status} Said\r\n{told}\r\n".encode() + body)
+
+        return answer
+
+    servers: dict[str, Counterpart] = {}
+    async with (
+        serve_script(script("$HTTPS", ()), tls=authority.context()) as secure,
+        serve_script(script("$HTTP", site.redirects if site.http == "redirect" else ())) as plain,
+    ):
+        servers |= {"$HTTPS": secure, "$HTTP": plain}
+        origins |= {"$HTTPS": secure.origin, "$HTTP": plain.origin}
+        closed = f"http://127.0.0.1:{unused_port()}/"
+        by_http = await observe(
+            closed if site.http == "closed" else plain.url(), preflight=True, tls=trust
+        )
+        by_https = await observe(secure.url(), preflight=True, tls=trust)
+
+    final = by_http if site.https == "closed" else by_https
+    for rule in BUNDLES["observatory"]:
+        seen = by_http if rule.policy is Policy.HTTPS_REDIRECT else final
+        judged, expected = judge_policy(rule, seen), judge_site(site)[rule.policy]
+        assert (judged.result, judged.passed) == (expected.result, expected.passed)
 
 
 def judge(policy: Policy, seen: Observation) -> tuple[str, bool]:

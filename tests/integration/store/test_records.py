@@ -19,6 +19,7 @@ from tests.support.stored import (
     NOON,
     a_delivery,
     a_deploy,
+    a_pin,
     a_result,
     a_rollback,
     a_state,
@@ -42,6 +43,7 @@ EVERYTHING = Changes(
     deploys=(a_deploy(), a_deploy("v1@0", after(-60))),
     rollbacks=(a_rollback(),),
     steps=(a_step(),),
+    pins=(a_pin(), a_pin("api.headers.drift", seen=None)),
 )
 
 
@@ -70,6 +72,7 @@ async def test_the_next_process_finds_everything(open_store: OpenStore) -> None:
     assert found.deploys == {one.id: one for one in EVERYTHING.deploys}
     assert found.rollbacks == {"r1": EVERYTHING.rollbacks[0]}
     assert found.steps == {"r1.1.1": EVERYTHING.steps[0]}
+    assert found.pins == {pin.check: pin for pin in EVERYTHING.pins}
 
 
 async def test_a_commit_may_be_repeated(store: Store) -> None:

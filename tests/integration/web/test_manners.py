@@ -130,6 +130,7 @@ class TestTokens:
             pytest.param("GET", "/api/v1/status", [200, 200, 200, 200], id="read"),
             pytest.param("POST", "/api/v1/deploys", [401, 403, 200, 200], id="deploy"),
             pytest.param("POST", "/-/reload", [401, 403, 403, 200], id="operate"),
+            pytest.param("POST", "/api/v1/headers", [401, 403, 403, 415], id="accept"),
             pytest.param("PUT", "/-/reload", [401, 403, 403, 200], id="operate, as Prometheus"),
         ],
     )

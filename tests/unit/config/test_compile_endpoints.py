@@ -12,6 +12,7 @@ from monitor.core.headers import Policy
 from monitor.core.model.endpoint import (
     CertificateRule,
     Check,
+    DriftRule,
     HeadersRule,
     HealthRule,
     InARow,
@@ -135,6 +136,40 @@ def test_header_findings_are_medium_unless_it_is_said_otherwise(tmp_path: Path) 
     assert [one.name for one in made.rule.expectations] == ["server"]
     assert made.severity is Severity.MEDIUM
     assert check(tmp_path, f"{body}\n  severity: low", "headers").severity is Severity.LOW
+
+
+@pytest.mark.parametrize(
+    ("url", "count", "redirect"), [("https://a.example", 9, False), ("http://a.example", 10, True)]
+)
+def test_a_bundle_leaves_out_what_is_judged_elsewhere_and_may_ask_besides(
+    tmp_path: Path, url: str, count: int, redirect: bool
+) -> None:
+    compiled = configure(
+        tmp_path,
+        f"endpoints:\n  a: {{url: '{url}/', headers: {{policies: [observatory]}}}}\n"
+        f"  b: {{url: '{url}/', headers: {{policies: [nosniff]}}}}\n",
+    )
+
+    asks, asks_not = compiled.endpoints
+    rule = next(one.rule for one in asks.checks if isinstance(one.rule, HeadersRule))
+    policies = [one.policy for one in rule.policies]
+    assert len(policies) == count
+    assert (Policy.HTTPS_REDIRECT in policies) is redirect
+    assert (asks.preflight, asks_not.preflight) == (True, False)
+
+
+def test_pinned_headers_are_a_check_of_severity_low_with_or_without_policies(
+    tmp_path: Path,
+) -> None:
+    body = "headers: {pin: true, severity: high, failure_threshold: 7, policies: [nosniff]}"
+
+    both = check(tmp_path, body, "headers.drift")
+    alone = endpoint(tmp_path, "health: false\nheaders: {pin: true}")
+
+    assert isinstance(both.rule, DriftRule)
+    assert [one.policy for one in both.rule.of.policies] == [Policy.NOSNIFF]
+    assert (both.severity, both.failure_threshold) == (Severity.LOW, InARow(count=7))
+    assert [one.id for one in alone.checks] == ["api.headers.drift"]
 
 
 @pytest.mark.parametrize(

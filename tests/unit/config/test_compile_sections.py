@@ -52,6 +52,7 @@ def test_the_full_example_loads_and_shows_no_secret() -> None:
     assert [check.id for check in homepage.checks] == [
         "homepage.health",
         "homepage.headers",
+        "homepage.headers.drift",
         "homepage.latency.p95",
         "homepage.latency.max",
         "homepage.certificate",
