@@ -58,7 +58,7 @@ def test_the_full_example_loads_and_shows_no_secret() -> None:
         "homepage.certificate",
     ]
     # "more than three consecutive windows" is a threshold of four
-    assert homepage.checks[2].failure_threshold == InARow(count=4)
+    assert homepage.checks[3].failure_threshold == InARow(count=4)
     assert [plugin.kind for plugin in compiled.hooks["storefront"]] == ["command", "webhook"]
     assert not [value for value in _VARIABLES.values() if value in str(compiled.shown)]
     known = {secret.current for secret in compiled.secrets}
