@@ -48,6 +48,7 @@ _SAME_SITE: Final = frozenset({"strict", "lax", "none"})
 _URL: Final = re.compile(
     r"https?://(?P<host>\[[^\]]*\]|[^/?#:]*)(?::[0-9]*)?(?P<directory>/[^?#]*(?=/))?", re.IGNORECASE
 )
+_DATE: Final = re.compile(r"\s*expires\s*=[^;]*;?", re.IGNORECASE)
 _OF_A_BALANCER: Final = "heroku-session-affinity"
 
 
@@ -65,12 +66,22 @@ class Cookie:
 
 def judge(observation: Observation, terms: Terms) -> PolicyResult:
     """Judge the cookies that the answer and the redirects before it set."""
-    lines = tuple([(hop.url, line) for hop in observation.redirects for line in hop.cookies])
-    lines += tuple([(observation.url, line) for line in observation.header(HEADER)])
-    if not lines:
+    sent = [(hop.url, line) for hop in observation.redirects for line in hop.cookies]
+    sent += [(observation.url, line) for line in observation.header(HEADER)]
+    if not sent:
         return _result("cookies-not-found", "no cookie is set", "none", passed=True)
 
+    lines = tuple([(url, _lasting(line)) for url, line in sent])
+
     return _judge_lines(lines, hsts.judge(observation, USUAL).passed, terms.required)
+
+
+def _lasting(line: str) -> str:
+    """Leave out what is new in each answer and never judged: the value, a secret, and dates."""
+    pair, semicolon, attributes = line.partition(";")
+    name, equals, _ = pair.partition("=")
+
+    return name + equals + semicolon + _DATE.sub("", attributes)
 
 
 @lru_cache(maxsize=REMEMBERED)
@@ -128,7 +139,6 @@ def _flaws(cookie: Cookie, hsts_holds: bool) -> list[str]:
     return flaws
 
 
-@lru_cache(maxsize=REMEMBERED)
 def read_cookie(line: str, url: str) -> Cookie | None:
     """Read a Set-Cookie line of the answer of a URL by RFC 6265; None where browsers ignore it.
 

@@ -15,8 +15,10 @@ from monitor.core.headers.csp_reading import (
     Directives,
     InvalidPolicyError,
     Sources,
+    blank_nonces,
     read_lines,
     read_policy,
+    sent_lines,
     sources_of,
 )
 from monitor.core.headers.page import policies_in_page
@@ -71,8 +73,8 @@ _NONE: Final = frozenset({"'none'"})
 def judge(observation: Observation, terms: Terms) -> PolicyResult:
     """Judge the policies of the header lines and of the page, which all hold at once."""
     return _judge_lines(
-        observation.header(HEADER),
-        policies_in_page(observation),
+        sent_lines(observation),
+        tuple([blank_nonces(policy) for policy in policies_in_page(observation)]),
         bool("".join(observation.header(f"{HEADER}-report-only")).strip()),
         observation.over_tls,
         terms.level,

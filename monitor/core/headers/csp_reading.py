@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from types import MappingProxyType
@@ -27,14 +28,28 @@ _SHORTEST: Final = len("img-src") - 1
 _NOTHING: Final = frozenset({"'none'"})
 
 
+_NONCE: Final = re.compile(r"'nonce-[^';,\s]*'?", re.IGNORECASE)
+_SOME_NONCE: Final = "'nonce-…'"
+
+
 class InvalidPolicyError(ValueError):
     """A policy that nobody can mean as it stands; the message says why."""
+
+
+def sent_lines(observation: Observation) -> tuple[str, ...]:
+    """Give the header lines without what is new in each answer, so that they can be remembered."""
+    return tuple([blank_nonces(line) for line in observation.header(HEADER)])
+
+
+def blank_nonces(text: str) -> str:
+    """Put the same in place of each nonce."""
+    return _NONCE.sub(_SOME_NONCE, text) if "nonce-" in text.lower() else text
 
 
 def policies_of(observation: Observation) -> tuple[Directives, ...]:
     """Give each policy that the header lines enforce; none where one of them is invalid."""
     try:
-        return read_lines(observation.header(HEADER))
+        return read_lines(sent_lines(observation))
     except InvalidPolicyError:
         return ()
 

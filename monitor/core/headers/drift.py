@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -40,8 +39,6 @@ PINNED: Final = (
 """The headers that are pinned: those that say a policy, and say the same in each answer."""
 
 _PINNED: Final = frozenset(PINNED)
-_NONCE: Final = re.compile(r"'nonce-[^';\s]*'?", re.IGNORECASE)
-_BLANK: Final = "'nonce-…'"
 _SERVER_FAULT: Final = 500
 _ABSENT: Final = "absent"
 
@@ -85,7 +82,7 @@ def pinned_lines(observation: Observation, mask: Callable[[str], str] = str) -> 
         return None
 
     lines = [
-        (name.lower(), mask(_NONCE.sub(_BLANK, " ".join(value.split()))))
+        (name.lower(), mask(csp_reading.blank_nonces(" ".join(value.split()))))
         for name, value in observation.headers
         if name.lower() in _PINNED
     ]

@@ -286,3 +286,14 @@ def test_the_page_has_every_policy_parameter_bundle_and_result() -> None:
         for name in PINNED
         if not name.startswith("cross-") and name not in PAGE.lower() and "report-only" not in name
     ] == []
+
+
+def test_what_is_new_in_each_answer_keeps_no_verdict_from_being_remembered() -> None:
+    def answered(token: str) -> Observation:
+        return seen(
+            (CSP, f"script-src 'nonce-{token}'; frame-ancestors 'none'"),
+            ("Set-Cookie", f"sess={token}; Expires=Wed, 21 Oct {token} 07:28:00 GMT; Secure"),
+        )
+
+    for policy in ("csp", "clickjacking", "cookies"):
+        assert judge(policy, answered("2031")) is judge(policy, answered("2032"))
