@@ -208,11 +208,27 @@ def read_address(host: str, port: int) -> Sequence[Address] | None:
 async def connect_any(addresses: Sequence[Address]) -> socket.socket:
     """Connect to whichever address answers first, begun one after the other.
 
-    Raises OSError, or what the event loop raises where a descriptor is no longer usable.
+    Raises OSError, or what the event loop raises where a descriptor is no longer usable. The race
+    swallows a cancellation that comes while it ends those who lost: it is raised again here, as
+    nobody cancels twice.
     """
     import aiohappyeyeballs
 
-    return await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_STAGGER)
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    try:
+        sock = await aiohappyeyeballs.start_connection(addresses, happy_eyeballs_delay=_STAGGER)
+    except (OSError, RuntimeError) as error:
+        if task.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise
+
+    if task.cancelling() > before:
+        sock.close()
+        raise asyncio.CancelledError
+
+    return sock
 
 
 def without_own_names(names: Iterable[str], hosts: Path = _HOSTS) -> list[str]:

@@ -29,6 +29,7 @@ _THREADS: Final = 16
 _PER_NAME: Final = 2
 _SECONDS: Final = re.compile(r"[0-9]{1,300}(\.[0-9]{1,300})?")
 _SHORTEST_PART: Final = 6
+_CANCEL_AGAIN: Final = 0.05
 _UNWRITABLE: Final = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -64,28 +65,46 @@ async def post(
     """
     import aiohttp
 
+    asking = asyncio.create_task(
+        _ask(method, url, body=body, headers=headers), name="outgoing request"
+    )
     try:
-        async with (
-            asyncio.timeout(timeout.total_seconds()),
-            _open_session() as session,
-            session.request(
-                method,
-                URL(url),
-                data=body,
-                headers={"Accept-Encoding": "identity", **headers},
-                allow_redirects=False,
-            ) as response,
-        ):
-            return Answer(
-                status=response.status,
-                headers={name.lower(): value for name, value in response.headers.items()},
-                text=await _read(response),
-            )
-    except TimeoutError as error:
-        raise NoAnswer(Why.TIMEOUT, "no complete answer in time") from error
+        await asyncio.wait({asking}, timeout=timeout.total_seconds())
+        if not asking.done():
+            raise NoAnswer(Why.TIMEOUT, "no complete answer in time")
+        return asking.result()
     except (aiohttp.ClientError, OSError, ValueError) as error:
         # None: what the client says of its errors holds the address.
         raise _explain(error) from None
+    finally:
+        await _end(asking)
+
+
+async def _ask(method: str, url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
+    async with (
+        _open_session() as session,
+        session.request(
+            method,
+            URL(url),
+            data=body,
+            headers={"Accept-Encoding": "identity", **headers},
+            allow_redirects=False,
+        ) as response,
+    ):
+        return Answer(
+            status=response.status,
+            headers={name.lower(): value for name, value in response.headers.items()},
+            text=await _read(response),
+        )
+
+
+async def _end(asking: asyncio.Task[Answer]) -> None:
+    """Cancel until it heeds: a race of addresses swallows what comes while it ends the losers."""
+    while not asking.done():
+        asking.cancel()
+        await asyncio.wait({asking}, timeout=_CANCEL_AGAIN)
+    if not asking.cancelled():
+        asking.exception()  # what came too late is not looked at
 
 
 def parse_retry_after(value: str | None, now: datetime) -> timedelta | None:
