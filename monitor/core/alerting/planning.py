@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.incidents import IncidentStep, News
+    from monitor.core.model.incident import Member
     from monitor.core.model.notice import Notice
+    from monitor.core.model.observation import Code
     from monitor.core.model.rollback import Rollback
     from monitor.core.model.service import Directory
     from monitor.core.situation import Situation
@@ -122,14 +124,28 @@ def _worth_telling(turn: News) -> bool:
     """Whether a turn is told at all.
 
     When the monitor is blind it is so for many checks at once: who else is blind, or sees again,
-    is in the list of checks and in the timeline.
+    is in the list of checks and in the timeline, unless it is for a reason that no other has. Else
+    one file that cannot be read would keep it quiet that the network is gone.
     """
     if turn.kind is NewsKind.SEVERITY_LOWERED:
         return False
-    if turn.incident.klass is not IncidentClass.MONITOR:
+    if turn.incident.klass is not IncidentClass.MONITOR or turn.check == STORE_CHECK:
+        return True
+    if turn.kind not in (NewsKind.JOINED, NewsKind.CHECK_CLOSED):
         return True
 
-    return turn.check == STORE_CHECK or turn.kind not in (NewsKind.JOINED, NewsKind.CHECK_CLOSED)
+    others = (
+        one
+        for one in turn.incident.members
+        if one.closed_at is None and one.check not in (turn.check, STORE_CHECK)
+    )
+    own = next(one for one in turn.incident.members if one.check == turn.check)
+
+    return _codes(own).isdisjoint(code for other in others for code in _codes(other))
+
+
+def _codes(member: Member) -> frozenset[Code]:
+    return frozenset(reason.code for reason in member.reasons)
 
 
 def _is_better(turn: News) -> bool:

@@ -15,6 +15,7 @@ from monitor.core.model.deploy import Deploy, DeployKind, DeployState
 from monitor.core.model.endpoint import Severity, Signal
 from monitor.core.model.incident import IncidentClass, IncidentPhase
 from monitor.core.model.notice import Contact, Link, NoticeEvent
+from monitor.core.model.observation import Code
 from monitor.core.model.rollback import Blocked, Mode, Rollback, RollbackState
 from monitor.core.model.service import Service
 from monitor.core.model.verdict import Outcome
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 HEALTH = make_check()
 LATENCY = make_check(Signal.LATENCY, severity=Severity.MEDIUM)
 PAGE = make_check(endpoint="page", severity=Severity.CRITICAL)
-CHECKS = {check.id: check for check in (HEALTH, LATENCY, PAGE)}
+OTHER = make_check(endpoint="other", severity=Severity.MEDIUM)
+CHECKS = {check.id: check for check in (HEALTH, LATENCY, PAGE, OTHER)}
 OPENED, CLOSED = Change.OPENED, Change.CLOSED
 BLIND, SEES = Change.WENT_BLIND, Change.SEES_AGAIN
 
@@ -43,7 +45,7 @@ class Desk:
         self.directory = directory or make_directory()
         self.seconds = 0.0
 
-    def file(self, *happened: tuple[Change, str]) -> tuple[Delivery, ...]:
+    def file(self, *happened: tuple[Change, str], code: Code = Code.STATUS) -> tuple[Delivery, ...]:
         self.seconds += 60
         events = [
             CheckEvent(
@@ -52,7 +54,7 @@ class Desk:
                 at=at(self.seconds),
                 since=at(self.seconds - 60),
                 failures=3,
-                reasons=(make_reason(),),
+                reasons=(replace(make_reason(), code=code),),
             )
             for change, check in happened
         ]
@@ -171,6 +173,22 @@ def test_a_notice_knows_whether_its_service_is_rolled_back_at_all(mode: Mode, ma
     (delivery,) = Desk(make_directory(service)).file((OPENED, HEALTH.id))
 
     assert delivery.notice.may_roll_back is may
+
+
+def test_blindness_for_another_reason_is_told_and_so_is_its_end(desk: Desk) -> None:
+    """A file that cannot be read keeps nobody from hearing that the network is gone."""
+    desk.file((BLIND, HEALTH.id), code=Code.INTERNAL)
+    cut_off = desk.file((BLIND, LATENCY.id), code=Code.WITNESS)
+    more = desk.file((BLIND, OTHER.id), code=Code.WITNESS)
+    less = desk.file((SEES, OTHER.id))
+    back = desk.file((SEES, LATENCY.id))
+
+    assert [events(one) for one in (cut_off, more, less, back)] == [
+        ["updated"],
+        [],
+        [],
+        ["updated"],
+    ]
 
 
 def test_the_store_is_told_even_to_those_who_know_that_the_monitor_is_blind(desk: Desk) -> None:
