@@ -97,6 +97,7 @@ class Chores:
             _log.warning("pruning_failed", error=str(error))
             return
 
+        self._engine.situation.forget_deploys(now - max(retention, SHORTEST))
         if deleted:
             _log.info("pruned", rows=deleted)
 

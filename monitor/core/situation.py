@@ -5,12 +5,15 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from monitor.core.forgetting import find_old
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sized
+    from datetime import datetime
 
+    from monitor.core.forgetting import Old
     from monitor.core.model.check_state import CheckState
     from monitor.core.model.deploy import Deploy
     from monitor.core.model.incident import Incident, IncidentClass, TimelineEntry
@@ -152,6 +155,26 @@ class Situation:
     def states_of(self, checks: Iterable[str]) -> list[CheckState]:
         """Give the states of those checks that have one."""
         return [self.states[check] for check in checks if check in self.states]
+
+    def find_old(self, service: str, before: datetime) -> Old:
+        """Give the deploys and rollbacks of a service that decide nothing any more."""
+        return find_old(
+            tuple(self._deploys.get(service, {}).values()),
+            tuple(self._rollbacks.get(service, {}).values()),
+            deciding=(self.current_deploy(service), self.last_known_good(service)),
+            before=before,
+        )
+
+    def forget_deploys(self, before: datetime) -> None:
+        """Forget the deploys and rollbacks that decide nothing any more, as the store does."""
+        for service in {*self._deploys, *self._rollbacks}:
+            old = self.find_old(service, before)
+            for id in old.deploys:
+                del self.deploys[id], self._deploys[service][id]
+            for id in old.rollbacks:
+                del self.rollbacks[id], self._rollbacks[service][id]
+                for step in self.steps_of(id):
+                    del self.steps[step.key]
 
     def _take_incident(self, incident: Incident) -> None:
         self.incidents[incident.id] = incident

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import Deploy
 from monitor.core.model.notice import PENDING
-from monitor.core.model.rollback import Rollback, RollbackState
+from monitor.core.model.rollback import Rollback
 from monitor.core.situation import Situation
 from monitor.store import tables
 from monitor.store.codec import decode, to_microseconds
@@ -25,8 +25,6 @@ CHUNK: Final = 5_000
 
 SHORTEST: Final = timedelta(days=1)
 """What is younger is kept, however short the retention is."""
-
-_KEPT_DEPLOYS: Final = 20
 
 
 def numbers_of_endpoints(connection: Connection) -> Sequence[int]:
@@ -84,74 +82,30 @@ def prune_deliveries(connection: Connection, before: datetime) -> int:
 
 
 def prune_deploys(connection: Connection, before: datetime) -> int:
-    """Delete old deploys and rollbacks that no guard asks for any more.
-
-    Of each service there stay the newest deploys, the current and the last known good one, the
-    newest rollback and the newest that latches (a blocked trip may have followed it), rollbacks
-    that have not ended, and what deploys and rollbacks that stay refer to.
-    """
-    limit = to_microseconds(before)
+    """Delete old deploys and rollbacks that no guard asks for any more."""
     services = _column(
         connection, "SELECT service FROM deploys UNION SELECT service FROM rollbacks"
     )
 
-    return sum(_prune_service(connection, service, limit) for service in services)
+    return sum(_prune_service(connection, service, before) for service in services)
 
 
-def _prune_service(connection: Connection, service: str, limit: int) -> int:
-    deploys = [
-        decode(Deploy, body)
-        for body in _column(
-            connection, "SELECT body FROM deploys WHERE service = ? ORDER BY at DESC, id", service
+def _prune_service(connection: Connection, service: str, before: datetime) -> int:
+    deploys = _column(connection, "SELECT body FROM deploys WHERE service = ?", service)
+    rollbacks = _column(connection, "SELECT body FROM rollbacks WHERE service = ?", service)
+    known = Situation()
+    known.apply(
+        Changes(
+            deploys=tuple(decode(Deploy, body) for body in deploys),
+            rollbacks=tuple(decode(Rollback, body) for body in rollbacks),
         )
-    ]
-    rollbacks = [
-        decode(Rollback, body)
-        for body in _column(
-            connection,
-            "SELECT body FROM rollbacks WHERE service = ? ORDER BY tripped_at DESC, id",
-            service,
-        )
-    ]
-    kept = _needed_deploys(service, deploys, limit)
-    old_rollbacks = _old_rollbacks(rollbacks, kept, limit)
-    kept |= {rollback.deploy_id for rollback in rollbacks if rollback.id not in old_rollbacks}
-    old_deploys = [deploy.id for deploy in deploys if deploy.id not in kept]
+    )
+    old = known.find_old(service, before)
+    delete_all(connection, tables.STEPS, "rollback", old.rollbacks)
+    delete_all(connection, tables.ROLLBACKS, "id", old.rollbacks)
+    delete_all(connection, tables.DEPLOYS, "id", old.deploys)
 
-    delete_all(connection, tables.STEPS, "rollback", old_rollbacks)
-    delete_all(connection, tables.ROLLBACKS, "id", old_rollbacks)
-    delete_all(connection, tables.DEPLOYS, "id", old_deploys)
-
-    return len(old_rollbacks) + len(old_deploys)
-
-
-def _needed_deploys(service: str, deploys: list[Deploy], limit: int) -> set[str]:
-    """Give what is young, current or the last known good; `deploys` is newest first."""
-    situation = Situation()
-    situation.apply(Changes(deploys=tuple(deploys)))
-    decide_now = (situation.current_deploy(service), situation.last_known_good(service))
-
-    return {
-        deploy.id
-        for number, deploy in enumerate(deploys)
-        if number < _KEPT_DEPLOYS or to_microseconds(deploy.at) >= limit or deploy in decide_now
-    }
-
-
-def _old_rollbacks(rollbacks: list[Rollback], deploys: set[str], limit: int) -> list[str]:
-    """Give what has ended long ago and holds nothing back; `rollbacks` is newest first."""
-    newest = rollbacks[0] if rollbacks else None
-    latching = next((rollback for rollback in rollbacks if rollback.latches), None)
-
-    return [
-        rollback.id
-        for rollback in rollbacks
-        if to_microseconds(rollback.tripped_at) < limit
-        and (rollback.state.ended or rollback.state is RollbackState.BLOCKED)
-        and rollback.deploy_id not in deploys
-        and rollback is not newest
-        and rollback is not latching
-    ]
+    return len(old)
 
 
 def _column(connection: Connection, statement: str, *values: str | int) -> list[Any]:

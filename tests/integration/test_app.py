@@ -16,6 +16,7 @@ from monitor.app import Monitor, RunOptions
 from monitor.core.model.rollback import RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.daemon import control_path, run_daemon
+from monitor.operations import DeployMarker
 from monitor.store import StoreError, StoreHeld
 from monitor.web.server import ListenError
 from tests.support.receiver import serve_receiver
@@ -419,10 +420,14 @@ class TestLiving:
         text = f"retention: 1d\n{watching(shop.url(), head=SLOW)}"
         async with running(tmp_path, text, clock=clock) as monitor:
             await until(lambda: monitor.ready)
+            for number in range(30):
+                await monitor.announce(DeployMarker(service="shop", version=f"{number}.0"))
+                clock.later(minutes=20)
             await monitor.journal.flush()
             clock.later(days=3)
             await monitor.chores.prune()
             assert await monitor._store.results(None, NOON, 10) == []
+            assert len(monitor.engine.situation.deploys) == 20
 
             async def broken(*_args: object) -> int:
                 raise sqlite3.OperationalError("database is locked")
@@ -460,8 +465,6 @@ class TestLiving:
                         and monitor.engine.situation.states["shop.health"].state is Outcome.PASS
                     )
                 )
-                from monitor.operations import DeployMarker
-
                 await monitor.announce(DeployMarker(service="shop", version="2.0"))
                 down.touch()
                 await until(

@@ -11,6 +11,7 @@ from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployState
 from monitor.core.model.notice import DeliveryState
 from monitor.core.model.rollback import Blocked, RollbackState
+from monitor.core.situation import Situation
 from monitor.store import pruning
 from tests.support.stored import (
     DAY,
@@ -181,6 +182,35 @@ async def test_a_rollback_stays_while_it_holds_anything_back(store: Store) -> No
 
     kept = set((await store.load()).rollbacks)
     assert kept == {"latch", "running", "deploy known", "young", "newest"}
+
+
+async def test_memory_forgets_deploys_and_rollbacks_as_the_store_does(store: Store) -> None:
+    changes = Changes(
+        deploys=(
+            a_deploy("good", after(-99), state=DeployState.CERTIFIED, certified_at=after(-90)),
+            *(a_deploy(f"v{n}", after(n)) for n in range(30)),
+            a_deploy("young", NOW),
+        ),
+        rollbacks=(
+            a_rollback("old", deploy_id="v0"),
+            a_rollback("kept by its deploy", after(1), deploy_id="v29"),
+            a_rollback("newest", after(2), deploy_id="v1"),
+        ),
+        steps=(a_step("old.1.1", "old"), a_step("newest.1.1", "newest")),
+    )
+    await store.commit(changes)
+    memory = Situation()
+    memory.apply(changes)
+
+    await store.prune(BEFORE, NOW)
+    memory.forget_deploys(BEFORE)
+
+    kept = await store.load()
+    assert memory.everything() == kept.everything()
+    assert set(kept.rollbacks) == {"kept by its deploy", "newest"}
+    assert set(kept.steps) == {"newest.1.1"}
+    assert memory.current_deploy("api") == kept.current_deploy("api")
+    assert len(memory.rollbacks_of("api")) == 2
 
 
 async def test_counters_are_never_forgotten(store: Store) -> None:
