@@ -9,7 +9,7 @@ import socket
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -185,12 +185,6 @@ class Resolver:
             lookup.started = True
 
             return lookup
-
-
-@cache
-def shared_resolver() -> Resolver:
-    """Give the one resolver of the process: its threads are a resource like its descriptors."""
-    return Resolver()
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 from monitor import __version__, hooks, notifiers, probes
 from monitor.hooks.hook import HookContext
 from monitor.logs import Log
-from monitor.names import shared_resolver
+from monitor.names import Resolver
 from monitor.notifiers.notifier import NotifierContext
 from monitor.probes.probe import ProbeContext
 from monitor.witness import Witnesses
@@ -46,8 +46,11 @@ class Closable(Protocol):
 class Plugins:
     """All plug-ins of one configuration: probes by endpoint, notifiers by name, hooks by service.
 
-    The hooks of a service are one for each step of its rollback.
+    The hooks of a service are one for each step of its rollback. All probes have one `resolver`,
+    over all reloads: its threads are a resource like descriptors.
     """
+
+    resolver: Resolver
 
     probes: Mapping[str, Probe]
     notifiers: Mapping[str, Notifier]
@@ -69,8 +72,14 @@ def make_plugins(
     hook_runner: HookRunner | None = None,
 ) -> Plugins:
     """Make all plug-ins of a configuration; with a hook runner, commands are left to it."""
+    resolver = Resolver()
+
     return Plugins(
-        probes={one.name: make_probe(compiled, one) for one in compiled.endpoints},
+        resolver=resolver,
+        probes={
+            one.name: make_probe(compiled, one, clock=clock, resolver=resolver)
+            for one in compiled.endpoints
+        },
         notifiers={
             name: make_notifier(plugin, clock=clock, mask=mask)
             for name, plugin in compiled.notifiers.items()
@@ -79,7 +88,7 @@ def make_plugins(
             service: tuple(make_hook(step, mask=mask, hook_runner=hook_runner) for step in steps)
             for service, steps in compiled.hooks.items()
         },
-        witnesses=_make_witnesses(compiled),
+        witnesses=Witnesses(compiled.witnesses, known=resolver.known),
     )
 
 
@@ -96,11 +105,14 @@ def remake_plugins(
     asked = {endpoint.name: endpoint for endpoint in compiled.endpoints}
 
     return Plugins(
+        resolver=known.resolver,
         probes=keep_same(
             _probe_specs(compiled),
             _probe_specs(before),
             known.probes,
-            lambda name, _spec: make_probe(compiled, asked[name]),
+            lambda name, _spec: make_probe(
+                compiled, asked[name], clock=clock, resolver=known.resolver
+            ),
         ),
         notifiers=keep_same(
             compiled.notifiers,
@@ -118,12 +130,8 @@ def remake_plugins(
         ),
         witnesses=known.witnesses
         if compiled.witnesses == before.witnesses
-        else _make_witnesses(compiled),
+        else Witnesses(compiled.witnesses, known=known.resolver.known),
     )
-
-
-def _make_witnesses(compiled: Compiled) -> Witnesses:
-    return Witnesses(compiled.witnesses, known=shared_resolver().known)
 
 
 async def close_all(plugins: Iterable[Closable]) -> None:
@@ -134,11 +142,21 @@ async def close_all(plugins: Iterable[Closable]) -> None:
             _log.warning("close_failed", error=str(outcome))
 
 
-def make_probe(compiled: Compiled, endpoint: Endpoint) -> Probe:
+def make_probe(
+    compiled: Compiled,
+    endpoint: Endpoint,
+    *,
+    clock: Callable[[], datetime],
+    resolver: Resolver,
+) -> Probe:
     """Make the probe of one endpoint."""
     plugin = compiled.probes[endpoint.name]
     context = ProbeContext(
-        timeout=endpoint.timeout, user_agent=USER_AGENT, preflight=endpoint.preflight
+        clock=clock,
+        resolver=resolver,
+        timeout=endpoint.timeout,
+        user_agent=USER_AGENT,
+        preflight=endpoint.preflight,
     )
     probe: Probe = probes.KINDS[plugin.kind].make(plugin.options, context)
 

@@ -78,7 +78,7 @@ class Witnesses:
         self._stands = tuple(_find(witness) for witness in specs)
         self._named = frozenset(stand.host for stand in self._stands if stand.named)
         self._known = known
-        # of its own: the threads of the probes may all wait for names that hang
+        # not that of the probes: all of its threads may wait for names that hang
         self._resolver = Resolver(threads=_THREADS, per_name=1, ask=ask)
         self._network = _Round(self._ask_stands, "witnesses")
         self._names = _Round(self._ask_names, "names")

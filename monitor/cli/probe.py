@@ -99,11 +99,14 @@ def _compile(url: str) -> Compiled:
 
 async def _observe(compiled: Compiled, endpoint: Endpoint) -> Observation:
     """Ask once, and the witnesses if there was no answer."""
+    from datetime import UTC, datetime
+
     from monitor.core.model.observation import WITHOUT_ANSWER
+    from monitor.names import Resolver
     from monitor.plugins import make_probe
     from monitor.witness import Witnesses
 
-    made = make_probe(compiled, endpoint)
+    made = make_probe(compiled, endpoint, clock=lambda: datetime.now(UTC), resolver=Resolver())
     witnesses = Witnesses(compiled.witnesses)
     try:
         observation = await made.observe()

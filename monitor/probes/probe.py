@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
 
     from monitor.core.model.observation import Observation
+    from monitor.names import Resolver
 
 
 class Probe(Protocol):
@@ -27,11 +29,14 @@ class Probe(Protocol):
 class ProbeContext:
     """What a probe is told besides its own options.
 
+    `clock` tells the time, `resolver` the addresses of names; all probes share both.
     `timeout` bounds one whole observation, name resolution included. `user_agent` is sent where
     none is configured. `preflight` says that a check judges what a foreign origin may do,
     for which a second request is needed.
     """
 
+    clock: Callable[[], datetime]
+    resolver: Resolver
     timeout: timedelta
     user_agent: str
     preflight: bool = False

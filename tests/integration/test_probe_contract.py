@@ -11,7 +11,7 @@ import pytest
 
 from monitor.core.model.observation import Code
 from monitor.probes import KINDS
-from monitor.probes.probe import ProbeContext
+from tests.support.http_probe import make_context
 from tests.support.servers import (
     answers_page,
     hang_up,
@@ -39,8 +39,7 @@ def read(name: str, port: int) -> Any:
 
 
 def make(name: str, port: int, *, timeout: float = 5) -> Probe:
-    context = ProbeContext(timeout=timedelta(seconds=timeout), user_agent="production-monitor/1")
-    probe: Probe = KINDS[name].make(read(name, port), context)
+    probe: Probe = KINDS[name].make(read(name, port), make_context(timeout))
 
     return probe
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from monitor.names import Resolver
@@ -47,11 +47,21 @@ def make_probe(
     options = HttpOptions.model_validate(
         {"url": url, "request": request}, context={"base": base} if base else None
     )
-    context = ProbeContext(
-        timeout=timedelta(seconds=timeout), user_agent=USER_AGENT, preflight=preflight
-    )
 
-    return HttpProbe(options, context, resolver=resolver or _RESOLVER)
+    return HttpProbe(options, make_context(timeout, resolver, preflight=preflight))
+
+
+def make_context(
+    timeout: float = 5, resolver: Resolver | None = None, *, preflight: bool = False
+) -> ProbeContext:
+    """Give what a probe is told besides its options."""
+    return ProbeContext(
+        clock=lambda: datetime.now(UTC),
+        resolver=resolver or _RESOLVER,
+        timeout=timedelta(seconds=timeout),
+        user_agent=USER_AGENT,
+        preflight=preflight,
+    )
 
 
 @asynccontextmanager

@@ -17,7 +17,6 @@ from monitor.names import (
     ask_system,
     is_answer,
     read_address,
-    shared_resolver,
     without_own_names,
 )
 
@@ -179,10 +178,6 @@ def test_a_failed_question_is_believed_only_where_a_descriptor_can_be_had(
     with pytest.raises(OSError, match="Too many open files") as caught:
         ask_system("gone.test", 80)
     assert not isinstance(caught.value, socket.gaierror)
-
-
-def test_the_process_has_one_resolver() -> None:
-    assert shared_resolver() is shared_resolver()
 
 
 @pytest.mark.parametrize(

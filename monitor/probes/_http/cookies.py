@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from yarl import URL
 
@@ -49,7 +50,7 @@ class Jar:
     def __init__(self) -> None:
         self._cookies: dict[tuple[str, str, str], _Cookie] = {}
 
-    def take(self, lines: Iterable[str], url: URL) -> None:
+    def take(self, lines: Iterable[str], url: URL, now: datetime) -> None:
         """Keep what the `Set-Cookie` lines of an answer from this URL set, forget what they end."""
         for line in lines:
             if len(line) > _LONGEST or _CONTROLS.search(line):
@@ -70,7 +71,7 @@ class Jar:
                 path=path if path.startswith("/") else _default_path(url),
                 secure="secure" in attributes,
             )
-            self._put(cookie, ended=_has_ended(attributes))
+            self._put(cookie, ended=_has_ended(attributes, now))
 
     def header_for(self, url: URL) -> str:
         """Give what a request to this URL says in `Cookie`; empty for nothing."""
@@ -111,7 +112,7 @@ def _default_path(url: URL) -> str:
     return url.raw_path.rpartition("/")[0] or "/"
 
 
-def _has_ended(attributes: Mapping[str, str]) -> bool:
+def _has_ended(attributes: Mapping[str, str], now: datetime) -> bool:
     age = attributes.get("max-age", "")
     if re.fullmatch(r"-?[0-9]+", age):
         return age.startswith("-") or not age.strip("0")
@@ -121,7 +122,7 @@ def _has_ended(attributes: Mapping[str, str]) -> bool:
     except (ValueError, OverflowError):
         return False
 
-    return (until if until.tzinfo else until.replace(tzinfo=UTC)) <= datetime.now(UTC)
+    return (until if until.tzinfo else until.replace(tzinfo=UTC)) <= now
 
 
 def _host(url: URL) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +11,6 @@ from yarl import URL
 
 from monitor.core.model.observation import Code, Fault, Hop
 from monitor.logs import Log
-from monitor.names import shared_resolver
 from monitor.probes._http.connector import Call, connect, is_inward
 from monitor.probes._http.cookies import Jar
 from monitor.probes._http.exchange import Exchange
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from monitor.core.model.observation import HeaderLines, Observation
-    from monitor.names import Resolver
     from monitor.probes._http.answer import Answer
     from monitor.probes._http.options import HttpOptions, TlsOptions
     from monitor.probes._http.request import Request
@@ -53,6 +50,7 @@ class HttpProbe:
 
     __slots__ = (
         "_body_limit",
+        "_clock",
         "_follow",
         "_host",
         "_is_constant",
@@ -68,10 +66,10 @@ class HttpProbe:
         "_user_agent",
     )
 
-    def __init__(
-        self, options: HttpOptions, context: ProbeContext, *, resolver: Resolver | None = None
-    ) -> None:
+    def __init__(self, options: HttpOptions, context: ProbeContext) -> None:
         self._options = options
+        self._clock = context.clock
+        self._resolver = context.resolver
         self._user_agent = context.user_agent
         self._follow = options.request.follow_redirects
         self._most_redirects = options.request.max_redirects
@@ -82,13 +80,12 @@ class HttpProbe:
         self._preflight = context.preflight
         self._timeout = context.timeout
         self._seconds = context.timeout.total_seconds()
-        self._resolver = resolver or shared_resolver()
         self._is_constant = is_constant(options)
         self._letter: Letter | None = None
 
     async def observe(self) -> Observation:
         """Ask once; whatever goes wrong is part of what is seen. Lets a cancellation pass."""
-        at = datetime.now(UTC)
+        at = self._clock()
         sighting = Sighting()
         deadline = Deadline(self._seconds)
         fault: Fault | None = None
@@ -167,7 +164,7 @@ class HttpProbe:
             if len(sighting.hops) > self._most_redirects:
                 raise Faulted(explain_redirects(self._most_redirects))
 
-            jar.take(answer.all(b"set-cookie"), request.url)
+            jar.take(answer.all(b"set-cookie"), request.url, self._clock())
             request = next_request(request, answer.status, location)
             address = sighting.call.address if sighting.call else None
             from_afar = from_afar or (address is not None and not is_inward(address))

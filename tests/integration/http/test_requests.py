@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +15,7 @@ from monitor.core.model.observation import Code, Phase
 from monitor.options import Secret
 from monitor.probes._http.options import AuthOptions, HttpOptions, RequestOptions
 from monitor.probes._http.probe import HttpProbe
-from monitor.probes.probe import ProbeContext
-from tests.support.http_probe import USER_AGENT, observe, probing
+from tests.support.http_probe import USER_AGENT, make_context, observe, probing
 from tests.support.servers import answers_page, page, redirect, serve_pages, serve_script
 from tests.support.verdicts import judge_health
 
@@ -25,9 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.servers import Page
-
-
-TIMEOUT = timedelta(seconds=5)
 
 
 class Desk:
@@ -216,7 +211,7 @@ async def test_35_a_credential_that_changed_in_its_file_is_used_by_the_next_prob
             url=server.url(),
             request=RequestOptions(auth=AuthOptions(bearer=secret), headers={"X-Key": secret}),
         )
-        probe = HttpProbe(options, ProbeContext(timeout=TIMEOUT, user_agent=USER_AGENT))
+        probe = HttpProbe(options, make_context())
         await probe.observe()
         file.write_text("second")
         await probe.observe()
@@ -257,7 +252,7 @@ async def test_a_credential_that_came_to_hold_a_line_break_is_our_own_fault(
     secret = secret_in(file)
     async with serve_pages({"/": page()}) as server:
         options = HttpOptions(url=server.url(), request=RequestOptions(headers={"X-Key": secret}))
-        probe = HttpProbe(options, ProbeContext(timeout=TIMEOUT, user_agent=USER_AGENT))
+        probe = HttpProbe(options, make_context())
         file.write_text("one\r\nX-Two: two")
         seen = await probe.observe()
         await probe.close()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from yarl import URL
 
 from monitor.probes._http.cookies import Jar
 
 SHOP = URL("https://www.shop.test/cart/pay")
-PAST = "Thu, 01 Jan 1970 00:00:00 GMT"
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+PAST = "Mon, 02 Mar 2026 11:59:59 GMT"
+FUTURE = "Mon, 02 Mar 2026 12:00:01 GMT"
 
 
 def sent(line: str, to: str, *, by: URL = SHOP) -> str:
     jar = Jar()
-    jar.take([line], by)
+    jar.take([line], by, NOON)
 
     return jar.header_for(URL(to))
 
@@ -40,6 +44,7 @@ def sent(line: str, to: str, *, by: URL = SHOP) -> str:
         pytest.param("a=1; Path=/; Max-Age=60", "www.shop.test/", "a=1", id="young"),
         pytest.param("a=1; Path=/; Max-Age=x", "www.shop.test/", "a=1", id="no age at all"),
         pytest.param(f"a=1; Path=/; Expires={PAST}", "www.shop.test/", "", id="expired"),
+        pytest.param(f"a=1; Path=/; Expires={FUTURE}", "www.shop.test/", "a=1", id="not yet"),
         pytest.param("a=1; Path=/; Expires=soon", "www.shop.test/", "a=1", id="no date at all"),
         pytest.param('a="b c"; Path=/', "www.shop.test/", 'a="b c"', id="quotes are a part"),
         pytest.param("a=b=c; Path=/", "www.shop.test/", "a=b=c", id="a value with ="),
@@ -64,23 +69,23 @@ def test_a_cookie_of_an_address_is_for_that_address() -> None:
 
 def test_a_later_cookie_replaces_or_ends_an_earlier_one() -> None:
     jar = Jar()
-    jar.take(["a=1; Path=/", "b=2; Path=/"], SHOP)
-    jar.take(["a=3; Path=/"], SHOP)
+    jar.take(["a=1; Path=/", "b=2; Path=/"], SHOP, NOON)
+    jar.take(["a=3; Path=/"], SHOP, NOON)
     assert jar.header_for(SHOP) == "a=3; b=2"
 
-    jar.take(["a=; Path=/; Max-Age=-1"], SHOP)
+    jar.take(["a=; Path=/; Max-Age=-1"], SHOP, NOON)
     assert jar.header_for(SHOP) == "b=2"
 
 
 def test_the_longest_path_comes_first() -> None:
     jar = Jar()
-    jar.take(["a=1; Path=/", "b=2; Path=/cart", "c=3; Path=/"], SHOP)
+    jar.take(["a=1; Path=/", "b=2; Path=/cart", "c=3; Path=/"], SHOP, NOON)
 
     assert jar.header_for(SHOP) == "b=2; a=1; c=3"
 
 
 def test_a_flood_of_cookies_is_bounded() -> None:
     jar = Jar()
-    jar.take([f"c{number}=1; Path=/" for number in range(10_000)], SHOP)
+    jar.take([f"c{number}=1; Path=/" for number in range(10_000)], SHOP, NOON)
 
     assert len(jar.header_for(SHOP).split("; ")) == 180
