@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.core.model.observation import Certificate
     from monitor.names import Address, Lookup, Resolver
     from monitor.probes._http.exchange import Exchange
-    from monitor.probes._http.letter import Letter
+    from monitor.probes._http.wire_request import WireRequest
     from monitor.probes._net.stopwatch import Stopwatch
     from monitor.probes._net.tls import TlsTerms
 
@@ -40,17 +40,17 @@ class Call:
         "exchange",
         "from_afar",
         "ip_family",
-        "letter",
         "lookup",
         "server_name",
         "terms",
         "tls_version",
         "watch",
+        "wire",
     )
 
     def __init__(
         self,
-        letter: Letter,
+        wire: WireRequest,
         exchange: Exchange,
         watch: Stopwatch,
         *,
@@ -58,7 +58,7 @@ class Call:
         server_name: str | None,
         from_afar: bool,
     ) -> None:
-        self.letter = letter
+        self.wire = wire
         self.exchange = exchange
         self.watch = watch
         self.terms = terms
@@ -78,7 +78,7 @@ async def connect(call: Call, resolver: Resolver) -> None:
     """
     addresses = await _resolve(call, resolver)
     call.watch.enter(Phase.CONNECT)
-    if call.letter.secure:
+    if call.wire.secure:
         await _start_tls(call, await _race(call, addresses))
         return
 
@@ -91,8 +91,8 @@ async def connect(call: Call, resolver: Resolver) -> None:
 
 async def _resolve(call: Call, resolver: Resolver) -> Sequence[Address]:
     call.watch.enter(Phase.RESOLVE)
-    host = call.letter.host
-    call.lookup = resolver.begin(host, call.letter.port)
+    host = call.wire.host
+    call.lookup = resolver.begin(host, call.wire.port)
     try:
         addresses = await call.lookup.answer()
     except (OSError, UnicodeError) as error:
@@ -133,7 +133,7 @@ async def _race(call: Call, addresses: Sequence[Address]) -> socket.socket:
 
 async def _start_tls(call: Call, sock: socket.socket) -> None:
     call.watch.enter(Phase.TLS)
-    name = call.server_name or call.letter.host
+    name = call.server_name or call.wire.host
     try:
         context = client_context(call.terms)
     except (OSError, ssl.SSLError) as error:
@@ -154,7 +154,7 @@ async def _start_tls(call: Call, sock: socket.socket) -> None:
         )
     except OSError as error:
         _note_certificate(call, made, verified=False)
-        fault = explain_tls(error, call.letter.peer, name, call.certificate)
+        fault = explain_tls(error, call.wire.peer, name, call.certificate)
         raise Faulted(fault) from error
     finally:
         handshakes.reset(token)
@@ -167,7 +167,7 @@ def _explained(error: OSError | RuntimeError, call: Call) -> Faulted:
     """Say why a connection did not come about."""
     cause = error if isinstance(error, OSError) else OSError(str(error))
 
-    return Faulted(explain_connect(cause, call.letter.peer))
+    return Faulted(explain_connect(cause, call.wire.peer))
 
 
 def _note_certificate(call: Call, made: list[ssl.SSLObject], *, verified: bool) -> None:

@@ -15,7 +15,7 @@ from monitor.probes._net.faults import Faulted
 if TYPE_CHECKING:
     from monitor.core.model.observation import Fault
     from monitor.probes._http.answer import Lines
-    from monitor.probes._http.letter import Letter
+    from monitor.probes._http.wire_request import WireRequest
     from monitor.probes._net.stopwatch import Stopwatch
 
 _LONGEST_LINE: Final = 8 * 1024
@@ -42,7 +42,6 @@ class Exchange(asyncio.Protocol):
         "_follows",
         "_head_size",
         "_interim",
-        "_letter",
         "_line_size",
         "_lines",
         "_parser",
@@ -50,6 +49,7 @@ class Exchange(asyncio.Protocol):
         "_transport",
         "_unsent",
         "_watch",
+        "_wire",
         "_without_body",
         "answer",
         "fault",
@@ -59,7 +59,7 @@ class Exchange(asyncio.Protocol):
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        letter: Letter,
+        wire: WireRequest,
         watch: Stopwatch,
         *,
         body_limit: int,
@@ -68,7 +68,7 @@ class Exchange(asyncio.Protocol):
         self.over: asyncio.Future[None] = loop.create_future()
         self.answer: Answer | None = None
         self.fault: Fault | None = None
-        self._letter = letter
+        self._wire = wire
         self._watch = watch
         self._body_limit = body_limit
         self._follows = follows
@@ -113,13 +113,13 @@ class Exchange(asyncio.Protocol):
 
         self._watch.enter(Phase.PROCESSING)
         self._transport = transport
-        letter = self._letter
-        if letter.held_back:
-            self._unsent = letter.body
+        wire = self._wire
+        if wire.held_back:
+            self._unsent = wire.body
             self._patience = self.over.get_loop().call_later(_PATIENCE_WITH_EXPECT, self._send_rest)
-            transport.write(letter.head)
+            transport.write(wire.head)
         else:
-            transport.write(letter.head + letter.body)
+            transport.write(wire.head + wire.body)
 
     def data_received(self, data: bytes) -> None:
         """Read on; nothing that is said here raises."""
@@ -155,7 +155,7 @@ class Exchange(asyncio.Protocol):
             self._complete()
             return
 
-        self._settle(explain_end(exc, self._letter.peer, self.answer, begun=self._begun))
+        self._settle(explain_end(exc, self._wire.peer, self.answer, begun=self._begun))
 
     # what the parser tells
 
@@ -188,7 +188,7 @@ class Exchange(asyncio.Protocol):
 
         self._watch.enter(Phase.TRANSFER)
         answer.expect_body(self._body_limit)
-        if status == _SWITCHING_PROTOCOLS or self._letter.asks_for_head_alone(status):
+        if status == _SWITCHING_PROTOCOLS or self._wire.asks_for_head_alone(status):
             self._settle()
 
     def on_body(self, data: bytes) -> None:
@@ -278,7 +278,7 @@ class Exchange(asyncio.Protocol):
 
     def _refuse(self, why: str) -> None:
         if self._parser is not None:
-            self._settle(explain_nonsense(self._letter.peer, why))
+            self._settle(explain_nonsense(self._wire.peer, why))
 
     def _break(self, bug: BaseException) -> None:
         if self._parser is not None:

@@ -15,7 +15,6 @@ from monitor.probes._http.connector import Call, connect, is_inward
 from monitor.probes._http.cookies import Jar
 from monitor.probes._http.exchange import Exchange
 from monitor.probes._http.explain import clean, explain_redirects
-from monitor.probes._http.letter import Letter, write_letter
 from monitor.probes._http.request import (
     first_request,
     is_constant,
@@ -25,6 +24,7 @@ from monitor.probes._http.request import (
 )
 from monitor.probes._http.sighting import Sighting, explain_timeout, write_down
 from monitor.probes._http.urls import show_location
+from monitor.probes._http.wire_request import WireRequest, write_request
 from monitor.probes._net.deadline import Deadline
 from monitor.probes._net.faults import Faulted
 from monitor.probes._net.tls import TlsTerms
@@ -54,7 +54,6 @@ class HttpProbe:
         "_follow",
         "_host",
         "_is_constant",
-        "_letter",
         "_most_redirects",
         "_options",
         "_preflight",
@@ -64,6 +63,7 @@ class HttpProbe:
         "_terms",
         "_timeout",
         "_user_agent",
+        "_wire",
     )
 
     def __init__(self, options: HttpOptions, context: ProbeContext) -> None:
@@ -81,7 +81,7 @@ class HttpProbe:
         self._timeout = context.timeout
         self._seconds = context.timeout.total_seconds()
         self._is_constant = is_constant(options)
-        self._letter: Letter | None = None
+        self._wire: WireRequest | None = None
 
     async def observe(self) -> Observation:
         """Ask once; whatever goes wrong is part of what is seen. Lets a cancellation pass."""
@@ -117,14 +117,14 @@ class HttpProbe:
     async def _ask(self, sighting: Sighting) -> URL:
         """Send the request; where the answer redirects, go on from there. Give the final URL."""
         request: Request | None = None
-        letter = self._letter
-        if letter is None:
+        wire = self._wire
+        if wire is None:
             request = first_request(self._options, self._user_agent)
-            letter = write_letter(request)
+            wire = write_request(request)
         if self._is_constant:
-            self._letter = letter
+            self._wire = wire
 
-        answer = await self._send(sighting, letter)
+        answer = await self._send(sighting, wire)
         if self._follow and answer.location is not None:
             request = request or first_request(self._options, self._user_agent)
             return await self._go_on(sighting, request, answer, answer.location)
@@ -137,7 +137,7 @@ class HttpProbe:
         deadline = Deadline((self._timeout - passed).total_seconds())
         try:
             request = preflight_request(url, self._options, self._user_agent)
-            answer = await self._send(sighting, write_letter(request))
+            answer = await self._send(sighting, write_request(request))
         except Faulted:
             return None
         except asyncio.CancelledError:
@@ -168,28 +168,30 @@ class HttpProbe:
             request = next_request(request, answer.status, location)
             address = sighting.call.address if sighting.call else None
             from_afar = from_afar or (address is not None and not is_inward(address))
-            letter = write_letter(with_cookies(request, jar.header_for(request.url)))
-            answer = await self._send(sighting, letter, from_afar=from_afar)
+            wire = write_request(with_cookies(request, jar.header_for(request.url)))
+            answer = await self._send(sighting, wire, from_afar=from_afar)
             if answer.location is None:
                 return request.url
 
             location = answer.location
 
-    async def _send(self, sighting: Sighting, letter: Letter, *, from_afar: bool = False) -> Answer:
+    async def _send(
+        self, sighting: Sighting, wire: WireRequest, *, from_afar: bool = False
+    ) -> Answer:
         """Send one request and hear its answer; of one that is redirected further, the head."""
         exchange = Exchange(
             asyncio.get_running_loop(),
-            letter,
+            wire,
             sighting.watch,
             body_limit=self._body_limit,
             follows=self._follow,
         )
         sighting.call = Call(
-            letter,
+            wire,
             exchange,
             sighting.watch,
             terms=self._terms,
-            server_name=self._server_name if letter.named == self._host else None,
+            server_name=self._server_name if wire.named == self._host else None,
             from_afar=from_afar,
         )
         try:
@@ -197,7 +199,7 @@ class HttpProbe:
             await exchange.over
         finally:
             if exchange.answer is not None and exchange.answer.location is not None:
-                sighting.hops.append(_write_hop(letter, exchange.answer))
+                sighting.hops.append(_write_hop(wire, exchange.answer))
 
         if exchange.fault is not None:
             raise Faulted(exchange.fault)
@@ -216,12 +218,12 @@ class HttpProbe:
         )
 
 
-def _write_hop(letter: Letter, answer: Answer) -> Hop:
+def _write_hop(wire: WireRequest, answer: Answer) -> Hop:
     pointed = clean(show_location(answer.location or ""))
 
     cookies = tuple(answer.all(b"set-cookie"))
 
-    return Hop(url=letter.shown, status=answer.status, location=pointed, cookies=cookies)
+    return Hop(url=wire.shown, status=answer.status, location=pointed, cookies=cookies)
 
 
 @lru_cache(maxsize=_REMEMBERED)

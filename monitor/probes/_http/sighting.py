@@ -46,7 +46,7 @@ def write_down(at: datetime, sighting: Sighting, fault: Fault | None, *, asked: 
         duration=sighting.watch.elapsed(),
         fault=fault,
         phases=sighting.watch.phases(),
-        url=call.letter.shown if call else asked,
+        url=call.wire.shown if call else asked,
         redirects=tuple(sighting.hops),
         certificate=call.certificate if call else None,
         tls_version=call.tls_version if call else None,
@@ -67,8 +67,8 @@ def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
         return held_up
 
     call = sighting.call
-    host = call.letter.named if call else "the target"
-    peer = call.letter.peer if call else "the target"
+    host = call.wire.named if call else "the target"
+    peer = call.wire.peer if call else "the target"
     within = format_duration(limit)
     match sighting.watch.phase:
         case Phase.RESOLVE if call and call.lookup and not call.lookup.started:

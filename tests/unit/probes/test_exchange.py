@@ -18,8 +18,8 @@ from yarl import URL
 
 from monitor.core.model.observation import Code, Phase
 from monitor.probes._http.exchange import Exchange
-from monitor.probes._http.letter import write_letter
 from monitor.probes._http.request import Request
+from monitor.probes._http.wire_request import write_request
 from monitor.probes._net.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 def begin(
     loop: asyncio.AbstractEventLoop, *, method: str = "GET", limit: int = 100, follows: bool = True
 ) -> tuple[Exchange, Line]:
-    letter = write_letter(Request(method=method, url=URL("http://x.test/"), headers={}, body=None))
-    exchange = Exchange(loop, letter, Stopwatch(), body_limit=limit, follows=follows)
+    wire = write_request(Request(method=method, url=URL("http://x.test/"), headers={}, body=None))
+    exchange = Exchange(loop, wire, Stopwatch(), body_limit=limit, follows=follows)
     line = Line()
     exchange.connection_made(line)  # type: ignore[arg-type]  # what is used of a transport
 
@@ -276,9 +276,9 @@ def test_a_bug_of_ours_reaches_the_one_who_waits(
 
 
 def test_the_time_of_each_part_is_taken_where_it_ends(loop: asyncio.AbstractEventLoop) -> None:
-    letter = write_letter(Request(method="GET", url=URL("http://x.test/"), headers={}, body=None))
+    wire = write_request(Request(method="GET", url=URL("http://x.test/"), headers={}, body=None))
     watch = Stopwatch()
-    exchange = Exchange(loop, letter, watch, body_limit=9, follows=False)
+    exchange = Exchange(loop, wire, watch, body_limit=9, follows=False)
     running = [watch.phase]
     exchange.connection_made(Line())  # type: ignore[arg-type]  # as above
     running.append(watch.phase)

@@ -10,8 +10,8 @@ from yarl import URL
 from monitor.core.model.observation import Phase
 from monitor.probes._http.connector import is_inward
 from monitor.probes._http.explain import clean, explain_redirects
-from monitor.probes._http.letter import write_letter
 from monitor.probes._http.request import Request
+from monitor.probes._http.wire_request import write_request
 from monitor.probes._net.stopwatch import Stopwatch
 from monitor.probes._net.tls import read_certificates
 
@@ -53,7 +53,7 @@ def test_redirects_are_counted_in_words(most: int, words: str) -> None:
 
 def test_a_peer_is_host_and_port() -> None:
     def peer(url: str) -> str:
-        return write_letter(Request(method="GET", url=URL(url), headers={}, body=None)).peer
+        return write_request(Request(method="GET", url=URL(url), headers={}, body=None)).peer
 
     assert peer("https://shop.test/") == "shop.test:443"
     assert peer("http://[::1]:8080/") == "[::1]:8080"

@@ -6,15 +6,15 @@ import pytest
 from yarl import URL
 
 from monitor.core.model.observation import Code
-from monitor.probes._http.letter import write_letter
 from monitor.probes._http.request import Request
+from monitor.probes._http.wire_request import write_request
 from monitor.probes._net.faults import Faulted
 
 
 def head(url: str, *, method: str = "GET", body: bytes | None = None, **headers: str) -> str:
     request = Request(method=method, url=URL(url), headers=headers, body=body)
 
-    return write_letter(request).head.decode()
+    return write_request(request).head.decode()
 
 
 def test_a_plain_request() -> None:
@@ -76,7 +76,7 @@ def test_a_header_may_hold_more_than_ascii() -> None:
         method="GET", url=URL("http://shop.test/"), headers={"X-Name": "café"}, body=None
     )
 
-    assert "X-Name: café\r\n".encode() in write_letter(request).head
+    assert "X-Name: café\r\n".encode() in write_request(request).head
 
 
 @pytest.mark.parametrize("breaks", ["\r\n", "\n", "\r", "\0"])
@@ -85,7 +85,7 @@ def test_a_value_cannot_become_a_line_of_its_own(breaks: str) -> None:
     request = Request(method="GET", url=URL("http://shop.test/"), headers=headers, body=None)
 
     with pytest.raises(Faulted) as raised:
-        write_letter(request)
+        write_request(request)
 
     assert raised.value.fault.own
     assert raised.value.fault.code is Code.INTERNAL
@@ -105,4 +105,4 @@ def test_a_body_is_held_back_where_that_is_asked_for(
 ) -> None:
     request = Request(method="POST", url=URL("http://shop.test/"), headers=headers, body=body)
 
-    assert write_letter(request).held_back is held_back
+    assert write_request(request).held_back is held_back

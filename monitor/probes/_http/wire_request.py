@@ -18,7 +18,7 @@ _USUALLY_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class WireRequest:
     """All that is needed of a request to send it; small, since most probes keep theirs.
 
     `host` is what is looked up, `named` the same as people write it, `shown` the URL without its
@@ -45,7 +45,7 @@ class Letter:
         return self.method == "HEAD" or (self.method == "CONNECT" and 200 <= status < 300)
 
 
-def write_letter(request: Request) -> Letter:
+def write_request(request: Request) -> WireRequest:
     """Write a request down, for a connection of its own.
 
     Raises Faulted where a header value, which may come from a file, does not fit on a line.
@@ -53,7 +53,7 @@ def write_letter(request: Request) -> Letter:
     url = request.url
     expects = (value for name, value in request.headers.items() if name.lower() == "expect")
 
-    return Letter(
+    return WireRequest(
         method=request.method,
         secure=url.scheme == "https",
         host=intern(url.raw_host or ""),
