@@ -48,8 +48,9 @@ class RunOptions:
 
     `oneshot` marks a run that ends by itself: its counts come from the store, so it does not warm
     up. `holder` is what another process is told that finds the store taken. `selected` says which
-    endpoints are probed; the others keep what is known of them. `hook_runner` is the socket of the
-    hook runner, which runs commands in our place.
+    endpoints are probed; the others keep what is known of them. One that only `looks` changes
+    nothing about the store. `hook_runner` is the socket of the hook runner, which runs commands in
+    our place.
     """
 
     holder: str
@@ -58,6 +59,7 @@ class RunOptions:
     notify: bool = True
     hooks: bool = True
     state: bool = True
+    looks: bool = False
     hook_runner: Path | None = None
 
 
@@ -140,11 +142,7 @@ class Monitor:
             return compiled if options.notify else _tell_nobody(compiled)
 
         compiled = load_told()
-        store: Store | MemoryStore = (
-            await Store.open(compiled.store, holder=options.holder, patient=not options.oneshot)
-            if options.state
-            else MemoryStore()
-        )
+        store = await _open_store(compiled.store, options)
         try:
             situation = await store.load()
             monitor = cls(
@@ -374,6 +372,17 @@ class Monitor:
             await self.journal.now(told)
         finally:
             self.dispatch.wake()
+
+
+async def _open_store(path: Path, options: RunOptions) -> Store | MemoryStore:
+    if not options.state:
+        return MemoryStore()
+    if options.looks:
+        from monitor.store.snapshot import Snapshot
+
+        return await Snapshot.read(path)
+
+    return await Store.open(path, holder=options.holder, patient=not options.oneshot)
 
 
 def _tell_nobody(compiled: Compiled) -> Compiled:

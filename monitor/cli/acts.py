@@ -62,6 +62,7 @@ def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
         _status_of_store,
         "this is what was known last",
         expected=("verdict", "checks", "incidents", "rollbacks"),
+        looks=True,
     )
     if output == "json":
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -154,10 +155,12 @@ def _ask(
     alone: str,
     *,
     expected: tuple[str, ...],
+    looks: bool = False,
 ) -> dict[str, Any]:
     """Ask a server, else the daemon that holds the store, else the store that nobody holds.
 
     `alone` says what that means, where no daemon runs; `expected` are keys of a monitor's answer.
+    Who only `looks` changes nothing about the store.
     """
     try:
         if server:
@@ -179,7 +182,7 @@ def _ask(
                     return answer
             if not store.exists():
                 end(f"no monitor runs here, and there is no store at {store}: nothing is known yet")
-            found = asyncio.run(_open_store(load, otherwise))
+            found = asyncio.run(_open_store(load, otherwise, looks=looks))
             click.echo(f"no monitor runs on {store}: {alone}", err=True)
     except RemoteError as error:
         end(str(error))
@@ -205,13 +208,16 @@ def _sockets(files: Sequence[Path], store: Path) -> list[Path]:
 
 
 async def _open_store(
-    load: Callable[[], Compiled], act: Callable[[Monitor], Awaitable[dict[str, Any]]]
+    load: Callable[[], Compiled],
+    act: Callable[[Monitor], Awaitable[dict[str, Any]]],
+    *,
+    looks: bool,
 ) -> dict[str, Any]:
     from monitor.app import Monitor, RunOptions
 
     start_logs(default_level="warning")
     command = click.get_current_context().info_name
-    options = RunOptions(holder=f"production-monitor {command}", oneshot=True)
+    options = RunOptions(holder=f"production-monitor {command}", oneshot=True, looks=looks)
     monitor = await Monitor.open(load, options)
     try:
         return await act(monitor)

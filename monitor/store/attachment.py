@@ -95,7 +95,6 @@ class Attachment:
             if not self._patient:
                 raise
             self._disconnect()
-            self._files.drop_empty()
             self.problem, self._lost = error, str(error)
 
     @contextmanager
@@ -191,12 +190,17 @@ class Attachment:
         after damage was met. Other damage shows as soon as it is read, in `load` at the latest.
         """
         self._files.create()
-        with self._translated("open"):
-            self._connection = connect(self.path, self._busy_timeout)
-            if suspect:
-                self._check()
-            schema.bring_up_to_date(self._connection, self.path)
-            self._connection.commit()
+        try:
+            with self._translated("open"):
+                self._connection = connect(self.path, self._busy_timeout)
+                if suspect:
+                    self._check()
+                schema.bring_up_to_date(self._connection, self.path)
+                self._connection.commit()
+        except StoreError:
+            self._files.drop_empty()
+            raise
+
         self._files.opened()
 
     def _check(self) -> None:

@@ -58,6 +58,14 @@ def connect_as_it_is(path: Path, *, has_log: bool) -> Connection:
     return connection
 
 
+def connect_to_look(path: Path, *, has_log: bool) -> Connection:
+    """Open the database to read it and leave it as it is; raises sqlite3.Error."""
+    how = "mode=ro" if has_log else "mode=ro&immutable=1"
+    uri = f"{path.absolute().as_uri()}?{how}"
+
+    return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None)
+
+
 def copy_to(connection: Connection, copy: Path) -> bool:
     """Copy all of a database into an empty file; False where it is too large; may raise."""
     (pages,) = connection.execute("PRAGMA page_count").fetchone()

@@ -137,7 +137,7 @@ class Files:
     def mark_suspect(self) -> None:
         """Have the next owner check the database."""
         try:
-            self._mark.touch(mode=0o600)
+            os.close(open_private(self._mark))
         except OSError:
             return  # the disk is in a worse state than this can tell; the log has the error
 
@@ -227,9 +227,32 @@ def find_filesystem(directory: Path, mounts: Path = _MOUNTS) -> str:
     return ""
 
 
+def open_private(path: Path) -> int:
+    """Open a file for writing that only its owner may read, made if it is not there.
+
+    What root makes belongs to whom the directory belongs, so that the service can write it after a
+    command that a person gave. Raises OSError.
+    """
+    how = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, how | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, how, 0o600)
+
+    try:
+        if os.geteuid() == 0:
+            owner = path.parent.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+    return descriptor
+
+
 def _create_private(path: Path) -> None:
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(open_private(path))
     except OSError as error:
         raise refused(f"{path}: cannot write the store", error) from error
 

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from monitor.store.errors import Holder, StoreHeld, refused
+from monitor.store.files import open_private
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -29,7 +30,7 @@ class Lock:
         """Take the lock and write down who has it; raises StoreHeld or StoreError."""
         path = lock_path(store)
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = open_private(path)
         except OSError as error:
             raise refused(f"{path}: cannot create the lock of the store", error) from error
 
@@ -85,6 +86,25 @@ def was_released(store: Path) -> bool:
         return lock_path(store).stat().st_size == 0
     except OSError:
         return False
+
+
+def is_held(store: Path) -> bool:
+    """Whether a process owns a store now; looks without a trace."""
+    try:
+        descriptor = os.open(lock_path(store), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+    return False
 
 
 def read_holder(store: Path) -> Holder | None:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from monitor.core.model.changes import Changes, Result
     from monitor.core.model.incident import Incident, TimelineEntry
 
-_MOST_RESULTS: Final = 20_000
+MOST_RESULTS: Final = 20_000
+"""How many results are kept, the newest."""
 
 
 class MemoryStore:
@@ -39,7 +40,7 @@ class MemoryStore:
         """Keep a bundle while the process lives, its newest results at least."""
         self._situation.apply(changes)
         self._results |= {(result.endpoint, result.at): result for result in changes.results}
-        for key in list(self._results)[: max(0, len(self._results) - _MOST_RESULTS)]:
+        for key in list(self._results)[: max(0, len(self._results) - MOST_RESULTS)]:
             del self._results[key]
 
     async def reattach(self) -> None:

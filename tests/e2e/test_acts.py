@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +44,37 @@ async def test_a_store_that_nobody_holds_is_read_as_it_is(shop: Shop, tmp_path: 
     assert text.out.endswith("1 check, 1 open incident\n")
     assert found["verdict"] == "fail"
     assert len(found["incidents"]) == 1
+
+
+async def test_to_look_at_a_damaged_store_changes_nothing_about_it(
+    shop: Shop, tmp_path: Path
+) -> None:
+    configure(tmp_path, shop)
+    await run("--cycles", "1", cwd=tmp_path)
+    folder = tmp_path / ".production-monitor"
+    (folder / "monitor.db").write_bytes(b"no database" * 1000)
+    before = {file.name: file.read_bytes() for file in folder.iterdir()}
+
+    seen = await run("status", cwd=tmp_path)
+
+    assert seen.code == 2
+    assert "cannot read the store: file is not a database; nothing was changed" in seen.err
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+async def test_what_a_killed_daemon_left_is_looked_at_and_left(shop: Shop, tmp_path: Path) -> None:
+    configure(tmp_path, shop)
+    shop.status = 500
+    async with daemon(tmp_path) as running:
+        await running.until(lambda status: bool(status["incidents"]))
+        await running.stop(signal.SIGKILL)
+    log = tmp_path / ".production-monitor/monitor.db-wal"
+    left = log.stat()
+
+    seen = await run("status", cwd=tmp_path)
+
+    assert "shop: outage" in seen.out
+    assert (log.stat().st_size, log.stat().st_mtime_ns) == (left.st_size, left.st_mtime_ns)
 
 
 async def test_a_deploy_is_written_into_a_store_that_nobody_holds(

@@ -55,6 +55,18 @@ def run_python(code: str, *arguments: str) -> str:
     ).stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes files that others own")
+async def test_what_root_makes_belongs_to_whom_the_directory_belongs(path: Path) -> None:
+    path.parent.mkdir()
+    os.chown(path.parent, 65534, 65534)
+
+    store = await Store.open(path, holder="production-monitor status")
+    await store.commit(SOME)
+    await store.close()
+
+    assert {file.stat().st_uid for file in path.parent.iterdir()} == {65534}
+
+
 async def test_only_its_owner_may_read_it(store: Store, path: Path) -> None:
     await store.commit(SOME)
 

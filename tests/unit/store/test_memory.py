@@ -66,7 +66,7 @@ async def test_nothing_is_loaded() -> None:
 
 
 async def test_only_the_newest_results_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MOST_RESULTS", 2)
+    monkeypatch.setattr(module, "MOST_RESULTS", 2)
     store = MemoryStore()
     for second in range(4):
         await store.commit(Changes(results=(a_result(after(second)),)))

@@ -1,0 +1,76 @@
+"""A store as it is on the disk, read once by somebody who must not change anything about it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Self
+
+from monitor.core.model.changes import Changes
+from monitor.core.situation import Situation
+from monitor.store import reading, schema
+from monitor.store.codec import CodecError
+from monitor.store.connection import connect_to_look
+from monitor.store.errors import StoreError, StoreHeld
+from monitor.store.files import Files
+from monitor.store.lock import is_held, read_holder
+from monitor.store.memory import MOST_RESULTS, MemoryStore
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from monitor.core.model.changes import Result
+
+_EVER: Final = datetime.fromtimestamp(0, UTC)
+
+
+class Snapshot(MemoryStore):
+    """What a store held when it was read. Nothing is created, moved, migrated or repaired.
+
+    Whoever asks may be another user than the service, whose files would then be in its way.
+    """
+
+    def __init__(self, situation: Situation) -> None:
+        super().__init__()
+        self._found = situation
+
+    @classmethod
+    async def read(cls, path: Path) -> Self:
+        """Read a store that nobody holds; raises StoreHeld or StoreError."""
+        situation, results = await asyncio.to_thread(_read, path)
+        snapshot = cls(situation)
+        await snapshot.commit(Changes(results=tuple(results)))
+
+        return snapshot
+
+    async def load(self) -> Situation:
+        """Give all that was found."""
+        return self._found
+
+
+def _read(path: Path) -> tuple[Situation, list[Result]]:
+    if is_held(path):
+        raise StoreHeld(path, read_holder(path))
+
+    files = Files(path)
+    if files.empty:
+        return Situation(), []
+
+    try:
+        with closing(connect_to_look(path, has_log=files.has_log)) as connection:
+            if schema.find_age(connection, path) is not schema.Age.CURRENT:
+                raise StoreError(
+                    f"{path}: the store was written by an earlier version: start the monitor,"
+                    " which brings it up to date"
+                )
+            return (
+                reading.read_situation(connection),
+                reading.read_results(connection, None, _EVER, MOST_RESULTS),
+            )
+    except (sqlite3.Error, CodecError) as error:
+        raise StoreError(
+            f"{path}: cannot read the store: {error}; nothing was changed. A monitor that starts"
+            " keeps a damaged one aside, and begins with an empty one"
+        ) from error
