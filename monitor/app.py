@@ -49,8 +49,8 @@ class RunOptions:
     `oneshot` marks a run that ends by itself: its counts come from the store, so it does not warm
     up. `holder` is what another process is told that finds the store taken. `selected` says which
     endpoints are probed; the others keep what is known of them. One that only `looks` changes
-    nothing about the store. `hook_runner` is the socket of the hook runner, which runs commands in
-    our place.
+    nothing about the store; a `patient` one does without a store that cannot be written yet.
+    `hook_runner` is the socket of the hook runner, which runs commands in our place.
     """
 
     holder: str
@@ -60,6 +60,7 @@ class RunOptions:
     hooks: bool = True
     state: bool = True
     looks: bool = False
+    patient: bool = True
     hook_runner: Path | None = None
 
 
@@ -133,8 +134,7 @@ class Monitor:
     ) -> Monitor:
         """Build a monitor from what `load` reads, and restore what the store remembers.
 
-        A daemon does without a store that cannot be written yet, until it can. Raises ConfigError,
-        StoreHeld naming the holder, or StoreError.
+        Raises ConfigError, StoreHeld naming the holder, or StoreError.
         """
 
         def load_told() -> Compiled:
@@ -169,6 +169,7 @@ class Monitor:
         if (set_aside := self._store.set_aside) is not None:
             error = f"the store was corrupt and starts empty; what was in it is now {set_aside}"
             self.pipeline.record(self.engine.store_failed(error, self.now()))
+        self.chores.tell_of_store(self.now())
         if self.options.notify:
             self.dispatch.start()
         if self.options.hooks:
@@ -382,7 +383,7 @@ async def _open_store(path: Path, options: RunOptions) -> Store | MemoryStore:
 
         return await Snapshot.read(path)
 
-    return await Store.open(path, holder=options.holder, patient=not options.oneshot)
+    return await Store.open(path, holder=options.holder, patient=options.patient)
 
 
 def _tell_nobody(compiled: Compiled) -> Compiled:

@@ -81,7 +81,7 @@ class Chores:
             self._clock_watch.look()
             now = self._clock()
             self._record(self._engine.tick(now))
-            self._tell_of_store(now)
+            self.tell_of_store(now)
             self._watch_switch()
 
     async def prune(self) -> None:
@@ -110,7 +110,8 @@ class Chores:
                 file=str(switch),
             )
 
-    def _tell_of_store(self, now: datetime) -> None:
+    def tell_of_store(self, now: datetime) -> None:
+        """Tell people that the store cannot be relied on, or can again."""
         error = self._journal.take_trouble()
         self._record(
             self._engine.store_works_again(now)

@@ -217,7 +217,9 @@ async def _open_store(
 
     start_logs(default_level="warning")
     command = click.get_current_context().info_name
-    options = RunOptions(holder=f"production-monitor {command}", oneshot=True, looks=looks)
+    options = RunOptions(
+        holder=f"production-monitor {command}", oneshot=True, looks=looks, patient=False
+    )
     monitor = await Monitor.open(load, options)
     try:
         return await act(monitor)

@@ -233,6 +233,7 @@ async def _rounds(
     from monitor.cli.progress import Progress
     from monitor.core.report import report_checks
     from monitor.rounds import Rounds, run_rounds
+    from monitor.store import StoreError
 
     monitor = await Monitor.open(load, options)
     garbage.watch_for_garbage()
@@ -256,7 +257,10 @@ async def _rounds(
         with Progress(rounds, look if told else None) as progress:
             finished = await run_rounds(monitor, rounds, stop, progress.probed)
     finally:
-        await monitor.close(timedelta() if stop.is_set() else _PATIENCE)
+        try:
+            await monitor.close(timedelta() if stop.is_set() else _PATIENCE)
+        except StoreError as error:  # all was judged and told, from memory
+            click.echo(f"the counts of this run are not kept: {error}", err=True)
 
     return finished, monitor.compiled.directory.environment
 

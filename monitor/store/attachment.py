@@ -123,7 +123,10 @@ class Attachment:
         try:
             has_log = self._files.has_log
             with closing(connect_as_it_is(self.path, has_log=has_log)) as connection:
-                if schema.find_age(connection, self.path) is not schema.Age.CURRENT:
+                age = schema.find_age(connection, self.path)
+                if age is schema.Age.EMPTY:  # there was no room for its tables
+                    return None
+                if age is schema.Age.OLD:
                     raise StoreError(f"{self.path}: the store cannot be migrated: {self.problem}")
                 found = read(connection)
         except sqlite3.Error as error:

@@ -60,7 +60,10 @@ def _read(path: Path) -> tuple[Situation, list[Result]]:
 
     try:
         with closing(connect_to_look(path, has_log=files.has_log)) as connection:
-            if schema.find_age(connection, path) is not schema.Age.CURRENT:
+            age = schema.find_age(connection, path)
+            if age is schema.Age.EMPTY:
+                return Situation(), []
+            if age is schema.Age.OLD:
                 raise StoreError(
                     f"{path}: the store was written by an earlier version: start the monitor,"
                     " which brings it up to date"

@@ -108,16 +108,25 @@ async def test_what_an_earlier_process_left_is_known_though_the_disk_is_full(
     place.expect_the_truth()
 
 
-async def test_a_check_that_ends_by_itself_says_that_the_disk_is_full(
+async def test_a_check_that_ends_by_itself_goes_on_though_the_disk_is_full(
     place: Place, tiny: Disk
 ) -> None:
+    place.street["shop"].broken = True
     tiny.fill()
 
-    ended = await run("--cycles", "1", cwd=place.folder, environ=ANYWHERE)
+    ended = await run("--cycles", "3", "--every", "50ms", cwd=place.folder, environ=ANYWHERE)
+    deploy = await run("deploy", "shop", "--version", "2", cwd=place.folder, environ=ANYWHERE)
+    tiny.make_room()
+    again = await run("--cycles", "1", cwd=place.folder, environ=ANYWHERE)
 
-    assert ended.code == 2
-    assert "monitor.db" in ended.err
-    assert place.receiver.received == []
+    assert ended.code == 1, ended.err
+    assert "the counts of this run are not kept: " in ended.err
+    assert place.told() == ["opened"]
+    assert "blind" in place.told(TROUBLE)
+    assert deploy.code == 2
+    assert again.code == 1
+    assert "not kept" not in again.err
+    assert list(place.state.glob("*corrupt*")) == []
 
 
 @pytest.mark.needs("strace")
