@@ -18,7 +18,7 @@ from monitor.core.model.notice import (
     TryAgain,
 )
 from monitor.core.situation import Situation
-from monitor.dispatch import Dispatch
+from monitor.dispatch import Dispatch, _Journal
 from tests.support.logs import capture_logs
 from tests.support.notices import NOON, ScriptedNotifier, make_delivery, make_notice, make_pair
 
@@ -474,6 +474,27 @@ async def test_a_store_that_works_again_can_fail_anew_and_that_is_told(world: Wo
                 await dispatch.drain(SOON)
 
     assert [line["event"] for line in lines].count("telling_from_memory") == 2
+
+
+async def test_a_store_that_recovers_while_two_rows_are_written_is_not_called_broken() -> None:
+    works_again, hangs = asyncio.Event(), asyncio.Event()
+    turns = iter((None, works_again, hangs))
+
+    async def record(_changes: Changes) -> None:
+        if (event := next(turns)) is None:
+            raise OSError("disk")
+        await event.wait()
+
+    journal = _Journal(Situation(), record, SOON)
+    with capture_logs() as lines:
+        await journal.write((make_delivery(),))
+        await journal.write((make_delivery(),))
+        works_again.set()
+        await journal.write((make_delivery(),))
+        hangs.set()
+        await journal.close()
+
+    assert [line["event"] for line in lines] == ["telling_from_memory"]
 
 
 async def test_a_reload_keeps_the_worker_of_what_did_not_change(world: World) -> None:
