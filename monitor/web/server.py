@@ -28,6 +28,7 @@ _log = Log()
 
 _LARGEST_BODY: Final = 64 * 1024
 _SHUTDOWN_SECONDS: Final = 2.0
+_LOOK_AFTER_CONTROL: Final = 1.0
 _LONGEST_SOCKET_PATH: Final = 107  # bytes, sockaddr_un of Linux
 
 _ROUTES: Final = (
@@ -60,6 +61,7 @@ class WebServer:
         self._scrapes = Scrapes(backend.metrics_parts)
         self._runners: list[web.AppRunner] = []
         self._socket: tuple[Path, int] | None = None
+        self._keeping: asyncio.Task[None] | None = None
         self.port = 0
 
     async def listen(self) -> None:
@@ -103,6 +105,39 @@ class WebServer:
 
         runner = web.AppRunner(self._make_app(in_plain_words), **_RUNNER)
         await self._set_up(runner)
+        await self._bind_control(runner, path)
+        self._keeping = asyncio.create_task(self._keep_control(), name="control socket")
+
+    async def _keep_control(self) -> None:
+        """Open the control socket again whenever it was taken away."""
+        failed = False
+        while True:
+            await asyncio.sleep(_LOOK_AFTER_CONTROL)
+            if self._socket is None or self._is_there():
+                continue
+
+            (path, _), runner = self._socket, self._runners[-1]
+            try:
+                for site in tuple(runner.sites):
+                    await site.stop()
+                await self._bind_control(runner, path)
+            except ListenError as error:
+                if not failed:
+                    _log.warning("control_socket_lost", error=str(error))
+                failed = True
+            else:
+                failed = False
+                _log.warning("control_socket_opened_again", socket=str(path))
+
+    def _is_there(self) -> bool:
+        assert self._socket is not None
+        path, inode = self._socket
+        try:
+            return _inode(path) == inode
+        except OSError:
+            return False
+
+    async def _bind_control(self, runner: web.AppRunner, path: Path) -> None:
         try:
             await _make_room(path)
             before = os.umask(0o177)
@@ -116,16 +151,18 @@ class WebServer:
 
     async def close(self) -> None:
         """Answer nobody any more, and remove the control socket if it is still ours."""
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
         for runner in self._runners:
             await runner.cleanup()
         await self._scrapes.close()
         if self._socket is None:
             return
 
-        path, inode = self._socket
         with suppress(OSError):
-            if _inode(path) == inode:
-                _remove(path)
+            if self._is_there():
+                _remove(self._socket[0])
 
     def _make_app(self, *middlewares: Middleware) -> web.Application:
         app = web.Application(middlewares=middlewares, client_max_size=_LARGEST_BODY)

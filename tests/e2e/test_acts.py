@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from tests.support.program import daemon, run
 from tests.support.servers import unused_port
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +77,27 @@ async def test_what_a_killed_daemon_left_is_looked_at_and_left(shop: Shop, tmp_p
 
     assert "shop: outage" in seen.out
     assert (log.stat().st_size, log.stat().st_mtime_ns) == (left.st_size, left.st_mtime_ns)
+
+
+@pytest.mark.parametrize("lost", ["the socket", "the whole folder"])
+async def test_a_control_socket_that_was_taken_away_is_opened_again(
+    shop: Shop, tmp_path: Path, lost: str
+) -> None:
+    configure(tmp_path, shop)
+    folder = tmp_path / ".production-monitor"
+    async with daemon(tmp_path) as running:
+        if lost == "the socket":
+            (folder / "control.sock").unlink()
+        else:
+            shutil.rmtree(folder)
+        await until(lambda: "control_socket_opened_again" in running.said())
+        told = await run("deploy", "shop", "--version", "2.0", cwd=tmp_path)
+        status = await run("status", cwd=tmp_path)
+        assert await running.stop() == 0
+
+    assert told.code == 0, told.err
+    assert status.err == ""
+    assert not (folder / "control.sock").exists()
 
 
 async def test_a_deploy_is_written_into_a_store_that_nobody_holds(
