@@ -135,6 +135,7 @@ class Pipeline:
             happened = self._disturbance(started)  # asking the witnesses takes its time
         elif not happened and endpoint.witnessed:
             self.sees = True  # an answer from outside proves that the monitor is not cut off
+            self.witnesses.hear_of_network()
         if happened:
             observation = self._disown(observation, happened)
 

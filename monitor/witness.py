@@ -109,6 +109,11 @@ class Witnesses:
             of_witnesses=self._named,
         )
 
+    def hear_of_network(self) -> None:
+        """Take note that something outside has answered: the monitor is not cut off."""
+        if not self._answered:
+            self._turn(asyncio.get_running_loop().time(), answered=True)
+
     async def close(self) -> None:
         """End what is being asked."""
         await asyncio.gather(self._network.close(), self._names.close())

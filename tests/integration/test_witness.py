@@ -449,3 +449,19 @@ def test_uvloop_serves_as_well() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(story()) == (True, False)
+
+
+async def test_an_answer_of_a_target_ends_the_silence_of_the_witnesses_in_the_log(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each time of being cut off is logged with its end, though nobody asks the witnesses again."""
+    monkeypatch.setattr(witness, "FRESH", witness.FRESH * 0)
+    with capture_logs() as lines:
+        async with asking(Witness(tcp=f"{HOST}:{unused_port()}")) as witnesses:
+            for _ in range(2):
+                assert not await witnesses.confirm()
+                witnesses.hear_of_network()
+                witnesses.hear_of_network()
+
+    turns = [line["event"] for line in lines if line["log_level"] != "debug"]
+    assert turns == ["no_witness_answers", "witnesses_answer_again"] * 2
