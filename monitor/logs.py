@@ -88,6 +88,7 @@ class Lines:
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._lost = 0
+        self._is_torn = False  # a line broke off in its middle, and the next begins with its end
         self._lock = Lock()
 
     def write(self, line: str) -> None:
@@ -106,7 +107,12 @@ class Lines:
         with suppress(OSError, ValueError):  # closed, or nobody is there any more
             descriptor = _descriptor(self._stream)
             if descriptor is not None:
-                return _write_at_once(descriptor, text.encode("utf-8", "backslashreplace"))
+                line = text.encode("utf-8", "backslashreplace")
+                whole = b"\n" + line if self._is_torn else line
+                left = _write_at_once(descriptor, whole)
+                if len(left) < len(whole):
+                    self._is_torn = 0 < len(left) < len(line)
+                return not left
             if self._stream is not None:
                 self._stream.write(text)
                 return True
@@ -152,16 +158,14 @@ def _descriptor(stream: TextIO | None) -> int | None:
         return None
 
 
-def _write_at_once(descriptor: int, data: bytes) -> bool:
-    """Write as long as it need not wait; say whether all of it was written."""
+def _write_at_once(descriptor: int, data: bytes) -> bytes:
+    """Write as long as it need not wait; give what was not written."""
     ready = select.poll()
     ready.register(descriptor, select.POLLOUT)
-    while data:
-        if not ready.poll(0):
-            return False
+    while data and ready.poll(0):
         data = data[os.write(descriptor, data[:_WRITTEN_AT_ONCE]) :]
 
-    return True
+    return data
 
 
 def _json_writer(mask: Mask) -> Render:

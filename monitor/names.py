@@ -42,14 +42,23 @@ class Lookup:
     """One question to the system's resolver, which any number of probes may wait for.
 
     `started` says whether a thread has taken it: one that none took tells nothing about the name.
-    Of what is `known` nobody has to be asked.
+    Of what is `known` nobody has to be asked. `remember` says whether others may ask for the name
+    to find out whether the resolver works.
     """
 
-    __slots__ = ("_outcome", "_waiters", "host", "port", "started")
+    __slots__ = ("_outcome", "_waiters", "host", "port", "remember", "started")
 
-    def __init__(self, host: str, port: int, *, known: Sequence[Address] | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        known: Sequence[Address] | None = None,
+        remember: bool = True,
+    ) -> None:
         self.host = host
         self.port = port
+        self.remember = remember
         self.started = known is not None
         self._outcome: Sequence[Address] | Exception | None = known
         self._waiters: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
@@ -117,8 +126,11 @@ class Resolver:
         self._threads = 0
         self._idle = 0
 
-    def begin(self, host: str, port: int) -> Lookup:
-        """Put a question; an address as text is answered at once, without a thread."""
+    def begin(self, host: str, port: int, *, remember: bool = True) -> Lookup:
+        """Put a question; an address as text is answered at once, without a thread.
+
+        One that is not to be remembered is never among the `known`.
+        """
         if (addresses := read_address(host, port)) is not None:
             return Lookup(host, port, known=addresses)
 
@@ -127,7 +139,7 @@ class Resolver:
             if len(same) >= self._per_name:
                 return same[-1]
 
-            lookup = Lookup(host, port)
+            lookup = Lookup(host, port, remember=remember)
             same.append(lookup)
             self._know(lookup)
             self._queue.append(lookup)
@@ -145,6 +157,8 @@ class Resolver:
 
     def _know(self, lookup: Lookup) -> None:
         """Remember a name: at the far end, until it is answered."""
+        if not lookup.remember:
+            return
         if lookup.answered:
             self._known[lookup.host] = None
             self._known.move_to_end(lookup.host)

@@ -173,7 +173,7 @@ def find_thread(deliveries: Iterable[Delivery], errand: Errand) -> str | None:
 
 def _take_up(row: Delivery, now: datetime) -> Delivery:
     if row.not_before is not None:
-        longest = LONGEST_WISH if row.asked_to_wait else LONGEST_WAIT
+        longest = LONGEST_WISH if row.asked_to_wait else back_off(row.attempts, jitter=1)
         row = replace(row, not_before=min(row.not_before, now + longest))
     if row.state is DeliveryState.INFLIGHT:
         row = replace(row, state=DeliveryState.QUEUED, maybe_sent=True)

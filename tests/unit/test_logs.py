@@ -248,6 +248,21 @@ def test_a_full_pipe_is_never_waited_for_and_what_is_missing_is_said() -> None:
     assert later == f"{lost} lines of the log could not be written\nafter\n"
 
 
+def test_a_line_that_broke_off_has_an_end_before_the_next_begins() -> None:
+    with pipe() as (reading, stream):
+        lines = Lines(stream)
+        for number in range(60):
+            lines.write(f"{number} " + "x" * 9_000)
+        kept = os.read(reading, 1 << 20).decode()
+        lines.write("after")
+        later = os.read(reading, 1 << 20).decode()
+        os.close(reading)
+
+    assert not kept.endswith("\n"), "the last one broke off"
+    assert later.startswith("\n")
+    assert later.endswith(" lines of the log could not be written\nafter\n")
+
+
 def test_a_pipe_that_stays_full_costs_the_new_lines_only() -> None:
     with pipe() as (reading, stream):
         lines = Lines(stream)

@@ -217,6 +217,9 @@ async def test_the_names_that_were_answered_last_are_known_first(
     assert resolver.known(8) == ["four.test", "three.test", "one.test", "two.test"]
     assert resolver.known(1) == ["four.test"]
 
+    await resolver.begin("elsewhere.test", 80, remember=False).answer()
+    assert "elsewhere.test" not in resolver.known(8)
+
 
 def test_what_the_machine_knows_by_itself_is_told_from_what_a_resolver_knows(
     tmp_path: Path,

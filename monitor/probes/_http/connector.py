@@ -86,13 +86,14 @@ async def connect(call: Call, resolver: Resolver) -> None:
         await _connect_plainly(call, addresses)
     # uvloop raises RuntimeError where a descriptor is no longer usable
     except (OSError, RuntimeError) as error:
-        raise _explained(error, call) from error
+        raise _explained(error, call, addresses) from error
 
 
 async def _resolve(call: Call, resolver: Resolver) -> Sequence[Address]:
     call.watch.enter(Phase.RESOLVE)
     host = call.wire.host
-    call.lookup = resolver.begin(host, call.wire.port)
+    # a name that another machine redirects to says nothing about those that are watched
+    call.lookup = resolver.begin(host, call.wire.port, remember=not call.from_afar)
     try:
         addresses = await call.lookup.answer()
     except (OSError, UnicodeError) as error:
@@ -125,7 +126,7 @@ async def _race(call: Call, addresses: Sequence[Address]) -> socket.socket:
     try:
         sock = await connect_any(addresses)
     except (OSError, RuntimeError) as error:  # as above
-        raise _explained(error, call) from error
+        raise _explained(error, call, addresses) from error
     call.address, call.ip_family = _peer_of(sock)
 
     return sock
@@ -163,11 +164,12 @@ async def _start_tls(call: Call, sock: socket.socket) -> None:
     call.tls_version = version_name(made[-1]) if made else None
 
 
-def _explained(error: OSError | RuntimeError, call: Call) -> Faulted:
+def _explained(error: OSError | RuntimeError, call: Call, addresses: Sequence[Address]) -> Faulted:
     """Say why a connection did not come about."""
     cause = error if isinstance(error, OSError) else OSError(str(error))
+    only_ipv6 = all(family is socket.AF_INET6 for family, *_ in addresses)
 
-    return Faulted(explain_connect(cause, call.wire.peer))
+    return Faulted(explain_connect(cause, call.wire.peer, only_ipv6=only_ipv6))
 
 
 def _note_certificate(call: Call, made: list[ssl.SSLObject], *, verified: bool) -> None:

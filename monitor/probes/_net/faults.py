@@ -69,13 +69,18 @@ def explain_lookup(error: OSError | UnicodeError, host: str) -> Fault:
     )
 
 
-def explain_connect(error: OSError, peer: str) -> Fault:
-    """Say why there is no connection; `peer` is host and port."""
-    if own := explain_own(error):
+def explain_connect(error: OSError, peer: str, *, only_ipv6: bool = False) -> Fault:
+    """Say why there is no connection; `peer` is host and port.
+
+    Where it has addresses of IPv6 alone, that this machine has none to come from is no lack of
+    ours: the target, or whoever redirected there, chose them.
+    """
+    chosen = only_ipv6 and error.errno == errno.EADDRNOTAVAIL
+    if not chosen and (own := explain_own(error)):
         return own
 
     match error.errno:
-        case errno.EPERM:
+        case errno.EPERM | errno.EACCES:
             message = f"this machine does not permit a connection to {peer}"
             return Fault(code=Code.INTERNAL, message=message, own=True)
         case errno.ECONNREFUSED:

@@ -238,13 +238,15 @@ def test_what_was_in_flight_at_a_crash_is_queued_again_as_a_possible_repeat() ->
 
 def test_a_clock_that_was_set_back_between_two_processes_delays_no_notice_for_long() -> None:
     tomorrow = NOON + timedelta(days=1)
-    failed = make_delivery(id="failed", not_before=tomorrow)
+    failed = make_delivery(id="failed", not_before=tomorrow, attempts=3)
+    often = make_delivery(id="often", not_before=tomorrow, attempts=30)
     asked = make_delivery(id="asked", not_before=tomorrow, asked_to_wait=True)
-    soon = make_delivery(id="soon", not_before=NOON + timedelta(seconds=40))
-    taken = outbox.take_up([failed, asked, soon], NOON)
+    soon = make_delivery(id="soon", not_before=NOON + timedelta(seconds=4), attempts=4)
+    taken = outbox.take_up([failed, often, asked, soon], NOON)
 
     assert [(row.id, row.not_before) for row in taken] == [
-        ("failed", NOON + outbox.LONGEST_WAIT),
+        ("failed", NOON + timedelta(seconds=4)),
+        ("often", NOON + outbox.LONGEST_WAIT),
         ("asked", NOON + outbox.LONGEST_WISH),
     ]
 

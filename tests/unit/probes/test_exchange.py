@@ -240,6 +240,18 @@ def test_a_body_that_comes_slowly_in_small_chunks_is_not_taken_for_endless_paddi
     assert exchange.answer.body.content() == b"a" * 30_000
 
 
+def test_a_body_of_single_bytes_is_read_no_further_than_it_is_worth(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    exchange, _ = begin(loop, limit=1024 * 1024)
+    exchange.data_received(OK + CHUNKED + b"\r\n" + b"1\r\na\r\n" * 200_000)
+
+    assert exchange.fault is None
+    assert exchange.answer is not None
+    assert exchange.answer.body.truncated
+    assert exchange.answer.body.received < 100_000
+
+
 def test_what_comes_after_the_end_is_not_heard(loop: asyncio.AbstractEventLoop) -> None:
     exchange, line = begin(loop)
     exchange.data_received(OK + b"Content-Length: 2\r\n\r\nhi")

@@ -43,14 +43,23 @@ def test_what_this_machine_lacks_is_never_the_target_s_fault(number: int) -> Non
         assert fault.code is Code.INTERNAL
 
 
+def test_that_this_machine_has_no_address_to_come_from_is_our_own_fault_unless_it_is_ipv6() -> None:
+    """An answer may redirect to any address: that there is no IPv6 here must not excuse it."""
+    none_left = OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address")
+
+    assert explain_connect(none_left, PEER).own
+    assert not explain_connect(none_left, PEER, only_ipv6=True).own
+
+
 def test_a_resolver_without_memory_is_our_own_fault() -> None:
     fault = explain_lookup(socket.gaierror(socket.EAI_MEMORY, "Memory allocation failure"), "x")
 
     assert fault.own
 
 
-def test_a_firewall_of_this_machine_is_our_own_fault() -> None:
-    fault = explain_connect(PermissionError(errno.EPERM, "Operation not permitted"), PEER)
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES], ids=["a filter", "a route"])
+def test_what_this_machine_forbids_is_our_own_fault(number: int) -> None:
+    fault = explain_connect(PermissionError(number, "not permitted"), PEER)
 
     assert fault.own
     assert fault.message == "this machine does not permit a connection to shop.test:443"
