@@ -11,6 +11,7 @@ import pytest
 
 from monitor.cli import _COMMANDS
 from monitor.config import load
+from monitor.core.model.rollback import Blocked
 from monitor.notifiers.webhook import payload
 from monitor.webhooks import sign
 from tests.support.notices import make_delivery
@@ -56,6 +57,18 @@ def test_the_page_of_notifications_names_every_key_of_the_payload() -> None:
     page = (ROOT / "docs/notifications.md").read_text()
 
     assert [key for key in payload(make_delivery()) if f"`{key}`" not in page] == []
+
+
+def test_the_page_of_operations_says_what_to_do_about_each_reason_for_no_rollback() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    table = page.partition("## Why nothing was rolled back")[2].partition("\n## ")[0]
+
+    named = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`(\w+)`", row)
+    }
+    assert named == {reason.value for reason in Blocked}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
