@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,7 +61,7 @@ def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
         "/api/v1/status",
         None,
         _status_of_store,
-        "this is what was known last",
+        _say_how_old,
         expected=("verdict", "checks", "incidents", "rollbacks"),
         looks=True,
     )
@@ -114,7 +115,7 @@ def deploy(
         "/api/v1/deploys",
         raw,
         lambda monitor: _announce(monitor, raw),
-        "written to the store, for the next run",
+        lambda _found: "written to the store, for the next run",
         expected=("service", "version", "state", "id"),
     )
     click.echo(f"{found['service']} {found['version']}: {found['state']} ({found['id']})")
@@ -138,7 +139,7 @@ def accept(endpoint: str, configs: tuple[Path, ...], server: str | None) -> None
         "/api/v1/headers",
         {"endpoint": endpoint},
         lambda monitor: _accept(monitor, endpoint),
-        "written to the store, for the next run",
+        lambda _found: "written to the store, for the next run",
         expected=("endpoint", "headers", "changed"),
     )
     changed = ", ".join(found["changed"]) or "nothing: they are those that were accepted before"
@@ -152,15 +153,15 @@ def _ask(
     resource: str,
     body: object,
     otherwise: Callable[[Monitor], Awaitable[dict[str, Any]]],
-    alone: str,
+    alone: Callable[[dict[str, Any]], str],
     *,
     expected: tuple[str, ...],
     looks: bool = False,
 ) -> dict[str, Any]:
     """Ask a server, else the daemon that holds the store, else the store that nobody holds.
 
-    `alone` says what that means, where no daemon runs; `expected` are keys of a monitor's answer.
-    Who only `looks` changes nothing about the store.
+    `alone` says of what was found what that means, where no daemon runs; `expected` are keys of a
+    monitor's answer. Who only `looks` changes nothing about the store.
     """
     try:
         if server:
@@ -183,7 +184,7 @@ def _ask(
             if not store.exists():
                 end(f"no monitor runs here, and there is no store at {store}: nothing is known yet")
             found = asyncio.run(_open_store(load, otherwise, looks=looks))
-            click.echo(f"no monitor runs on {store}: {alone}", err=True)
+            click.echo(f"no monitor runs on {store}: {alone(found)}", err=True)
     except RemoteError as error:
         end(str(error))
 
@@ -228,7 +229,22 @@ async def _open_store(
 
 
 async def _status_of_store(monitor: Monitor) -> dict[str, Any]:
-    return monitor.status()
+    states = monitor.engine.situation.states.values()
+    newest = max((state.last_at for state in states if state.last_at), default=None)
+
+    return {**monitor.status(), "known_at": newest.isoformat() if newest else None}
+
+
+def _say_how_old(found: dict[str, Any]) -> str:
+    from monitor.options import format_duration
+
+    if found["known_at"] is None:
+        return "nothing was ever checked"
+
+    age = datetime.fromisoformat(found["at"]) - datetime.fromisoformat(found["known_at"])
+    whole = timedelta(seconds=max(0, round(age.total_seconds())))
+
+    return f"this is what was known last, {format_duration(whole)} ago"
 
 
 async def _accept(monitor: Monitor, endpoint: str) -> dict[str, Any]:
