@@ -138,5 +138,7 @@ def _write_summary(page: Page, status: dict[str, Any]) -> None:
     ]
     if status["undelivered"]:
         parts.append(f"{count(status['undelivered'], 'notice')} not delivered yet")
+    if status.get("given_up"):  # an older monitor does not say
+        parts.append(f"{count(status['given_up'], 'notice')} of the last day given up")
     page.line()
     page.line(", ".join(parts))

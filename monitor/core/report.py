@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core import wording
+from monitor.core.model.notice import DeliveryState
 from monitor.core.model.verdict import Outcome, Reason, Verdict
 from monitor.core.sight import STALE_AFTER_INTERVALS
 
@@ -27,6 +29,7 @@ RECENT_ROLLBACKS: Final = 20
 """How many of each service are shown, blocked trips among them."""
 
 STALE: Final = "the last result is older than two intervals"
+_NEWS: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +153,10 @@ def status_json(engine: Engine, now: datetime) -> dict[str, Any]:
             if (deploy := situation.current_deploy(service))
         ],
         "undelivered": sum(delivery.pending for delivery in situation.deliveries.values()),
+        "given_up": sum(
+            delivery.state is DeliveryState.DEAD and delivery.queued_at >= now - _NEWS
+            for delivery in situation.deliveries.values()
+        ),
     }
 
 

@@ -142,3 +142,4 @@ def test_what_runs_and_that_rollbacks_are_off_is_said() -> None:
 def test_what_nobody_heard_yet_is_counted() -> None:
     assert written(undelivered=1)[-1].endswith("1 notice not delivered yet")
     assert written(undelivered=2)[-1].endswith("2 notices not delivered yet")
+    assert written(given_up=1)[-1].endswith("1 notice of the last day given up")

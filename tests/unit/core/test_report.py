@@ -12,10 +12,12 @@ from monitor.core.engine import Conditions
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.model.endpoint import InARow, Signal
+from monitor.core.model.notice import DeliveryState
 from monitor.core.model.observation import Phase
 from monitor.core.model.rollback import Mode, Rollback, RollbackState, Step, StepState
 from monitor.core.model.verdict import Outcome
 from monitor.core.report import check_json, overall, report_checks, status_json
+from tests.support.notices import make_delivery
 from tests.support.watching import (
     Story,
     answer,
@@ -206,3 +208,18 @@ def test_of_what_is_over_only_the_newest_are_shown() -> None:
     assert len(status["incidents"]) == 21
     assert status["incidents"][0]["resolved_at"] is None
     assert status["incidents"][1]["opened_at"] > status["incidents"][2]["opened_at"]
+
+
+def test_notices_that_were_given_up_within_a_day_are_counted() -> None:
+    story = make_story()
+    dead = [
+        make_delivery(
+            id=f"d-{hours}", state=DeliveryState.DEAD, queued_at=at(0) - timedelta(hours=hours)
+        )
+        for hours in (1, 23, 25)
+    ]
+    story.engine.situation.apply(Changes(deliveries=tuple(dead)))
+
+    status = status_json(story.engine, at(0))
+
+    assert (status["undelivered"], status["given_up"]) == (0, 2)
