@@ -92,6 +92,7 @@ class Monitor:
             clock=clock,
             selected=options.selected,
             hook_runner=hook_runner,
+            started=compiled,
         )
         self._first_round = frozenset(endpoint.name for endpoint in self.watched)
         self._background = Background()
@@ -261,7 +262,10 @@ class Monitor:
         """Give what is failing now, open incidents, rollbacks and deploys, as JSON."""
         switch = self.kill_switch if self.kill_switch.exists() else None
 
-        return operations.report_status(self.engine, self.now(), rollbacks_off=switch)
+        return {
+            **operations.report_status(self.engine, self.now(), rollbacks_off=switch),
+            "configuration": self.reloads.trouble,
+        }
 
     async def announce(self, marker: DeployMarker) -> dict[str, Any]:
         """Take a deploy marker; see `operations.announce_deploy`."""

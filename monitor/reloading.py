@@ -31,7 +31,10 @@ _log = Log()
 
 @dataclass(slots=True, kw_only=True)
 class Setup:
-    """What is configured now and what was made from it: a reload replaces both in one go."""
+    """What is configured now and what was made from it: a reload replaces both in one go.
+
+    `started` is what was configured when the process began.
+    """
 
     compiled: Compiled
     made: plugins.Plugins
@@ -39,6 +42,18 @@ class Setup:
     clock: Callable[[], datetime]
     selected: Callable[[Endpoint], bool]
     hook_runner: HookRunner | None
+    started: Compiled
+
+    @property
+    def needs_restart(self) -> tuple[str, ...]:
+        """The keys that were changed since the start, and are taken over by a restart only."""
+        old, new = self.started, self.compiled
+        pairs = (
+            ("store", old.store, new.store),
+            ("web.listen", (old.web.host, old.web.port), (new.web.host, new.web.port)),
+        )
+
+        return tuple(key for key, before, after in pairs if before != after)
 
     @property
     def watched(self) -> tuple[Endpoint, ...]:
@@ -92,6 +107,16 @@ class Reloads:
         self._next: asyncio.Task[Reloaded] | None = None
         self._tasks: set[asyncio.Task[Reloaded]] = set()
         self._closing = False
+        self._last = Reloaded()
+
+    @property
+    def trouble(self) -> list[str]:
+        """What people should know: that the last reload was refused, or a restart is due."""
+        mask = self._setup.redactor.mask
+        refused = [mask(f"the last reload was refused: {why}") for why in self._last.problems[:1]]
+        due = [f"{key} was changed: a restart takes it over" for key in self._setup.needs_restart]
+
+        return refused + due
 
     async def close(self) -> None:
         """Let the reload under way end, and begin no other."""
@@ -123,6 +148,7 @@ class Reloads:
             except Exception:  # noqa: BLE001 - a bug of ours leaves what was configured before
                 _log.exception("reload_broke")
                 outcome = _BROKEN
+            self._last = outcome
             self._parts.metrics.reloaded(successful=not outcome.problems, now=self._setup.clock())
             self.on_end(outcome)
 
@@ -161,15 +187,11 @@ class Reloads:
     async def _take_over(self, fresh: Compiled, made: plugins.Plugins) -> None:
         """Replace everything in one go, then close what is no longer needed."""
         setup, parts = self._setup, self._parts
-        old, setup.compiled = setup.compiled, fresh
+        setup.compiled = fresh
         old_plugins, setup.made = setup.made, made
         setup.redactor.learn(fresh.secrets)
-        for key, before, after in (
-            ("store", old.store, fresh.store),
-            ("web.listen", (old.web.host, old.web.port), (fresh.web.host, fresh.web.port)),
-        ):
-            if before != after:
-                _log.warning("change_needs_a_restart", key=key)
+        for key in setup.needs_restart:
+            _log.warning("change_needs_a_restart", key=key)
 
         parts.pipeline.replace(made.probes, made.witnesses)
         parts.pipeline.record(parts.engine.adopt(fresh.endpoints, fresh.directory, setup.clock()))

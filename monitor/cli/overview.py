@@ -141,4 +141,6 @@ def _write_summary(page: Page, status: dict[str, Any]) -> None:
     if status.get("given_up"):  # an older monitor does not say
         parts.append(f"{count(status['given_up'], 'notice')} of the last day given up")
     page.line()
+    for trouble in status.get("configuration", ()):
+        page.line(escape(trouble))
     page.line(", ".join(parts))

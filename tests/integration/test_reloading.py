@@ -161,3 +161,27 @@ async def test_a_flood_of_mistakes_is_few_of_them_in_the_log_and_all_to_who_aske
     assert len(told.problems) >= 500
     assert line["problems"].endswith(f"; and {len(told.problems) - MOST + 1} more")
     assert len(line["problems"]) < 5_000
+
+
+async def test_the_status_says_that_a_reload_was_refused_and_that_a_restart_is_due(
+    shop: Counterpart, tmp_path: Path
+) -> None:
+    text = watching(shop.url())
+    async with running(tmp_path, text) as monitor:
+        fresh = monitor.status()["configuration"]
+        write(tmp_path, text.replace("timeout: 5s", "timeout: soon"))
+        await monitor.reload()
+        refused = monitor.status()["configuration"]
+        write(tmp_path, text.replace("location: here", "store: sqlite:///other.db"))
+        for _ in range(2):
+            await monitor.reload()
+            due = monitor.status()["configuration"]
+        write(tmp_path, text)
+        await monitor.reload()
+        settled = monitor.status()["configuration"]
+
+    assert (fresh, settled) == ([], [])
+    assert len(refused) == 1
+    assert refused[0].startswith("the last reload was refused: ")
+    assert "defaults.timeout: expected a duration" in refused[0]
+    assert due == ["store was changed: a restart takes it over"]

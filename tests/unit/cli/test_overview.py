@@ -139,6 +139,12 @@ def test_what_runs_and_that_rollbacks_are_off_is_said() -> None:
     ]
 
 
+def test_what_is_wrong_with_the_configuration_is_shown() -> None:
+    assert "the last reload was refused: why" in written(
+        configuration=["the last reload was refused: why"]
+    )
+
+
 def test_what_nobody_heard_yet_is_counted() -> None:
     assert written(undelivered=1)[-1].endswith("1 notice not delivered yet")
     assert written(undelivered=2)[-1].endswith("2 notices not delivered yet")
