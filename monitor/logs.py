@@ -159,11 +159,12 @@ def _descriptor(stream: TextIO | None) -> int | None:
 
 
 def _write_at_once(descriptor: int, data: bytes) -> bytes:
-    """Write as long as it need not wait; give what was not written."""
+    """Write as long as it need not wait and nothing fails; give what was not written."""
     ready = select.poll()
     ready.register(descriptor, select.POLLOUT)
-    while data and ready.poll(0):
-        data = data[os.write(descriptor, data[:_WRITTEN_AT_ONCE]) :]
+    with suppress(OSError):  # nobody is there any more, or a disk is full
+        while data and ready.poll(0):
+            data = data[os.write(descriptor, data[:_WRITTEN_AT_ONCE]) :]
 
     return data
 

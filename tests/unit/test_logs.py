@@ -14,6 +14,7 @@ import pytest
 
 from monitor.logs import LOGGER, Lines, Log, configure_logs
 from monitor.options import Redactor, Secret
+from tests.support.disk import small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -261,6 +262,24 @@ def test_a_line_that_broke_off_has_an_end_before_the_next_begins() -> None:
     assert not kept.endswith("\n"), "the last one broke off"
     assert later.startswith("\n")
     assert later.endswith(" lines of the log could not be written\nafter\n")
+
+
+def test_a_line_that_a_full_disk_broke_off_has_an_end_before_the_next_begins(
+    tmp_path: Path,
+) -> None:
+    with small_disk(tmp_path / "disk") as disk, (disk.folder / "log").open("a") as stream:
+        lines = Lines(stream)
+        lines.write("before")
+        disk.fill()
+        lines.write("x" * 9_000)
+        disk.make_room()
+        lines.write("after")
+        before, broken, *after = (disk.folder / "log").read_text().split("\n")
+
+    assert before == "before"
+    assert 0 < len(broken) < 9_000
+    assert broken.strip("x") == ""
+    assert after == ["1 lines of the log could not be written", "after", ""]
 
 
 def test_a_pipe_that_stays_full_costs_the_new_lines_only() -> None:

@@ -31,12 +31,14 @@ class Call:
     """One request's way to its server, and the facts of it, filled in as it comes about.
 
     `terms` say how TLS is verified, `server_name` which name is checked (None: the host's).
-    `from_afar` is set on a redirect that came from another machine.
+    `configured` says that the operator named the host, rather than a redirect; `from_afar` is set
+    on a redirect that came from another machine.
     """
 
     __slots__ = (
         "address",
         "certificate",
+        "configured",
         "exchange",
         "from_afar",
         "ip_family",
@@ -56,6 +58,7 @@ class Call:
         *,
         terms: TlsTerms,
         server_name: str | None,
+        configured: bool,
         from_afar: bool,
     ) -> None:
         self.wire = wire
@@ -63,6 +66,7 @@ class Call:
         self.watch = watch
         self.terms = terms
         self.server_name = server_name
+        self.configured = configured
         self.from_afar = from_afar
         self.lookup: Lookup | None = None
         self.certificate: Certificate | None = None
@@ -92,8 +96,8 @@ async def connect(call: Call, resolver: Resolver) -> None:
 async def _resolve(call: Call, resolver: Resolver) -> Sequence[Address]:
     call.watch.enter(Phase.RESOLVE)
     host = call.wire.host
-    # a name that another machine redirects to says nothing about those that are watched
-    call.lookup = resolver.begin(host, call.wire.port, remember=not call.from_afar)
+    # whoever chose the names that are compared could have a failure of another excused
+    call.lookup = resolver.begin(host, call.wire.port, remember=call.configured)
     try:
         addresses = await call.lookup.answer()
     except (OSError, UnicodeError) as error:

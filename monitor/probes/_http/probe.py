@@ -186,12 +186,14 @@ class HttpProbe:
             body_limit=self._body_limit,
             follows=self._follow,
         )
+        configured = wire.named == self._host
         sighting.call = Call(
             wire,
             exchange,
             sighting.watch,
             terms=self._terms,
-            server_name=self._server_name if wire.named == self._host else None,
+            server_name=self._server_name if configured else None,
+            configured=configured,
             from_afar=from_afar,
         )
         try:

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 
 from monitor.core.model.observation import Code
-from tests.support.http_probe import observe, probing
+from monitor.names import Resolver
+from tests.support.http_probe import ask_loopback, observe, probing
 from tests.support.servers import page, redirect, serve_pages
 from tests.support.verdicts import judge_health, metrics_of
 
@@ -252,6 +253,20 @@ async def test_a11_a_distant_server_cannot_send_the_monitor_to_its_own_machine(
     assert seen.fault is not None
     assert seen.fault.code is Code.BAD_RESPONSE
     assert "an address of the monitor's own machine" in seen.fault.message
+
+
+@pytest.mark.parametrize("inward", [True, False], ids=["a near server", "a distant server"])
+async def test_names_that_a_server_redirects_to_do_not_say_whether_the_resolver_works(
+    monkeypatch: pytest.MonkeyPatch, inward: bool
+) -> None:
+    """Who could choose the names that are compared could have a failure of another excused."""
+    monkeypatch.setattr("monitor.probes._http.probe.is_inward", lambda _address: inward)
+    resolver = Resolver(ask=ask_loopback)
+    async with serve_pages({"/": redirect("http://chosen.test/")}) as server:
+        url = f"http://watched.test:{server.port}/"
+        await observe(url, resolver=resolver)
+
+    assert resolver.known(8) == ["watched.test"]
 
 
 async def test_a_redirect_without_a_location_is_an_answer() -> None:
