@@ -170,7 +170,8 @@ class Monitor:
         if (set_aside := self._store.set_aside) is not None:
             error = f"the store was corrupt and starts empty; what was in it is now {set_aside}"
             self.pipeline.record(self.engine.store_failed(error, self.now()))
-        self.chores.tell_of_store(self.now())
+        if self._store.problem is not None:  # a run that ends by itself may be over in a second
+            self.chores.tell_of_store(self.now())
         if self.options.notify:
             self.dispatch.start()
         if self.options.hooks:

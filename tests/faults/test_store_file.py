@@ -96,6 +96,7 @@ async def test_a_store_that_is_damaged_before_the_start_is_kept_and_people_are_t
     async with daemon(place.folder) as running:
         await until(lambda: place.told() == ["opened", "opened"])
         place.street["shop"].broken = False
+        await until(lambda: place.told() == ["opened", "opened", "resolved"])
         await place.be_over(running)
 
     (kept,) = place.state.glob("monitor.db.corrupt-*")
