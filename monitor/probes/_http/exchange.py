@@ -24,6 +24,7 @@ _LARGEST_HEAD: Final = 256 * 1024
 _COST_OF_A_LINE: Final = 16  # bytes: short lines take longest to read
 _MOST_INTERIM: Final = 100
 _MOST_WITHOUT_BODY: Final = 64 * 1024
+_PADDING_OF_A_BYTE: Final = 16  # more than a chunk of one byte needs around it
 _PATIENCE_WITH_EXPECT: Final = 1.0
 _SWITCHING_PROTOCOLS: Final = 101
 
@@ -259,11 +260,9 @@ class Exchange(asyncio.Protocol):
         assert self.answer is not None
         before = self.answer.body.received
         parser.feed_data(data)
-        if self.answer.body.received > before:
-            self._without_body = 0
-            return
-
-        self._without_body += len(data)
+        taken = self.answer.body.received - before
+        padding = len(data) - taken * (1 + _PADDING_OF_A_BYTE)
+        self._without_body = max(self._without_body + padding, 0)
         if self._without_body > _MOST_WITHOUT_BODY:
             self._refuse("endless trailers or chunk extensions")
 

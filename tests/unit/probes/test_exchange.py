@@ -240,6 +240,19 @@ def test_a_body_that_comes_slowly_in_small_chunks_is_not_taken_for_endless_paddi
     assert exchange.answer.body.content() == b"a" * 30_000
 
 
+def test_a_byte_now_and_then_does_not_pay_for_endless_padding(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    exchange, line = begin(loop, limit=1024 * 1024)
+    exchange.data_received(OK + CHUNKED + b"\r\n")
+    for _ in range(10):
+        exchange.data_received(b"1;" + b"x" * 30_000 + b"\r\na\r\n")
+
+    assert exchange.fault is not None
+    assert exchange.fault.message.endswith("endless trailers or chunk extensions")
+    assert line.aborted
+
+
 def test_a_body_of_single_bytes_is_read_no_further_than_it_is_worth(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
