@@ -332,7 +332,7 @@ async def test_a_half_done_rollback_fails_for_any_other_reason() -> None:
     rollback = await carry_out(life)
 
     assert rollback.state is RollbackState.FAILED
-    assert "KILL_SWITCH" in rollback.detail
+    assert rollback.detail == "held back half-way: KILL_SWITCH (the kill switch is on)"
     assert second.told == []
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from monitor.core import wording
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployState
 from monitor.core.model.rollback import (
@@ -171,7 +172,7 @@ def hold(rollback: Rollback, reason: Blocked, situation: Situation, now: datetim
         rollback,
         state=RollbackState.UNCERTAIN if open_end else RollbackState.FAILED,
         ended_at=now,
-        detail=f"held back half-way: {reason}",
+        detail=f"held back half-way: {wording.blocked_text(reason)}",
     )
 
     return Changes(rollbacks=(failed,))

@@ -12,6 +12,7 @@ from monitor.core.wording.incidents import (
 from monitor.core.wording.notices import facts, summary
 from monitor.core.wording.phrases import duration_text, reasons_text, time_text
 from monitor.core.wording.rollbacks import (
+    blocked_text,
     rollback_headline,
     rollback_reason,
     rollback_text,
@@ -21,6 +22,7 @@ from monitor.core.wording.rollbacks import (
 )
 
 __all__ = [
+    "blocked_text",
     "closed",
     "duration_text",
     "facts",

@@ -47,6 +47,9 @@ _ROLLBACK_STATE: Final = {
 _GOES_WELL: Final = (RollbackState.EXECUTING, RollbackState.VERIFYING, RollbackState.RECOVERED)
 """The states of a rollback for which there is no reason but what tripped it."""
 
+_MISSES_A_VERSION: Final = (RollbackState.EXECUTING, RollbackState.FAILED, RollbackState.UNCERTAIN)
+"""The states in which people should know that the steps were handed no version to restore."""
+
 _STEP_STATE: Final = {
     StepState.INTENT: "is next",
     StepState.STARTED: "started",
@@ -84,11 +87,15 @@ def without_rollback(notice: Notice) -> str:
     return notice.headline.removesuffix(f"; {rollback_phrase(notice.rollback)}")
 
 
+def blocked_text(blocked: Blocked, why: str = "") -> str:
+    """Give the code of what holds a rollback back, and what it means, or what is known of it."""
+    return f"{blocked} ({why or _WHY_BLOCKED[blocked]})"
+
+
 def rollback_reason(rollback: Rollback) -> str:
     """Say why a rollback is blocked, how it ended, or, while it runs, what tripped it."""
     if rollback.blocked is not None:
-        why = one_line(rollback.detail) or _WHY_BLOCKED[rollback.blocked]
-        return f"{rollback.blocked} ({why})"
+        return blocked_text(rollback.blocked, one_line(rollback.detail))
 
     return one_line(rollback.detail or rollback.reason)
 
@@ -118,7 +125,9 @@ def _phrase(state: RollbackState, before: str | None, after: str | None, reason:
     why = f": {reason}" if reason and state not in _GOES_WELL else ""
 
     return one_line(
-        f"rollback{_versions(before, after)} {_ROLLBACK_STATE[state]}{why}", _LONGEST_TURN
+        f"rollback{_versions(before, after)}{_target(state, before, after)} "
+        f"{_ROLLBACK_STATE[state]}{why}",
+        _LONGEST_TURN,
     )
 
 
@@ -129,3 +138,10 @@ def _versions(before: str | None, after: str | None) -> str:
         return f" of {before}"
 
     return ""
+
+
+def _target(state: RollbackState, before: str | None, after: str | None) -> str:
+    """Say where it matters that no version is known to which one could go back."""
+    unknown = before and not after and state in _MISSES_A_VERSION
+
+    return " (no version is known to be good)" if unknown else ""

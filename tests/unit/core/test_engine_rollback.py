@@ -124,7 +124,7 @@ def test_what_opens_and_is_rolled_back_at_one_moment_is_one_notice() -> None:
 
     assert opened.headline == (
         "shop answers 500, expected 2xx, for 60 s (api.health, 3 times in a row); "
-        "rollback of v2 under way"
+        "rollback of v2 (no version is known to be good) under way"
     )
     assert opened.rollback is not None
     assert (opened.rollback.state, opened.phase) == ("executing", IncidentPhase.IDENTIFIED)
@@ -149,7 +149,9 @@ def test_what_joins_and_is_rolled_back_at_one_moment_is_one_notice() -> None:
     assert story.events == ["opened", "updated"]
     assert story.told[0].notice.rollback is None
     assert story.told[1].notice.headline.startswith("shop: page.health fails as well: ")
-    assert story.told[1].notice.headline.endswith("; rollback of v2 under way")
+    assert story.told[1].notice.headline.endswith(
+        "; rollback of v2 (no version is known to be good) under way"
+    )
 
 
 def test_a_decision_that_breaks_does_not_keep_the_opening_from_being_told() -> None:
@@ -257,7 +259,10 @@ def test_a_guard_that_falls_away_lets_the_rollback_go_ahead_without_a_probe() ->
 
     assert only(story).state is RollbackState.EXECUTING
     assert story.events == ["opened", "rollback"]
-    assert story.told[-1].notice.headline == "shop: rollback of v2 under way"
+    assert (
+        story.told[-1].notice.headline
+        == "shop: rollback of v2 (no version is known to be good) under way"
+    )
 
 
 @pytest.mark.parametrize("service", [Service(name="shop"), Service(name="other")])

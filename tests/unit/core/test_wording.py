@@ -364,6 +364,17 @@ def test_what_tripped_a_rollback_is_not_told_as_if_it_went_on(
     assert told == f"api: rollback from v2 to v1 {how}"
 
 
+@pytest.mark.parametrize("state", RollbackState)
+def test_that_no_version_is_known_to_be_good_is_told_while_it_matters(
+    state: RollbackState,
+) -> None:
+    told = wording.rollback_headline(replace(make_rollback(state), to_version=None))
+
+    assert ("rollback of v2 (no version is known to be good) " in told) is (
+        state in (RollbackState.EXECUTING, RollbackState.FAILED, RollbackState.UNCERTAIN)
+    )
+
+
 @pytest.mark.parametrize(
     "state",
     [

@@ -37,7 +37,7 @@ def test_a_rollback_that_failed_says_why_and_that_a_person_has_to_act() -> None:
     world, step = finish(EffectOutcome.REFUSED, "exit 3", output)
 
     assert wording.rollback_headline(world.newest) == (
-        "shop: rollback of 1.0.9 failed, a person has to act: "
+        "shop: rollback of 1.0.9 (no version is known to be good) failed, a person has to act: "
         "step 1 (command) exit 3: curl: (22) 403 token expired"
     )
     assert wording.step_text(step) == (
