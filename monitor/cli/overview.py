@@ -97,6 +97,9 @@ def _version(deploy: dict[str, Any]) -> str:
     if deploy["state"] == "started":
         return f"{of}: {version} is being deployed"
 
+    if undone := deploy.get("rolled_back_at"):  # an older monitor does not say
+        return f"{of}: {version} is bad, and was rolled back at {_clock(undone)}"
+
     bad = ", which is bad" if deploy["state"] == "bad" else ""
 
     return f"{of} runs {version} since {_clock(deploy['finished_at'] or deploy['at'])}{bad}"

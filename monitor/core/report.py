@@ -148,7 +148,7 @@ def status_json(engine: Engine, now: datetime) -> dict[str, Any]:
             for rollback in situation.rollbacks_of(service)[-RECENT_ROLLBACKS:]
         ],
         "deploys": [
-            deploy_json(deploy)
+            {**deploy_json(deploy), "rolled_back_at": _iso(_rolled_back_at(deploy, situation))}
             for service in services
             if (deploy := situation.current_deploy(service))
         ],
@@ -236,6 +236,17 @@ def rollback_json(rollback: Rollback, situation: Situation) -> dict[str, Any]:
             for step in situation.steps_of(rollback.id)
         ],
     }
+
+
+def _rolled_back_at(deploy: Deploy, situation: Situation) -> datetime | None:
+    """Say when the steps against a deploy were done: what runs since may not be known."""
+    done = (
+        one.effect_done_at
+        for one in situation.rollbacks_of(deploy.service)
+        if one.deploy_id == deploy.id and one.effect_done_at is not None
+    )
+
+    return max(done, default=None)
 
 
 def _report(

@@ -131,7 +131,7 @@ def _versions(rollback: dict[str, Any]) -> str:
     if not before:
         return "none"
 
-    return f"{before} → {after or 'the version before'}"
+    return f"{before} → {after or 'none is known to be good'}"
 
 
 def _lasted(since: str, until: str | None, now: datetime) -> str:

@@ -139,6 +139,15 @@ def test_what_runs_and_that_rollbacks_are_off_is_said() -> None:
     ]
 
 
+def test_a_version_that_was_rolled_back_is_not_said_to_run() -> None:
+    at, undone = "2026-07-01T01:52:00+00:00", "2026-07-01T01:55:00+00:00"
+    deploy = {"service": "web", "version": "2.0", "state": "bad", "at": at, "finished_at": at}
+
+    assert written(deploys=[{**deploy, "rolled_back_at": undone}])[1] == (
+        "web: 2.0 is bad, and was rolled back at 2026-07-01 01:55 UTC"
+    )
+
+
 def test_what_is_wrong_with_the_configuration_is_shown() -> None:
     assert "the last reload was refused: why" in written(
         configuration=["the last reload was refused: why"]

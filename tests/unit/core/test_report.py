@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -18,6 +18,7 @@ from monitor.core.model.rollback import Mode, Rollback, RollbackState, Step, Ste
 from monitor.core.model.verdict import Outcome
 from monitor.core.report import check_json, overall, report_checks, status_json
 from tests.support.notices import make_delivery
+from tests.support.rolling import make_deploy, make_rollback
 from tests.support.watching import (
     Story,
     answer,
@@ -196,6 +197,24 @@ def test_the_status_holds_incidents_deploys_and_rollbacks_and_is_json(story: Sto
     assert status["rollbacks"][0]["steps"][0]["output"] == "restored"
     assert status["rollbacks"][0]["why"] == rollback.reason
     assert status["undelivered"] == 2
+
+
+@pytest.mark.parametrize("done", [None, at(30)])
+def test_a_deploy_says_when_it_was_rolled_back(done: datetime | None) -> None:
+    story = make_story()
+    story.engine.situation.apply(
+        Changes(
+            deploys=(make_deploy("v2", state=DeployState.BAD),),
+            rollbacks=(
+                make_rollback(deploy_id="v2@noon", effect_done_at=done),
+                make_rollback("of another", effect_done_at=at(90)),
+            ),
+        )
+    )
+
+    (deploy,) = status_json(story.engine, at(100))["deploys"]
+
+    assert deploy["rolled_back_at"] == (done and done.isoformat())
 
 
 def test_of_what_is_over_only_the_newest_are_shown() -> None:

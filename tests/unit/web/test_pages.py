@@ -53,7 +53,7 @@ def test_the_headline_says_the_worst_first(states: list[str], verdict: str, said
     ("before", "after", "shown"),
     [
         ("1.5.0", "1.4.0", "1.5.0 → 1.4.0"),
-        ("1.5.0", None, "1.5.0 → the version before"),
+        ("1.5.0", None, "1.5.0 → none is known to be good"),
         (None, None, "none"),
     ],
 )
