@@ -182,6 +182,7 @@ class Monitor:
         if self.options.oneshot:
             return
 
+        self.reloads.tell_doubts()
         self.scheduler.watch(self.watched)
         self._background.own(self.scheduler.run(), "scheduler")
         self.chores.plan()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from monitor import plugins
-from monitor.config import ConfigError
+from monitor.config import ConfigError, find_doubts
 from monitor.config.difference import Difference, Reloaded, compare, few
 from monitor.logs import Log
 
@@ -118,6 +118,11 @@ class Reloads:
 
         return refused + due
 
+    def tell_doubts(self) -> None:
+        """Log what is likely to be regretted in the configuration as it is now."""
+        for doubt in find_doubts(self._setup.compiled):
+            _log.warning("configuration_is_doubtful", doubt=doubt)
+
     async def close(self) -> None:
         """Let the reload under way end, and begin no other."""
         self._closing = True
@@ -192,6 +197,7 @@ class Reloads:
         setup.redactor.learn(fresh.secrets)
         for key in setup.needs_restart:
             _log.warning("change_needs_a_restart", key=key)
+        self.tell_doubts()
 
         parts.pipeline.replace(made.probes, made.witnesses)
         parts.pipeline.record(parts.engine.adopt(fresh.endpoints, fresh.directory, setup.clock()))

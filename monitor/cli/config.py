@@ -25,13 +25,18 @@ if TYPE_CHECKING:
     "--allow-unset", is_flag=True, help="Accept variables that are not set, as where CI has none."
 )
 def check_config(files: tuple[str, ...], show: bool, allow_unset: bool) -> None:
-    """Read the configuration and tell every mistake at once: 0 if there is none, else 2."""
-    from monitor.config import load
+    """Read the configuration and tell every mistake at once: 0 if there is none, else 2.
+
+    What is likely to be regretted is told as well, as a warning.
+    """
+    from monitor.config import find_doubts, load
 
     paths = find_config(_paths(files))
     with mistakes_end_it():
         compiled = load(paths, environ=os.environ, allow_unset=allow_unset)
 
+    for doubt in find_doubts(compiled):
+        click.echo(f"warning: {doubt}", err=True)
     if show:
         click.echo(json.dumps(compiled.shown, ensure_ascii=False, indent=2))
         return

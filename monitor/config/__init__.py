@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from monitor.config.compiled import Compiled, Plugin, Scope, Token, WebSettings
+from monitor.config.doubts import find_doubts
 from monitor.config.errors import ConfigError, Problem
 from monitor.config.loading import (
     NoSuchEndpoint,
@@ -23,6 +24,7 @@ __all__ = [
     "Token",
     "WebSettings",
     "compile_url",
+    "find_doubts",
     "find_store",
     "load",
     "load_endpoint",

@@ -64,6 +64,19 @@ async def test_a_good_file_is_summed_up(tmp_path: Path) -> None:
     )
 
 
+async def test_what_is_likely_to_be_regretted_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "monitor.yml").write_text(EVERY_SECRET)
+    (tmp_path / "secret.txt").write_text("file-canary\n")
+
+    ended = await run("check-config", cwd=tmp_path, environ=SECRETS | {"API": "short-canary"})
+
+    assert ended.code == 0
+    token, witnesses = ended.err.splitlines()
+    assert token.startswith("warning: web.tokens: the token of ci has fewer than 16 characters")
+    assert witnesses.startswith("warning: witnesses: there are none, and shop is rolled back")
+    assert "canary" not in ended.err
+
+
 async def test_every_mistake_is_told_at_once_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "monitor.yml").write_text(
         "endpoints:\n  shop:\n    url: http://127.0.0.1/\n    every: 5\n    timeuot: 1s\n"

@@ -163,6 +163,22 @@ async def test_a_flood_of_mistakes_is_few_of_them_in_the_log_and_all_to_who_aske
     assert len(line["problems"]) < 5_000
 
 
+async def test_what_is_likely_to_be_regretted_is_logged_at_the_start_and_at_a_reload(
+    shop: Counterpart, tmp_path: Path, log: list[Any]
+) -> None:
+    text = watching(shop.url())
+    short = "tokens: [{name: ci, scope: read, token: canary}], "
+    async with running(tmp_path, text.replace("{listen", f"{{{short}listen")) as monitor:
+        await monitor.reload()
+        write(tmp_path, text)
+        await monitor.reload()
+
+    doubts = [one["doubt"] for one in log if one["event"] == "configuration_is_doubtful"]
+    assert len(doubts) == 2
+    assert doubts[0].startswith("web.tokens: the token of ci has fewer than 16 characters")
+    assert "canary" not in str(doubts)
+
+
 async def test_the_status_says_that_a_reload_was_refused_and_that_a_restart_is_due(
     shop: Counterpart, tmp_path: Path
 ) -> None:

@@ -1,0 +1,50 @@
+"""What is allowed in a configuration, and yet is warned of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from monitor.config import find_doubts
+from tests.support.configuring import configure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHOP = "endpoints:\n  shop: https://shop.example/\n"
+ROLLBACK = (
+    "services: {{shop: {{rollback: {{mode: {mode}, modes: {modes}, "
+    "steps: [{{command: {{run: [/bin/true]}}}}]}}}}}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "modes", "witnesses", "doubted"),
+    [
+        ("automatic", "{}", "", True),
+        ("observe", "{critical: automatic}", "", True),
+        ("observe", "{}", "", False),
+        ("automatic", "{}", "witnesses: [{tcp: '192.0.2.1:53'}]\n", False),
+    ],
+)
+def test_only_what_acts_by_itself_needs_witnesses(
+    mode: str, modes: str, witnesses: str, doubted: bool, tmp_path: Path
+) -> None:
+    text = SHOP + ROLLBACK.format(mode=mode, modes=modes) + witnesses
+
+    found = find_doubts(configure(tmp_path, text))
+
+    assert [doubt.partition(":")[0] for doubt in found] == ["witnesses"] * doubted
+
+
+@pytest.mark.parametrize(("token", "doubted"), [("f" * 15, True), ("f" * 16, False)])
+def test_a_token_that_can_be_guessed_is_doubted_and_not_shown(
+    token: str, doubted: bool, tmp_path: Path
+) -> None:
+    text = f"{SHOP}web: {{tokens: [{{name: ci, scope: read, token: {token}}}]}}\n"
+
+    found = find_doubts(configure(tmp_path, text))
+
+    assert ["the token of ci has fewer" in doubt for doubt in found] == [True] * doubted
+    assert token not in "".join(found)
