@@ -239,8 +239,11 @@ class Monitor:
 
     @property
     def kill_switch(self) -> Path:
-        """The file that, while it exists, keeps every rollback from having an effect."""
-        return self.compiled.store.with_name(KILL_SWITCH)
+        """The file that, while it exists, keeps every rollback from having an effect.
+
+        It lies beside the store that is in use, also where a reload names another.
+        """
+        return self._setup.started.store.with_name(KILL_SWITCH)
 
     async def tell_control(self, control: Path) -> None:
         """Let commands that know the store find the socket on which this process listens."""

@@ -179,6 +179,19 @@ async def test_what_is_likely_to_be_regretted_is_logged_at_the_start_and_at_a_re
     assert "canary" not in str(doubts)
 
 
+async def test_the_kill_switch_still_holds_where_a_reload_names_another_store(
+    shop: Counterpart, tmp_path: Path
+) -> None:
+    text = watching(shop.url())
+    async with running(tmp_path, text) as monitor:
+        monitor.kill_switch.touch()
+        write(tmp_path, f"{text}store: sqlite:///{tmp_path}/elsewhere/monitor.db\n")
+        assert not (await monitor.reload()).problems
+
+        assert monitor.compiled.store.parent.name == "elsewhere"
+        assert monitor.status()["rollbacks_off"] is not None
+
+
 async def test_the_status_says_that_a_reload_was_refused_and_that_a_restart_is_due(
     shop: Counterpart, tmp_path: Path
 ) -> None:
