@@ -174,7 +174,7 @@ def _ask(
         with mistakes_end_it():
             from monitor.config import find_store
 
-            load = loader(configs)
+            load = _load_to_look(configs) if looks else loader(configs)
             files = find_config(configs)
             store = find_store(files, environ=os.environ) or load().store
             for path in _sockets(files, store):
@@ -189,6 +189,24 @@ def _ask(
         end(str(error))
 
     return found
+
+
+def _load_to_look(configs: tuple[Path, ...]) -> Callable[[], Compiled]:
+    """Load what is configured, to look only: what is not set in this shell does not matter much."""
+    from monitor.config import ConfigError
+
+    def load() -> Compiled:
+        try:
+            return loader(configs)()
+        except ConfigError as error:
+            compiled = loader(configs, allow_unset=True)()
+            more = f", and {len(error.problems) - 1} more" if len(error.problems) > 1 else ""
+            click.echo(
+                f"{error.problems[0]}{more}; nothing is known here of checks that need it", err=True
+            )
+            return compiled
+
+    return load
 
 
 def _sockets(files: Sequence[Path], store: Path) -> list[Path]:
@@ -242,7 +260,7 @@ def _say_how_old(found: dict[str, Any]) -> str:
         return "nothing was ever checked"
 
     age = datetime.fromisoformat(found["at"]) - datetime.fromisoformat(found["known_at"])
-    whole = timedelta(seconds=max(0, round(age.total_seconds())))
+    whole = timedelta(seconds=max(1, round(age.total_seconds())))
 
     return f"this is what was known last, {format_duration(whole)} ago"
 

@@ -68,16 +68,19 @@ def find_config(named: Sequence[Path]) -> tuple[Path, ...]:
     return (found,)
 
 
-def loader(named: Sequence[Path], *, without: Collection[str] = ()) -> Callable[[], Compiled]:
+def loader(
+    named: Sequence[Path], *, without: Collection[str] = (), allow_unset: bool = False
+) -> Callable[[], Compiled]:
     """Give a function that loads the configuration, again and again.
 
-    `without` names sections that are not used: what is wrong in them does not count.
+    `without` names sections that are not used: what is wrong in them does not count. With
+    `allow_unset`, variables that are not set are no mistake.
     """
     from monitor.config import load
 
     paths = find_config(named)
 
-    return lambda: load(paths, environ=os.environ, without=without)
+    return lambda: load(paths, environ=os.environ, without=without, allow_unset=allow_unset)
 
 
 def start_logs(*, default_level: str, mask: Callable[[str], str] = str) -> None:

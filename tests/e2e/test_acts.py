@@ -49,6 +49,30 @@ async def test_a_store_that_nobody_holds_is_read_as_it_is(shop: Shop, tmp_path: 
     assert len(found["incidents"]) == 1
 
 
+async def test_what_was_known_last_needs_no_variables_of_the_service(
+    shop: Shop, tmp_path: Path
+) -> None:
+    configure(tmp_path, shop)
+    shop.status = 500
+    written = (tmp_path / "monitor.yml").read_text()
+    (tmp_path / "monitor.yml").write_text(
+        f"notifiers: {{oncall: {{slack: {{webhook_url: '${{HOOK}}'}}}}}}\n{written}"
+        "  stock: ${STOCK_URL}\n  cart: {url: 'http://127.0.0.1:9/', every: '${EVERY}'}\n"
+    )
+    hook = f"http://127.0.0.1:{unused_port()}/"
+    known = {"HOOK": hook, "STOCK_URL": f"{shop.url}/stock", "EVERY": "30s"}
+    await run("--cycles", "2", "--every", "50ms", cwd=tmp_path, environ=known)
+
+    seen = await run("status", cwd=tmp_path)
+    refused = await run("deploy", "shop", "--version", "1", cwd=tmp_path)
+
+    assert seen.code == 1, seen.err
+    assert "shop: outage, high, investigating" in seen.out
+    assert "variable HOOK is not set: export it, and 2 more; nothing is known here of" in seen.err
+    assert "this is what was known last" in seen.err
+    assert refused.code == 2
+
+
 async def test_to_look_at_a_damaged_store_changes_nothing_about_it(
     shop: Shop, tmp_path: Path
 ) -> None:
