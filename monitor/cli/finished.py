@@ -41,7 +41,8 @@ def say_why(report: CheckReport) -> str:
     """Say why a check stands as it does, in lines; nothing where it simply passes."""
     if report.verdict is Outcome.WAITING and report.waiting:
         have, need = report.waiting
-        return f"waiting ({have} of {need} samples)"
+        end = f", judged after {report.judged_at:%H:%M} UTC" if report.judged_at else ""
+        return f"waiting ({have} of {need} samples{end})"
 
     lines = [reason.message for reason in report.reasons]
     if report.note:

@@ -52,10 +52,21 @@ def _write_check(page: Page, check: dict[str, Any]) -> None:
     if check.get("note"):
         why.append(check["note"])
     if outcome is Outcome.WAITING and check.get("waiting"):
-        why = ["{samples} of {needed} samples".format_map(check["waiting"])]
+        why = [_waiting(check["waiting"])]
     if outcome is Outcome.FAIL and not open_now:
         why.append(f"{check['consecutive_failures']} in a row, below its threshold")
     page.line(f"{escape(check['check'])}  [dim]{escape('; '.join(why))}[/]", lead=mark(outcome))
+
+
+def _waiting(waiting: dict[str, Any]) -> str:
+    samples = "{samples} of {needed} samples".format_map(waiting)
+    ends_at = waiting.get("ends_at")
+
+    return (
+        f"{samples}, judged after {datetime.fromisoformat(ends_at):%H:%M} UTC"
+        if ends_at
+        else samples
+    )
 
 
 def _write_incident(page: Page, incident: dict[str, Any], now: datetime) -> None:

@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core import wording
+from monitor.core.model.endpoint import WindowRule
 from monitor.core.model.notice import DeliveryState
 from monitor.core.model.verdict import Outcome, Reason, Verdict
 from monitor.core.sight import STALE_AFTER_INTERVALS
+from monitor.core.windows import end_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +39,8 @@ class CheckReport:
     """One check as it stands.
 
     `verdict` is the newest judgement, `state` is what the thresholds make of it. `waiting` is
-    how many samples an open window has, and how many it needs. `observation` is None before the
+    how many samples an open window has, and how many it needs; `judged_at` is when it ends.
+    `observation` is None before the
     first probe since the start.
     """
 
@@ -49,6 +52,7 @@ class CheckReport:
     reasons: tuple[Reason, ...]
     observation: Observation | None
     waiting: tuple[int, int] | None = None
+    judged_at: datetime | None = None
     note: str = ""
 
 
@@ -96,12 +100,21 @@ def check_json(report: CheckReport) -> dict[str, Any]:
         "duration_seconds": seen.duration.total_seconds() if seen else None,
         "phases": phases_json(seen) if seen else {},
         **({"note": report.note} if report.note else {}),
-        **(
-            {"waiting": {"samples": report.waiting[0], "needed": report.waiting[1]}}
-            if report.waiting and report.verdict is Outcome.WAITING
-            else {}
-        ),
+        **_waiting_json(report),
     }
+
+
+def _waiting_json(report: CheckReport) -> dict[str, Any]:
+    """Write what an open window waits for: samples, and its end where it has one."""
+    if report.waiting is None or report.verdict is not Outcome.WAITING:
+        return {}
+
+    samples, needed = report.waiting
+    waiting: dict[str, Any] = {"samples": samples, "needed": needed}
+    if report.judged_at is not None:
+        waiting["ends_at"] = report.judged_at.isoformat()
+
+    return {"waiting": waiting}
 
 
 def reason_json(reason: Reason) -> dict[str, str]:
@@ -271,6 +284,7 @@ def _report(
         reasons=reasons,
         observation=latest.observation if latest else None,
         waiting=engine.waiting(check),
+        judged_at=end_of(check.rule, now) if isinstance(check.rule, WindowRule) else None,
         note=note,
     )
 

@@ -188,6 +188,11 @@ def window_progress(rule: WindowRule, window: Window) -> tuple[int, int]:
     return len(window.samples), rule.min_samples
 
 
+def end_of(rule: WindowRule, at: datetime) -> datetime:
+    """Give when the window that is open at a time ends, and is judged by the next sample."""
+    return _floor(at, rule.window) + rule.window
+
+
 def nearest_rank(samples: Sequence[Measure], percentile: int) -> Measure:
     """Give the smallest sample that at least `percentile` % do not exceed: always an observed one.
 

@@ -75,14 +75,14 @@ def test_names_times_and_reasons_stand_below_one_another() -> None:
     found = lines(
         report(),
         failing(check=replace(report().check, id="homepage.health"), state=Outcome.UNKNOWN),
-        report("x.latency.p95", Outcome.WAITING, waiting=(7, 20)),
+        report("x.latency.p95", Outcome.WAITING, waiting=(7, 20), judged_at=NOON),
     )
 
     assert found == [
         "✔ pass     api.health          12ms",
         "✘ FAIL     homepage.health     12ms  status is 500, expected 2xx",
         "                                     1 in a row, below its threshold",
-        "… waiting  x.latency.p95       12ms  waiting (7 of 20 samples)",
+        "… waiting  x.latency.p95       12ms  waiting (7 of 20 samples, judged after 12:00 UTC)",
         "",
         "✘ FAIL  3 checks: 1 pass, 1 fail, 1 waiting; 1 round in 2s",
     ]

@@ -51,10 +51,12 @@ def written(**parts: Any) -> list[str]:
 
 def test_what_fails_comes_first_and_what_waits_says_for_what() -> None:
     failing = [{"message": "status is 500, expected 2xx"}]
+    ending = {"samples": 22, "needed": 20, "ends_at": "2026-07-01T12:15:00+00:00"}
     found = written(
         checks=[
             check("a.health"),
             check("b.latency.max", "waiting", "unknown", waiting={"samples": 7, "needed": 20}),
+            check("b.latency.p95", "waiting", "unknown", waiting=ending),
             check("c.health", "unknown", "pass", note="stood still"),
             check("d.health", "fail", "pass", reasons=failing, consecutive_failures=2),
             check("e.health", "pass", "fail"),
@@ -67,8 +69,9 @@ def test_what_fails_comes_first_and_what_waits_says_for_what() -> None:
         "? unknown  c.health  stood still",
         "✔ pass     a.health",
         "… waiting  b.latency.max  7 of 20 samples",
+        "… waiting  b.latency.p95  22 of 20 samples, judged after 12:15 UTC",
         "",
-        "5 checks, no open incident",
+        "6 checks, no open incident",
     ]
 
 

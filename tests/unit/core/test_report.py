@@ -125,7 +125,8 @@ def test_a_window_that_fills_is_waiting_and_says_how_far_it_is() -> None:
     written = check_json(window)
 
     assert health.waiting is None
-    assert (written["verdict"], written["waiting"]) == ("waiting", {"samples": 2, "needed": 5})
+    assert written["verdict"] == "waiting"
+    assert written["waiting"] == {"samples": 2, "needed": 5, "ends_at": at(300).isoformat()}
     assert "note" not in written
 
 
