@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     help="Print all files as one, as JSON: what is written, without the defaults, secrets masked.",
 )
 @click.option(
-    "--allow-unset", is_flag=True, help="Accept variables that are not set, as where CI has none."
+    "--allow-unset",
+    is_flag=True,
+    help="Accept variables and credentials that are not set here, as in CI or beside a service.",
 )
 def check_config(files: tuple[str, ...], show: bool, allow_unset: bool) -> None:
     """Read the configuration and tell every mistake at once: 0 if there is none, else 2.

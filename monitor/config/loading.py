@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from monitor.config.compiled import Compiled
     from monitor.config.document import Document
 
+_MOST_NAMED: Final = 10
 _UNUSED_BY_PROBES: Final = ("notifiers", "services", "web")
 
 
@@ -25,7 +26,8 @@ class NoSuchEndpoint(Exception):
     """The configuration has no endpoint of that name; the message says which may be meant."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"{name}: no such endpoint{suggest(name, known)}")
+        meant = suggest(name, known) or f"; there are {_some(known)}"
+        super().__init__(f"{name}: no such endpoint{meant}")
 
 
 @garbage.left_alone()
@@ -107,6 +109,13 @@ def _leave_others_out(document: Document, name: str, endpoints: dict[str, object
         data={**document.data, "endpoints": {name: endpoints[name]}},
         problems=problems,
     )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    """Name the first few of what there is."""
+    more = len(names) - _MOST_NAMED
+
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _within(path: str, section: str) -> bool:

@@ -175,7 +175,9 @@ def _own_trouble(still: Sequence[Member], at: datetime) -> str:
     names = listed([member.check for member in blind])
     lead = blind[0]
 
-    return f"the monitor cannot judge {names}{_lasting(lead, at)}: {reasons_text(lead.reasons)}"
+    why = reasons_text(lead.reasons)
+
+    return f"the monitor is blind{_lasting(lead, at)}: it cannot judge {names}: {why}"
 
 
 def _over(incident: Incident, at: datetime) -> str:

@@ -63,6 +63,18 @@ def test_an_endpoint_that_is_not_there_is_told_with_the_one_that_was_meant(file:
         load_endpoint("shpo", [file], environ={})
 
 
+def test_where_no_name_is_like_it_some_are_told(tmp_path: Path) -> None:
+    names = [f"e{number}" for number in range(12)]
+    for some, told in ((names[:2], "e0, e1"), (names, ", ".join(names[:10]) + " and 2 more")):
+        text = "".join(f"  {name}: https://{name}.example/\n" for name in some)
+        (tmp_path / "m.yml").write_text(f"endpoints:\n{text}")
+
+        with pytest.raises(NoSuchEndpoint) as refused:
+            load_endpoint("storefront", [tmp_path / "m.yml"], environ={})
+
+        assert str(refused.value) == f"storefront: no such endpoint; there are {told}"
+
+
 def test_a_file_that_cannot_be_read_is_told_before_any_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         load_endpoint("shop", [tmp_path / "none.yml"], environ={})

@@ -201,7 +201,8 @@ def test_blindness_is_an_incident_of_the_monitor_and_not_of_the_service(desk: De
 
     assert desk.only.service == MONITOR_SERVICE
     assert desk.only.klass is IncidentClass.MONITOR
-    assert "the monitor cannot judge api.health" in desk.situation.timelines[desk.only.id][0].text
+    told = desk.situation.timelines[desk.only.id][0].text
+    assert told.startswith("the monitor is blind, for 60 s: it cannot judge api.health: ")
 
 
 def test_seeing_again_does_not_close_the_outage_of_the_same_check(desk: Desk) -> None:

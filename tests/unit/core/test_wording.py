@@ -176,7 +176,7 @@ def test_blindness_blames_the_monitor() -> None:
 
     assert (
         wording.headline(incident(blind, klass=IncidentClass.MONITOR), at=at(90))
-        == "the monitor cannot judge api.health, for 2 min: no witness answered either"
+        == "the monitor is blind, for 2 min: it cannot judge api.health: no witness answered either"
     )
 
 
