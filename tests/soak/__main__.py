@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tests.soak import faults
 from tests.soak.town import EVERY, Town, open_town
-from tests.soak.watch import Record
+from tests.soak.watch import COUNTED, SHORTEST, Record
 from tests.support.account import Books, effects_twice, states_of
 from tests.support.lives import Rounds, Service
 from tests.support.program import daemon
@@ -54,9 +54,10 @@ async def main() -> int:
             broken += await die_at_random(Path(folder), random)
         if MINUTES:
             broken += await live_among_faults(Path(folder) / "town", random)
-    print(
-        *(f"BROKEN {what}" for what in broken) if broken else ["all promises were kept"], sep="\n"
-    )
+    kept = "all promises were kept"
+    if MINUTES and MINUTES * COUNTED / 60 < SHORTEST:
+        kept += "; whether memory grows was not judged: that needs a longer run"
+    print(*(f"BROKEN {what}" for what in broken) if broken else [kept], sep="\n")
 
     return len(broken)
 

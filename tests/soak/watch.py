@@ -16,6 +16,12 @@ LOOK_EVERY: Final = 2.0
 MOST_GROWTH: Final = 1.0
 """MiB an hour."""
 
+COUNTED: Final = 2 / 3
+"""The share of the looks, the last ones, that counts: by then it is warm."""
+
+SHORTEST: Final = 0.25
+"""Hours that have to be counted before a slope means anything."""
+
 _NOISE: Final = 2.0
 """MiB by which memory may differ for no reason: what the allocator keeps comes and goes."""
 
@@ -50,13 +56,18 @@ class Record:
 
     @property
     def counted(self) -> list[Look]:
-        """The last two thirds: by then it is warm."""
-        return self.looks[len(self.looks) // 3 :]
+        """The looks that count."""
+        return self.looks[round(len(self.looks) * (1 - COUNTED)) :]
 
     @property
     def hours(self) -> float:
         """How long that took."""
         return (self.counted[-1].at - self.counted[0].at) / 3600
+
+    @property
+    def tells_slope(self) -> bool:
+        """Whether it was long enough to tell a slope from what comes and goes."""
+        return self.hours >= SHORTEST
 
     @property
     def slope(self) -> float:
@@ -67,7 +78,11 @@ class Record:
         """Say what grew; nothing if all is flat."""
         found = []
         growth = self.slope * self.hours
-        if self.slope > MOST_GROWTH and growth > max(MOST_GROWTH * self.hours, _NOISE):
+        if (
+            self.tells_slope
+            and self.slope > MOST_GROWTH
+            and growth > max(MOST_GROWTH * self.hours, _NOISE)
+        ):
             found.append(f"memory grew by {growth:.1f} MiB in {self.hours:.2f} h: {self}")
         half = len(self.counted) // 2
         first, last = (
@@ -82,10 +97,11 @@ class Record:
     def __str__(self) -> str:
         memory = [look.memory for look in self.counted]
         descriptors = [look.descriptors for look in self.counted]
+        slope = f"slope {self.slope:+.2f} MiB/h" if self.tells_slope else "too short for a slope"
 
         return (
             f"memory {memory[0]:.1f} to {memory[-1]:.1f} MiB ({min(memory):.1f} to"
-            f" {max(memory):.1f}), slope {self.slope:+.2f} MiB/h; descriptors {min(descriptors)}"
+            f" {max(memory):.1f}), {slope}; descriptors {min(descriptors)}"
             f" to {max(descriptors)}, median {statistics.median(descriptors):g}"
         )
 
