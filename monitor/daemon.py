@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from monitor.app import RunOptions
     from monitor.config import Compiled
-    from monitor.config.difference import Reloaded
 
 _log = Log()
 
@@ -65,10 +64,10 @@ async def run_daemon(
         monitor.scheduler.on_tick = watchdog.tick
         await monitor.start()
         monitor.reloads.on_begin = lambda: systemd.reloading(monotonic_ns())
-        monitor.reloads.on_end = lambda outcome: systemd.ready(_say(monitor, outcome))
+        monitor.reloads.on_end = lambda _outcome: systemd.ready(_say(monitor))
         stack.enter_context(signals.reloading(monitor.reloads.ask))
 
-        systemd.ready(f"endpoints watched: {len(monitor.watched)}")
+        systemd.ready(_say(monitor))
         _log.info(
             "started",
             endpoints=len(monitor.watched),
@@ -144,12 +143,9 @@ class _Signals:
         (self.hurry if self.stop.is_set() else self.stop).set()
 
 
-def _say(monitor: Monitor, reloaded: Reloaded) -> str:
-    """Say in one line how a reload ended."""
-    if reloaded.problems:
-        return f"the last reload was refused: {reloaded.problems[0]}"
-
-    return f"endpoints watched: {len(monitor.watched)}"
+def _say(monitor: Monitor) -> str:
+    """Say in one line how it stands since the last reload."""
+    return "; ".join((*monitor.reloads.trouble, f"endpoints watched: {len(monitor.watched)}"))
 
 
 async def _first(*waits: Coroutine[None, None, object]) -> None:

@@ -108,6 +108,7 @@ class Reloads:
         self._tasks: set[asyncio.Task[Reloaded]] = set()
         self._closing = False
         self._last = Reloaded()
+        self._doubts: tuple[str, ...] = ()
 
     @property
     def trouble(self) -> list[str]:
@@ -119,9 +120,11 @@ class Reloads:
         return refused + due
 
     def tell_doubts(self) -> None:
-        """Log what is likely to be regretted in the configuration as it is now."""
-        for doubt in find_doubts(self._setup.compiled):
-            _log.warning("configuration_is_doubtful", doubt=doubt)
+        """Log what is likely to be regretted in the configuration as it is now, each once."""
+        before, self._doubts = self._doubts, find_doubts(self._setup.compiled)
+        for doubt in self._doubts:
+            if doubt not in before:
+                _log.warning("configuration_is_doubtful", doubt=doubt)
 
     async def close(self) -> None:
         """Let the reload under way end, and begin no other."""
@@ -172,7 +175,7 @@ class Reloads:
         told = self._mask(difference)
         _log.info("reloaded", endpoints=len(fresh.endpoints), **_fields(told))
 
-        return Reloaded(difference=told)
+        return Reloaded(difference=told, needs_restart=self._setup.needs_restart)
 
     def _read(self) -> tuple[Compiled, Difference]:
         fresh = self._load()

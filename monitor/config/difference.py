@@ -47,10 +47,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reloaded:
-    """How a reload ended: with what was wrong, and then nothing has changed, or what changed."""
+    """How a reload ended: with what was wrong, and then nothing has changed, or what changed.
+
+    `needs_restart` are keys that were changed since the start, and that no reload takes over.
+    """
 
     problems: tuple[str, ...] = ()
     difference: Difference = field(default_factory=Difference)
+    needs_restart: tuple[str, ...] = ()
 
 
 def compare(before: Compiled, after: Compiled) -> Difference:

@@ -45,7 +45,13 @@ async def reload(request: web.Request) -> web.Response:
             {"error": "not reloaded", "problems": outcome.problems}, status=422
         )
 
-    return web.json_response({"reloaded": True, **asdict(outcome.difference)})
+    return web.json_response(
+        {
+            "reloaded": True,
+            **asdict(outcome.difference),
+            "needs_restart": outcome.needs_restart,
+        }
+    )
 
 
 async def status(request: web.Request) -> web.Response:

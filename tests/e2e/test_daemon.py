@@ -317,6 +317,7 @@ async def test_systemd_is_told_of_the_start_each_reload_and_the_end(
     import socket
 
     configure(tmp_path, shop)
+    text = (tmp_path / "monitor.yml").read_text()
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
         notify.settimeout(20)
@@ -332,6 +333,9 @@ async def test_systemd_is_told_of_the_start_each_reload_and_the_end(
             (tmp_path / "monitor.yml").write_text("endpoints: 5")
             running.hang_up()
             refused = [heard(), heard()]
+            (tmp_path / "monitor.yml").write_text(f"store: sqlite:///other.db\n{text}")
+            running.hang_up()
+            due = [heard(), heard()]
             await running.stop()
             stopping = heard()
 
@@ -339,6 +343,8 @@ async def test_systemd_is_told_of_the_start_each_reload_and_the_end(
     assert reload[0].startswith(b"RELOADING=1\nMONOTONIC_USEC=")
     assert reload[1] == b"READY=1\nSTATUS=endpoints watched: 1"
     assert refused[1].startswith(b"READY=1\nSTATUS=the last reload was refused: monitor.yml:1:")
+    restart = b"store was changed: a restart takes it over"
+    assert due[1] == b"READY=1\nSTATUS=" + restart + b"; endpoints watched: 1"
     assert stopping == b"STOPPING=1\nSTATUS="
 
 

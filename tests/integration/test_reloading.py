@@ -163,15 +163,16 @@ async def test_a_flood_of_mistakes_is_few_of_them_in_the_log_and_all_to_who_aske
     assert len(line["problems"]) < 5_000
 
 
-async def test_what_is_likely_to_be_regretted_is_logged_at_the_start_and_at_a_reload(
+async def test_what_is_likely_to_be_regretted_is_logged_once_for_as_long_as_it_is_so(
     shop: Counterpart, tmp_path: Path, log: list[Any]
 ) -> None:
     text = watching(shop.url())
     short = "tokens: [{name: ci, scope: read, token: canary}], "
-    async with running(tmp_path, text.replace("{listen", f"{{{short}listen")) as monitor:
-        await monitor.reload()
-        write(tmp_path, text)
-        await monitor.reload()
+    doubtful = text.replace("{listen", f"{{{short}listen")
+    async with running(tmp_path, doubtful) as monitor:
+        for now in (doubtful, text, doubtful):
+            write(tmp_path, now)
+            await monitor.reload()
 
     doubts = [one["doubt"] for one in log if one["event"] == "configuration_is_doubtful"]
     assert len(doubts) == 2
@@ -203,7 +204,7 @@ async def test_the_status_says_that_a_reload_was_refused_and_that_a_restart_is_d
         refused = monitor.status()["configuration"]
         write(tmp_path, text.replace("location: here", "store: sqlite:///other.db"))
         for _ in range(2):
-            await monitor.reload()
+            assert (await monitor.reload()).needs_restart == ("store",)
             due = monitor.status()["configuration"]
         write(tmp_path, text)
         await monitor.reload()

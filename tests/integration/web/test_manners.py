@@ -280,7 +280,13 @@ class TestChanges:
             write(tmp_path, changed.replace("location: new-secret", "location: at-home"))
             said = json.loads((await served.ask("POST", "/-/reload", "operate-token-1"))[1])
 
-        assert nothing == {"reloaded": True, "added": [], "removed": [], "changed": []}
+        assert nothing == {
+            "reloaded": True,
+            "added": [],
+            "removed": [],
+            "changed": [],
+            "needs_restart": [],
+        }
         assert said["changed"] == [
             "defaults.every: 1h -> 2h",
             "location: *** -> at-home",
