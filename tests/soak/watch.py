@@ -22,8 +22,11 @@ COUNTED: Final = 2 / 3
 SHORTEST: Final = 0.25
 """Hours that have to be counted before a slope means anything."""
 
-_NOISE: Final = 2.0
-"""MiB by which memory may differ for no reason: what the allocator keeps comes and goes."""
+_NOISE: Final = 3.0
+"""MiB by which memory may differ for no reason: what the allocator keeps comes and goes.
+
+One growth of the interpreter's table of interned names alone takes 1.8.
+"""
 
 _SPAN: Final = 10
 """Looks that are one point of the line: the least of them, as peaks are no leak."""
