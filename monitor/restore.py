@@ -12,7 +12,7 @@ from monitor.core.model.endpoint import (
     ValueWindowRule,
     WindowRule,
 )
-from monitor.core.model.verdict import Outcome
+from monitor.core.model.verdict import JUDGED, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -88,19 +88,23 @@ def _refill(
 async def _restore_shares(
     engine: Engine, endpoints: Iterable[Endpoint], store: Store | MemoryStore, now: datetime
 ) -> None:
-    for endpoint in endpoints:
-        for check in endpoint.checks:
-            if not isinstance(check.rule, RateRule):
-                continue
-            rule = check.rule
-            results = await store.results(endpoint.name, now - rule.over, _MOST_RESTORED)
-            engine.restore_share(
-                check,
-                [
-                    (result.at, outcome is Outcome.FAIL)
-                    for result in results
-                    if result.scheduled and now - rule.over < result.at <= now
-                    for id, outcome in result.outcomes
-                    if id == rule.of and outcome in (Outcome.PASS, Outcome.FAIL)
-                ],
-            )
+    rates = [
+        (check, check.rule)
+        for endpoint in endpoints
+        for check in endpoint.checks
+        if isinstance(check.rule, RateRule)
+    ]
+    seen = await store.outcomes_of(
+        {check.endpoint: now - rule.over for check, rule in rates},
+        {check.endpoint: rule.of for check, rule in rates},
+        _MOST_RESTORED,
+    )
+    for check, rule in rates:
+        engine.restore_share(
+            check,
+            [
+                (at, outcome is Outcome.FAIL)
+                for at, outcome in seen.get(check.endpoint, ())
+                if now - rule.over < at <= now and outcome in JUDGED
+            ],
+        )

@@ -15,7 +15,7 @@ from monitor.core.model.endpoint import (
     ValueWindowRule,
     WindowRule,
 )
-from monitor.core.model.verdict import Outcome, Verdict
+from monitor.core.model.verdict import JUDGED, Outcome, Verdict
 from monitor.core.pins import judge_drift
 from monitor.core.rates import SlidingShare
 from monitor.core.values import carrier_fault, read_number
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from monitor.core.model.pin import HeaderPin
 
 STALE_AFTER_INTERVALS: Final = 2
-_JUDGED: Final = (Outcome.PASS, Outcome.FAIL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +84,7 @@ class Sight:
                 case _:
                     said = (judge(check, observation, mask=self._mask),)
             verdicts[check.id] = tuple([self._masked(verdict) for verdict in said])
-            if said and any(verdict.outcome in _JUDGED for verdict in said):
+            if said and any(verdict.outcome in JUDGED for verdict in said):
                 self._judged[check.id] = self._judged.get(check.id, 0) + 1
         self._remember(endpoint, observation, verdicts)
 
@@ -188,7 +187,7 @@ class Sight:
         self, check: Check, rule: RateRule, verdicts: tuple[Verdict, ...], scheduled: bool
     ) -> tuple[Verdict, ...]:
         """Count what another check said of a scheduled probe; unknown counts for nothing."""
-        if not scheduled or not verdicts or verdicts[-1].outcome not in _JUDGED:
+        if not scheduled or not verdicts or verdicts[-1].outcome not in JUDGED:
             return ()
 
         share = self._shares.setdefault(check.id, SlidingShare())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.changes import Changes, Result
     from monitor.core.model.incident import Incident, TimelineEntry
+    from monitor.core.model.verdict import Outcome
 
 Record = TypeVar("Record")
 
@@ -92,18 +93,20 @@ class Database:
     def samples_of(
         self, since: Mapping[str, datetime]
     ) -> dict[str, list[tuple[datetime, timedelta]]]:
-        """See `Store.samples_of`; a window may begin anew where nothing can be read yet."""
-        if self.attachment.problem is not None:
-            return {}
-
-        return self._read(lambda connection: reading.read_samples_of(connection, since))
+        """See `Store.samples_of`."""
+        return self._recall(lambda connection: reading.read_samples_of(connection, since))
 
     def values_of(self, since: Mapping[str, datetime]) -> dict[str, list[tuple[datetime, float]]]:
-        """See `Store.values_of`; a window may begin anew where nothing can be read yet."""
-        if self.attachment.problem is not None:
-            return {}
+        """See `Store.values_of`."""
+        return self._recall(lambda connection: reading.read_values_of(connection, since))
 
-        return self._read(lambda connection: reading.read_values_of(connection, since))
+    def outcomes_of(
+        self, since: Mapping[str, datetime], checks: Mapping[str, str], limit: int
+    ) -> dict[str, list[tuple[datetime, Outcome]]]:
+        """See `Store.outcomes_of`."""
+        return self._recall(
+            lambda connection: reading.read_outcomes_of(connection, since, checks, limit)
+        )
 
     def results(self, endpoint: str | None, since: datetime, limit: int) -> list[Result]:
         """See `Store.results`."""
@@ -141,6 +144,10 @@ class Database:
         """Delete deploys and rollbacks."""
         with self.attachment.transaction(FOR_WRITING) as connection:
             return pruning.prune_deploys(connection, pruning.cutoff(before, now))
+
+    def _recall(self, work: Callable[[Connection], dict[str, Record]]) -> dict[str, Record]:
+        """Read what fills windows and rates; they begin anew where nothing can be read yet."""
+        return {} if self.attachment.problem is not None else self._read(work)
 
     def _read(self, work: Callable[[Connection], Record]) -> Record:
         with self.attachment.transaction(FOR_READING) as connection:

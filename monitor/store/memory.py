@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.changes import Changes, Result
     from monitor.core.model.incident import Incident, TimelineEntry
+    from monitor.core.model.verdict import Outcome
 
 MOST_RESULTS: Final = 20_000
 """How many results are kept, the newest."""
@@ -50,23 +51,41 @@ class MemoryStore:
         self, since: Mapping[str, datetime]
     ) -> dict[str, list[tuple[datetime, timedelta]]]:
         """Give the scheduled latency samples of many endpoints, oldest first."""
-        known = {result.endpoint for result in self._results.values()}
-
-        return {name: self._samples(name, since[name]) for name in since if name in known}
+        return {
+            endpoint: [
+                (result.at, result.latency)
+                for result in results
+                if result.scheduled and result.latency is not None
+            ]
+            for endpoint, results in self._by_endpoint(since).items()
+        }
 
     async def values_of(
         self, since: Mapping[str, datetime]
     ) -> dict[str, list[tuple[datetime, float]]]:
         """Give the scheduled values of many endpoints, oldest first."""
-        found: dict[str, list[tuple[datetime, float]]] = {}
-        for result in sorted(self._results.values(), key=lambda one: one.at):
-            start = since.get(result.endpoint)
-            if start is None or result.at < start or not result.scheduled:
-                continue
-            if result.value is not None:
-                found.setdefault(result.endpoint, []).append((result.at, result.value))
+        return {
+            endpoint: [
+                (result.at, result.value)
+                for result in results
+                if result.scheduled and result.value is not None
+            ]
+            for endpoint, results in self._by_endpoint(since).items()
+        }
 
-        return found
+    async def outcomes_of(
+        self, since: Mapping[str, datetime], checks: Mapping[str, str], limit: int
+    ) -> dict[str, list[tuple[datetime, Outcome]]]:
+        """Give what one check of each endpoint said of its newest probes, oldest first."""
+        return {
+            endpoint: [
+                (result.at, outcome)
+                for result in [one for one in results if one.scheduled][-limit:]
+                for check, outcome in result.outcomes
+                if check == checks[endpoint]
+            ]
+            for endpoint, results in self._by_endpoint(since).items()
+        }
 
     async def results(self, endpoint: str | None, since: datetime, limit: int) -> list[Result]:
         """Give the newest results at or after `since`, of one endpoint or of all, oldest first."""
@@ -109,12 +128,13 @@ class MemoryStore:
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _samples(self, endpoint: str, since: datetime) -> list[tuple[datetime, timedelta]]:
-        return sorted(
-            (result.at, result.latency)
-            for result in self._results.values()
-            if result.endpoint == endpoint
-            and result.at >= since
-            and result.scheduled
-            and result.latency is not None
-        )
+    def _by_endpoint(self, since: Mapping[str, datetime]) -> dict[str, list[Result]]:
+        """Give the results of each endpoint that has any, since its time, oldest first."""
+        found: dict[str, list[Result]] = {}
+        for result in sorted(self._results.values(), key=lambda one: one.at):
+            if result.endpoint in since:
+                of_endpoint = found.setdefault(result.endpoint, [])
+                if result.at >= since[result.endpoint]:
+                    of_endpoint.append(result)
+
+        return found

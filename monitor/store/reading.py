@@ -21,9 +21,11 @@ from monitor.store.codec import CodecError, decode, from_microseconds, to_micros
 from monitor.store.writing import LETTERS, storable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from sqlite3 import Connection
+
+    from monitor.core.model.verdict import Outcome
 
 _log = Log()
 
@@ -39,6 +41,7 @@ MARKS_OF_PENDING: Final = ", ".join("?" * len(PENDING))
 _OUTCOMES: Final = {letter: outcome for outcome, letter in LETTERS.items()}
 
 Record = TypeVar("Record")
+Sample = TypeVar("Sample")
 
 
 def read_situation(connection: Connection) -> Situation:
@@ -93,20 +96,7 @@ def read_values_of(
     connection: Connection, since: Mapping[str, datetime]
 ) -> dict[str, list[tuple[datetime, float]]]:
     """Read the scheduled values of many endpoints; one that has no results is left out."""
-    found = {}
-    for endpoint, start in since.items():
-        number = _number(connection, endpoint)
-        if number is not None:
-            rows = connection.execute(_VALUES, (number, to_microseconds(start)))
-            found[endpoint] = [(from_microseconds(at), value) for at, value in rows]
-
-    return found
-
-
-_VALUES: Final = (
-    "SELECT at, value FROM results"
-    " WHERE endpoint = ? AND at >= ? AND scheduled AND value IS NOT NULL ORDER BY at"
-)
+    return _read_column(connection, "value", since, float)
 
 
 def read_samples_of(
@@ -116,25 +106,82 @@ def read_samples_of(
 
     One that has no results is left out.
     """
-    known = set(_names(connection).values())
+    return _read_column(
+        connection, "latency", since, lambda latency: timedelta(microseconds=latency)
+    )
+
+
+def _read_column(
+    connection: Connection,
+    column: str,
+    since: Mapping[str, datetime],
+    read: Callable[[Any], Sample],
+) -> dict[str, list[tuple[datetime, Sample]]]:
+    """Read what scheduled results have in a column, for each endpoint since a time of its own."""
+    statement = (
+        f"SELECT at, {column} FROM results"  # noqa: S608 - a name of ours
+        f" WHERE endpoint = ? AND at >= ? AND scheduled AND {column} IS NOT NULL ORDER BY at"
+    )
 
     return {
-        endpoint: _samples(connection, endpoint, start)
-        for endpoint, start in since.items()
-        if storable(endpoint) in known
+        endpoint: [
+            (from_microseconds(at), read(value))
+            for at, value in connection.execute(statement, (number, to_microseconds(start)))
+        ]
+        for endpoint, number, start in _numbered(_names(connection), since)
     }
 
 
-def _samples(
-    connection: Connection, endpoint: str, since: datetime
-) -> list[tuple[datetime, timedelta]]:
-    found = connection.execute(
-        "SELECT at, latency FROM results"
-        " WHERE endpoint = ? AND at >= ? AND scheduled AND latency IS NOT NULL ORDER BY at",
-        (_number(connection, endpoint), to_microseconds(since)),
-    )
+def read_outcomes_of(
+    connection: Connection, since: Mapping[str, datetime], checks: Mapping[str, str], limit: int
+) -> dict[str, list[tuple[datetime, Outcome]]]:
+    """Read what one check of each endpoint said of its newest scheduled probes, oldest first.
 
-    return [(from_microseconds(at), timedelta(microseconds=latency)) for at, latency in found]
+    There are at most `limit` for each endpoint; one that has no results is left out.
+    """
+    names = _names(connection)
+
+    return {
+        endpoint: _read_outcomes(connection, names, number, start, checks[endpoint], limit)
+        for endpoint, number, start in _numbered(names, since)
+    }
+
+
+def _read_outcomes(
+    connection: Connection,
+    names: Mapping[int, str],
+    number: int,
+    since: datetime,
+    check: str,
+    limit: int,
+) -> list[tuple[datetime, Outcome]]:
+    rows = connection.execute(
+        "SELECT at, checks, outcomes FROM results"
+        " WHERE endpoint = ? AND at >= ? AND scheduled ORDER BY at DESC LIMIT ?",
+        (number, to_microseconds(since), limit),
+    ).fetchall()
+    places = {listed: _places(names, listed).get(check) for listed in {row[1] for row in rows}}
+
+    return [
+        (from_microseconds(at), _OUTCOMES[letters[place]])
+        for at, listed, letters in reversed(rows)
+        if (place := places[listed]) is not None
+    ]
+
+
+def _places(names: Mapping[int, str], listed: int) -> dict[str, int]:
+    """Give where each check stands among those that were judged together."""
+    return {check: place for place, check in enumerate(json.loads(names[listed]))}
+
+
+def _numbered(
+    names: Mapping[int, str], since: Mapping[str, datetime]
+) -> Iterator[tuple[str, int, datetime]]:
+    """Give those endpoints that have results, with their numbers."""
+    numbers = {name: number for number, name in names.items()}
+    for endpoint, start in since.items():
+        if (number := numbers.get(storable(endpoint))) is not None:
+            yield endpoint, number, start
 
 
 def read_results(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.changes import Changes, Result
     from monitor.core.model.incident import Incident, TimelineEntry
+    from monitor.core.model.verdict import Outcome
     from monitor.core.situation import Situation
     from monitor.store.database import Database
 
@@ -121,8 +122,20 @@ class Store:
         """Read the scheduled values of many endpoints; one that has no results is left out."""
         return await self._run(self._database.values_of, since)
 
+    async def outcomes_of(
+        self, since: Mapping[str, datetime], checks: Mapping[str, str], limit: int
+    ) -> dict[str, list[tuple[datetime, Outcome]]]:
+        """Read what one check of each endpoint said of its newest scheduled probes, oldest first.
+
+        There are at most `limit` for each endpoint; one that has no results is left out.
+        """
+        return await self._run(self._database.outcomes_of, since, checks, limit)
+
     async def results(self, endpoint: str | None, since: datetime, limit: int) -> list[Result]:
-        """Read the newest results at or after `since`, of one endpoint or of all, oldest first."""
+        """Read the newest results at or after `since`, of one endpoint or of all, oldest first.
+
+        For pages of history to come.
+        """
         return await self._run(self._database.results, endpoint, since, limit)
 
     async def timeline(self, incident: str) -> tuple[TimelineEntry, ...]:

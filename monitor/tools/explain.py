@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from monitor.core.expectations import Evidence, Source
 from monitor.core.expectations.describing import Finding, describe
@@ -20,7 +20,7 @@ from monitor.core.model.endpoint import (
     ValueWindowRule,
 )
 from monitor.core.model.observation import Code
-from monitor.core.model.verdict import Outcome, Verdict
+from monitor.core.model.verdict import JUDGED, Outcome, Verdict
 from monitor.core.report import CheckReport, check_json, overall
 from monitor.core.tracker import advance
 from monitor.options import format_duration
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from monitor.core.headers import PolicyResult
     from monitor.core.model.endpoint import Check, Endpoint
     from monitor.core.model.observation import Certificate, Observation
-
-
-_JUDGED: Final = (Outcome.PASS, Outcome.FAIL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +142,7 @@ def _explain_check(
                 findings=tuple(describe(one, evidence) for one in expectations if answered),
                 policies=tuple(results),
             )
-        case ValueRule(expectation=expectation, column="") if verdict.outcome in _JUDGED:
+        case ValueRule(expectation=expectation, column="") if verdict.outcome in JUDGED:
             return ExplainedCheck(report=report, findings=(describe(expectation, evidence),))
         case CertificateRule() as about if verdict.outcome is Outcome.PASS:
             return ExplainedCheck(report=report, findings=(_lasts(about, observation),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,6 +19,10 @@ class Outcome(StrEnum):
     FAIL = "fail"
     UNKNOWN = "unknown"
     WAITING = "waiting"
+
+
+JUDGED: Final = (Outcome.PASS, Outcome.FAIL)
+"""The outcomes that say something about the target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,7 @@ async def test_what_is_there_is_read_without_room_and_goes_on_with_it(
     situation = await store.load()
 
     assert await store.samples_of({"api": NOON}) == {}
+    assert await store.outcomes_of({"api": NOON}, {"api": "api.health"}, 9) == {}
     await expect_it_cannot_be_written(store)
     disk.make_room()
     await expect_it_can(store)

@@ -13,7 +13,7 @@ from monitor.core.model.check_state import CheckState
 from monitor.core.model.notice import DeliveryState
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome
-from monitor.store import Store, StoreError, tables
+from monitor.store import MemoryStore, Store, StoreError, tables
 from monitor.store.codec import CodecError
 from tests.support.stored import (
     NOON,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     OpenStore = Callable[[], Awaitable[Store]]
 
+FAIL, PASS = Outcome.FAIL, Outcome.PASS
 EVERYTHING = Changes(
     states=(a_state(consecutive_failures=2), a_state("web.health")),
     results=(a_result(), a_result(endpoint="web", code=Code.STATUS, status=500, latency=None)),
@@ -183,6 +184,32 @@ async def test_values_are_those_of_scheduled_probes(store: Store) -> None:
         "web": [(after(5), 5.0)],
     }
     assert await store.values_of({"api": after(2)}) == {"api": [(after(3), 3.0)]}
+
+
+@pytest.mark.parametrize("in_memory", [False, True], ids=["in a file", "in memory"])
+async def test_outcomes_are_what_one_check_said_of_the_newest_scheduled_probes(
+    store: Store, in_memory: bool
+) -> None:
+    known = MemoryStore() if in_memory else store
+    await known.commit(
+        Changes(
+            results=(
+                a_result(after(3), outcomes=(("api.latency", FAIL), ("api.health", FAIL))),
+                a_result(after(1)),
+                a_result(after(2), scheduled=False),
+                a_result(after(4), outcomes=(("api.latency", PASS),)),
+                a_result(after(5), "web", outcomes=(("web.health", PASS),)),
+            )
+        )
+    )
+    asked = {"api": "api.health", "web": "web.health", "unheard": "unheard.health"}
+
+    assert await known.outcomes_of(dict.fromkeys(asked, NOON), asked, 9) == {
+        "api": [(after(1), PASS), (after(3), FAIL)],
+        "web": [(after(5), PASS)],
+    }
+    assert await known.outcomes_of({"api": after(2)}, asked, 9) == {"api": [(after(3), FAIL)]}
+    assert await known.outcomes_of({"api": NOON}, asked, 2) == {"api": [(after(3), FAIL)]}
 
 
 async def test_a_timeline_is_given_in_its_order(store: Store) -> None:
