@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import (
@@ -100,14 +101,22 @@ class Kind:
     """One kind of plug-in: the model of its options and the class that is made from them.
 
     `flat` puts the fields of the options beside the other keys of an endpoint (`url`, `request`)
-    instead of under the kind's name. `sources` are what an answer to a probe of this kind tells:
-    what expectations can look at.
+    instead of under the kind's name. The rest is of probes. `sources` are what an answer tells:
+    what expectations can look at. `healthy` are the expectations that hold where nobody wrote one
+    on the same source. `carries` says that what is asked may merely carry a figure about something
+    else: with a `value` its own health is judged only where that is written. `prober` is what
+    blackbox_exporter calls it, `series` its families beside those that each kind has, with what
+    they mean.
     """
 
     options: type[Options]
     make: Any
     flat: bool = False
     sources: frozenset[Source] = HTTP_SOURCES
+    healthy: tuple[Mapping[str, object], ...] = ()
+    carries: bool = False
+    prober: str = ""
+    series: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class Kinds(Mapping[str, Kind]):

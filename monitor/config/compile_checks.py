@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from monitor.config.compile_measures import Measures
-from monitor.core.expectations import Source, schemas_of
+from monitor.core.expectations import Source, compile_expectation, schemas_of
 from monitor.core.headers import Policy, PolicyRule
 from monitor.core.model.endpoint import (
     CertificateRule,
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from monitor.config.findings import Findings
     from monitor.config.settings import CheckSettings, Defaults, EndpointSettings, LatencySettings
     from monitor.config.settings_fields import Percentile
+    from monitor.core.expectations import Expectation
     from monitor.core.model.endpoint import FailureThreshold, Rule
+    from monitor.fields import Kind
 
 _NEEDS_HTTPS: Final = "needs an https:// URL, or redirects that are followed to one"
 _NEEDS_HTTP: Final = "needs an http:// URL whose redirects are followed: name it as an endpoint"
@@ -44,6 +46,7 @@ class Checks:
 
     `timed` says that its times are known to be meant: only then are others held against them.
     `tls` says that an answer can come over TLS, `redirected` that the way there can begin without.
+    `traits` are those of the kind of probe, None where it is not known.
     """
 
     findings: Findings
@@ -52,7 +55,7 @@ class Checks:
     name: str
     service: str
     kind: str
-    sources: frozenset[Source]
+    traits: Kind | None
     target: str
     defaults: Defaults
     tls: bool
@@ -61,6 +64,11 @@ class Checks:
     every: timedelta
     timeout: timedelta
     timed: bool
+
+    @property
+    def sources(self) -> frozenset[Source]:
+        """What an answer tells."""
+        return self.traits.sources if self.traits else frozenset(Source)
 
     def make(self, settings: EndpointSettings) -> tuple[Check, ...]:
         """Make each check that is configured, and health unless it is turned off."""
@@ -78,23 +86,44 @@ class Checks:
 
     def _health(self, settings: EndpointSettings) -> Check | None:
         health = settings.health
-        if health is None:
+        if health is None or self._carries_figure_alone(settings):
             return None
 
         at = (*self.at, "health", "expect")
+        written = self.rules.expectations(
+            health.expect,
+            at,
+            kind=self.kind,
+            sources=self.sources if self.tls else self.sources - {Source.CERTIFICATE},
+        )
         rule = HealthRule(
-            expectations=self.rules.expectations(
-                health.expect,
-                at,
-                kind=self.kind,
-                sources=self.sources if self.tls else self.sources - {Source.CERTIFICATE},
-            ),
+            expectations=(*written, *self._unwritten(written)),
             has_status=Source.STATUS in self.sources,
         )
         schemas = schemas_of(rule.expectations)
         says = [health.expect, schemas] if schemas else health.expect
 
         return self._check("health", Signal.HEALTH, rule, health, fingerprint=says)
+
+    def _carries_figure_alone(self, settings: EndpointSettings) -> bool:
+        """Whether it is asked for a figure, and nobody said that its own health counts."""
+        return (
+            self.traits is not None
+            and self.traits.carries
+            and settings.value is not None
+            and "health" not in settings.model_fields_set
+        )
+
+    def _unwritten(self, written: Sequence[Expectation]) -> tuple[Expectation, ...]:
+        """Give what is healthy for this kind of probe where nobody wrote anything else."""
+        if self.traits is None:
+            return ()
+
+        place = str(self.findings.document.position(self.at))
+        usual = (compile_expectation(one, place)[0] for one in self.traits.healthy)
+        sources = {one.source for one in written}
+
+        return tuple(one for one in usual if one.source not in sources)
 
     def _headers(self, settings: EndpointSettings) -> tuple[Check, ...]:
         headers = settings.headers

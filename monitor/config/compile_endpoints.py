@@ -12,7 +12,6 @@ from monitor.config.masking import mask, secrets_of
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
 from monitor.config.settings_fields import name_problem
 from monitor.config.translate import found, keys_of
-from monitor.core.expectations import Source
 from monitor.core.headers import Policy
 from monitor.core.model.endpoint import (
     Check,
@@ -137,7 +136,7 @@ class _Reading:
             name=name,
             service=settings.service or name,
             kind=plugin.kind if plugin else "",
-            sources=self.kinds[plugin.kind].sources if plugin else frozenset(Source),
+            traits=self.kinds[plugin.kind] if plugin else None,
             target=target,
             defaults=pace.defaults,
             tls=bool(getattr(plugin.options, "may_end_at_https", True)) if plugin else True,

@@ -11,15 +11,18 @@ from monitor.core.model.endpoint import HealthRule
 from monitor.core.model.observation import Code, Phase
 from monitor.core.model.verdict import Outcome
 from monitor.metrics.exposition import NOTHING_YET, escape, explain, in_parts, write_lines
+from monitor.probes import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from monitor.core.model.endpoint import Endpoint
+    from monitor.core.model.observation import Measure
     from monitor.core.model.verdict import Verdict
     from monitor.core.sight import Latest
 
+_HTTP: Final = "http"
 _CONTENT: Final = (
     Source.HEADER,
     Source.BODY,
@@ -59,18 +62,16 @@ def why_no_series(latest: Latest | None, now: datetime) -> str | None:
 
 def render_probe(latest: Latest) -> str:
     """Write one endpoint's series without its own labels, as blackbox_exporter's `/probe` does."""
-    page: list[str] = []
-    explained = ""
+    families: dict[str, str] = {}
     for series, value in zip(_SERIES, _values(latest), strict=True):
-        if value is None:
-            continue
-        if series.family != explained:
-            explained = series.family
-            page.append(explain(explained, _HELP[explained]))
-        labels = f"{{{series.labels(latest)}}}" if series.labels else ""
-        page.append(f"{series.family}{labels} {value!r}\n")
+        if value is not None:
+            labels = series.labels(latest) if series.labels else ""
+            _add(families, series.family, labels, value)
+    for one in latest.observation.measures:
+        _add(families, one.family, _own_labels(one), one.value)
+    known = {**_HELP, **KINDS[latest.endpoint.kind].series}
 
-    return "".join(page)
+    return "".join([explain(name, known[name]) + lines for name, lines in families.items()])
 
 
 def endpoint_series(newest: Mapping[str, Latest], now: datetime) -> Iterator[str]:
@@ -80,20 +81,26 @@ def endpoint_series(newest: Mapping[str, Latest], now: datetime) -> Iterator[str
     the lines of a series are written at once, because most of them have the same value.
     """
     shown: list[tuple[list[Latest], list[str], list[Values]]] = []
+    own: dict[str, str] = {}
+    meant: dict[str, str] = dict(_HELP)
     for some in in_parts(list(newest.values())):
         known = [latest for latest in some if why_no_series(latest, now) is None]
         if known:
             labels = [_labels(latest.endpoint) for latest in known]
             shown.append((known, labels, list(zip(*map(_values, known), strict=True))))
+            _add_own(known, labels, own, meant)
         yield NOTHING_YET
     explained = ""
     for number, series in enumerate(_SERIES):
         for known, labels, columns in shown:
             lines = _lines(series, known, labels, columns[number])
+            lines += own.pop(series.family, "")
             if lines and series.family != explained:
                 explained = series.family
                 lines = explain(explained, _HELP[explained]) + lines
             yield lines
+    for family, lines in own.items():
+        yield explain(family, meant[family]) + lines
 
 
 def _lines(series: Series, shown: list[Latest], labels: list[str], column: Values) -> str:
@@ -109,6 +116,28 @@ def _lines(series: Series, shown: list[Latest], labels: list[str], column: Value
         labels = [own for own, value in zip(labels, column, strict=True) if value is not None]
 
     return write_lines(series.family, labels, values)
+
+
+def _add_own(
+    known: list[Latest], labels: list[str], own: dict[str, str], meant: dict[str, str]
+) -> None:
+    """Add the lines of the series that belong to one kind of probe alone, and what they mean."""
+    for latest, theirs in zip(known, labels, strict=True):
+        if not latest.observation.measures:
+            continue
+        meant |= KINDS[latest.endpoint.kind].series
+        for one in latest.observation.measures:
+            more = _own_labels(one)
+            _add(own, one.family, f"{theirs},{more}" if more else theirs, one.value)
+
+
+def _add(families: dict[str, str], family: str, labels: str, value: float) -> None:
+    line = f"{family}{{{labels}}} {value!r}\n" if labels else f"{family} {value!r}\n"
+    families[family] = families.get(family, "") + line
+
+
+def _own_labels(measure: Measure) -> str:
+    return ",".join([f'{name}="{escape(value)}"' for name, value in measure.labels])
 
 
 def _labels(endpoint: Endpoint) -> str:
@@ -156,7 +185,7 @@ def _values(latest: Latest) -> Values:
     """Read what an endpoint has of each of `_SERIES`, None where it has none."""
     seen, health = latest.observation, _health(latest)
     took = {phase: time.total_seconds() for phase, time in seen.phases.items()}
-    length, certificate = seen.content_length, seen.certificate
+    certificate = seen.certificate
 
     return (
         _succeeded(latest, health),
@@ -164,6 +193,18 @@ def _values(latest: Latest) -> Values:
         latest.endpoint.timeout.total_seconds(),
         took.get(Phase.RESOLVE, 0.0),
         float(seen.ip_family or 0),
+        None if certificate is None else certificate.earliest_not_after.timestamp(),
+        None if seen.tls_version is None else 1.0,
+        *_http_values(latest, health, took),
+    )
+
+
+def _http_values(latest: Latest, health: Verdict | None, took: Mapping[Phase, float]) -> Values:
+    seen, length = latest.observation, latest.observation.content_length
+    if KINDS[latest.endpoint.kind].prober != _HTTP:
+        return _NO_HTTP
+
+    return (
         *map(took.get, Phase),
         float(seen.status or 0),
         float(seen.http_version or 0),
@@ -171,8 +212,6 @@ def _values(latest: Latest) -> Values:
         float(len(seen.redirects)),
         -1.0 if length is None else float(length),
         float(latest.body_length),
-        None if certificate is None else certificate.earliest_not_after.timestamp(),
-        None if seen.tls_version is None else 1.0,
         _content_failed(latest, health),
     )
 
@@ -191,6 +230,8 @@ _HELP: Final = {
     "probe_timeout_seconds": "How long the probe was allowed to take.",
     "probe_dns_lookup_time_seconds": "Time taken to resolve the name.",
     "probe_ip_protocol": "The IP version that was used: 4 or 6.",
+    "probe_ssl_earliest_cert_expiry": "Earliest expiry of the presented certificates, Unix time.",
+    "probe_tls_version_info": "The TLS version that was used.",
     "probe_http_duration_seconds": "Time by phase, summed over all redirects.",
     "probe_http_status_code": "The status of the final answer; 0 if there was none.",
     "probe_http_version": "The HTTP version of the final answer.",
@@ -198,8 +239,6 @@ _HELP: Final = {
     "probe_http_redirects": "How many redirects were followed.",
     "probe_http_content_length": "The declared length of the content; -1 if it was not declared.",
     "probe_http_uncompressed_body_length": "The length of the decoded body.",
-    "probe_ssl_earliest_cert_expiry": "Earliest expiry of the presented certificates, Unix time.",
-    "probe_tls_version_info": "The TLS version that was used.",
     "probe_failed_due_to_regex": "Whether an expectation on the content failed.",
 }
 """The families per endpoint, in the order in which they are written (blackbox_exporter 0.28)."""
@@ -210,6 +249,8 @@ _SERIES: Final = (
     Series("probe_timeout_seconds"),
     Series("probe_dns_lookup_time_seconds"),
     Series("probe_ip_protocol"),
+    Series("probe_ssl_earliest_cert_expiry"),
+    Series("probe_tls_version_info", _tls_version),
     *(Series("probe_http_duration_seconds", partial(_phase, phase)) for phase in Phase),
     Series("probe_http_status_code"),
     Series("probe_http_version"),
@@ -217,8 +258,10 @@ _SERIES: Final = (
     Series("probe_http_redirects"),
     Series("probe_http_content_length"),
     Series("probe_http_uncompressed_body_length"),
-    Series("probe_ssl_earliest_cert_expiry"),
-    Series("probe_tls_version_info", _tls_version),
     Series("probe_failed_due_to_regex"),
 )
 """In the order of what `_values` gives."""
+
+_NO_HTTP: Final[Values] = (None,) * sum(
+    series.family.startswith(("probe_http_", "probe_failed_")) for series in _SERIES
+)

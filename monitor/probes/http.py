@@ -18,4 +18,4 @@ def make(options: HttpOptions, context: ProbeContext) -> Probe:
     return HttpProbe(options, context)
 
 
-KIND: Final = Kind(options=HttpOptions, make=make, flat=True)
+KIND: Final = Kind(options=HttpOptions, make=make, flat=True, prober="http")

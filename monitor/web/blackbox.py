@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from yarl import URL
 
 from monitor.metrics import TEXT, render_probe, why_no_series
+from monitor.probes import KINDS
 from monitor.web.backend import BACKEND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from monitor.core.model.endpoint import Endpoint
-
-_MODULE_PREFIX: Final = {"url": "http"}
-"""What blackbox_exporter calls the prober of each of our kinds; its modules are named after it."""
 
 
 async def probe(request: web.Request) -> web.Response:
@@ -34,7 +32,7 @@ async def probe(request: web.Request) -> web.Response:
         raise web.HTTPNotFound(text=f"no endpoint is named or asks {target!r}")
 
     module = request.query.get("module")
-    prefix = _MODULE_PREFIX.get(endpoint.kind, endpoint.kind)
+    prefix = KINDS[endpoint.kind].prober or endpoint.kind
     if module is not None and not module.startswith(prefix):
         raise web.HTTPBadRequest(
             text=f"expected a module of the {prefix} prober such as {prefix}_2xx, found {module!r}"

@@ -29,6 +29,13 @@ class Code(StrEnum):
     TOO_MANY_REDIRECTS = "too_many_redirects"
     BAD_RESPONSE = "bad_response"
     EXPECTATION = "expectation"
+    CREDENTIALS = "credentials"
+    QUERY = "query"
+    RCODE = "rcode"
+    NOT_SERVING = "not_serving"
+    EXIT_CODE = "exit_code"
+    HEARTBEAT_MISSED = "heartbeat_missed"
+    HEARTBEAT_FAILED = "heartbeat_failed"
     WITNESS = "witness"
     INTERNAL = "internal"
 
@@ -101,6 +108,15 @@ class Certificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """One sample of a series that belongs to a kind of probe; the kind says what it means."""
+
+    family: str
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """One redirect that was answered on the way: its URL, status and where it pointed.
 
@@ -131,7 +147,7 @@ class Observation:
     answered, None where none was asked or answered; it is no part of `duration`. `values` are what
     a kind of probe brought besides, by the names under which expectations read it (`value`, `rows`,
     `dns_answer`, `rcode`, `exit_code`, `output`): text, numbers, true, false, null, and lists and
-    maps of them.
+    maps of them. `measures` are the series of this kind of probe, for Prometheus.
     """
 
     at: datetime
@@ -153,6 +169,7 @@ class Observation:
     late: timedelta = timedelta()
     preflight: HeaderLines | None = None
     values: Mapping[str, object] = field(default_factory=lambda: NO_VALUES)
+    measures: tuple[Measure, ...] = ()
 
     def header(self, name: str) -> tuple[str, ...]:
         """Give all values of a header, in the order received; the name in any case."""
