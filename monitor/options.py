@@ -133,6 +133,11 @@ def parse_size(text: object) -> int:
 
 
 @lru_cache(maxsize=1_000)  # many endpoints have one host
+def format_address(host: str, port: int) -> str:
+    """Write host and port as a person does: `[::1]:80`, `db.example:5432`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def is_loopback(host: str) -> bool:
     """Say whether a host name or address is this machine itself, without asking a resolver.
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 _log = Log()
 _REMEMBERED: Final = 64
+_ALPN: Final = ("http/1.1",)
 
 
 class HttpProbe:
@@ -241,5 +242,6 @@ def _terms(tls: TlsOptions) -> TlsTerms:
             ca_file=tls.ca_file,
             min_version=tls.min_version.wire if tls.min_version else None,
             max_version=tls.max_version.wire if tls.max_version else None,
+            alpn=_ALPN,
         )
     )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.core.lateness import find_held_up
-from monitor.core.model.observation import Code, Fault, Observation, Phase
-from monitor.options import format_duration
+from monitor.core.model.observation import Observation
+from monitor.probes._net import timeouts
 from monitor.probes._net.stopwatch import Stopwatch
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from monitor.core.model.observation import Hop
+    from monitor.core.model.observation import Fault, Hop
     from monitor.probes._http.answer import Answer
     from monitor.probes._http.connector import Call
 
@@ -63,31 +62,13 @@ def write_down(at: datetime, sighting: Sighting, fault: Fault | None, *, asked: 
 
 def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
     """Say what was waited for when the time was up."""
-    if held_up := find_held_up(sighting.watch.elapsed() - limit):
-        return held_up
-
     call = sighting.call
-    host = call.wire.named if call else "the target"
-    peer = call.wire.peer if call else "the target"
-    within = format_duration(limit)
-    match sighting.watch.phase:
-        case Phase.RESOLVE if call and call.lookup and not call.lookup.started:
-            message = f"no resolver thread was free within {within} to look up {host}"
-            return Fault(code=Code.INTERNAL, message=message, own=True)
-        case Phase.RESOLVE:
-            message = f"{host} did not resolve within {within}"
-            asked = call.lookup.host if call and call.lookup else ""
-            return Fault(code=Code.TIMEOUT, message=message, unanswered=asked)
-        case Phase.CONNECT:
-            message = f"{peer} did not accept the connection within {within}"
-        case Phase.TLS:
-            message = f"the TLS handshake with {peer} was not done within {within}"
-        case Phase.TRANSFER:
-            received = sighting.answer.body.received if sighting.answer else 0
-            message = (
-                f"the answer of {peer} did not end within {within} ({received} bytes received)"
-            )
-        case _:
-            message = f"{peer} did not answer within {within}"
 
-    return Fault(code=Code.TIMEOUT, message=message)
+    return timeouts.explain_timeout(
+        sighting.watch,
+        limit,
+        host=call.wire.named if call else "the target",
+        peer=call.wire.peer if call else "the target",
+        lookup=call.lookup if call else None,
+        received=sighting.answer.body.received if sighting.answer else 0,
+    )

@@ -7,6 +7,7 @@ from sys import intern
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault
+from monitor.options import format_address
 from monitor.probes._http.options import BREAKS_A_LINE
 from monitor.probes._http.urls import mask_query
 from monitor.probes._net.faults import Faulted
@@ -38,7 +39,7 @@ class WireRequest:
     @property
     def peer(self) -> str:
         """Host and port, for messages."""
-        return f"[{self.named}]:{self.port}" if ":" in self.named else f"{self.named}:{self.port}"
+        return format_address(self.named, self.port)
 
     def asks_for_head_alone(self, status: int) -> bool:
         """Whether an answer of this status has no body, whatever its head declares."""

@@ -30,12 +30,16 @@ _DER: Final = 2  # _ssl.ENCODING_DER, which the standard library does not export
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsTerms:
-    """On which terms a handshake is accepted: what makes two contexts the same."""
+    """On which terms a handshake is accepted: what makes two contexts the same.
+
+    `alpn` are the protocols that are offered, none where none is spoken of.
+    """
 
     verify: bool = True
     ca_file: str | None = None
     min_version: ssl.TLSVersion | None = None
     max_version: ssl.TLSVersion | None = None
+    alpn: tuple[str, ...] = ()
 
 
 class _RecordingContext(ssl.SSLContext):
@@ -65,7 +69,8 @@ def client_context(terms: TlsTerms) -> ssl.SSLContext:
 def _make_context(terms: TlsTerms, _stamp: int) -> ssl.SSLContext:
     """Build a context: the trust store takes milliseconds to load, so it is done once."""
     context = _RecordingContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.set_alpn_protocols(["http/1.1"])
+    if terms.alpn:
+        context.set_alpn_protocols(list(terms.alpn))
     if not terms.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
