@@ -20,7 +20,13 @@ class Heard(StrEnum):
 
 
 def doubts_names(fault: Fault, *, witnessed: bool) -> bool:
-    """Say whether it may be the resolver's fault, so that other names have to be asked for."""
+    """Say whether it may be the resolver's fault, so that other names have to be asked for.
+
+    A DNS server that an endpoint names is a part of what is asked, and none of ours.
+    """
+    if fault.nameserver:
+        return False
+
     return bool(fault.unanswered) or (fault.code is Code.DNS and witnessed)
 
 

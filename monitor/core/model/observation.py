@@ -70,12 +70,15 @@ class Fault:
     `own` marks the monitor's own fault (descriptors ran out, cancelled by shutdown, a bug): such
     an observation is judged unknown, never fail. `unanswered` is the name about which no resolver
     said anything, as far as this failed for want of its address: whose fault that is, is open.
+    `nameserver` is the DNS server that was asked since the endpoint names it: a part of the way to
+    the target, of which this machine's own resolver tells nothing.
     """
 
     code: Code
     message: str
     own: bool = False
     unanswered: str = ""
+    nameserver: str = ""
 
 
 class Phase(StrEnum):

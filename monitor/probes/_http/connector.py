@@ -5,21 +5,22 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import ssl
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault, Phase
 from monitor.names import connect_any
-from monitor.probes._net.faults import Faulted, explain_connect, explain_lookup, explain_tls
+from monitor.probes._net.faults import Faulted, explain_connect, explain_tls
 from monitor.probes._net.tls import client_context, handshakes, presented_certificate, version_name
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Sequence
 
     from monitor.core.model.observation import Certificate
-    from monitor.names import Address, Lookup, Resolver
+    from monitor.names import Address
     from monitor.probes._http.exchange import Exchange
     from monitor.probes._http.wire_request import WireRequest
+    from monitor.probes._net.resolve import Question
     from monitor.probes._net.stopwatch import Stopwatch
     from monitor.probes._net.tls import TlsTerms
 
@@ -30,19 +31,17 @@ _LONGER_THAN_ANY_PROBE: Final = 3600.0
 class Call:
     """One request's way to its server, and the facts of it, filled in as it comes about.
 
-    `terms` say how TLS is verified, `server_name` which name is checked (None: the host's).
-    `configured` says that the operator named the host, rather than a redirect; `from_afar` is set
-    on a redirect that came from another machine.
+    `question` asks for its addresses. `terms` say how TLS is verified, `server_name` which name is
+    checked (None: the host's). `from_afar` is set on a redirect that came from another machine.
     """
 
     __slots__ = (
         "address",
         "certificate",
-        "configured",
         "exchange",
         "from_afar",
         "ip_family",
-        "lookup",
+        "question",
         "server_name",
         "terms",
         "tls_version",
@@ -56,31 +55,30 @@ class Call:
         exchange: Exchange,
         watch: Stopwatch,
         *,
+        question: Question,
         terms: TlsTerms,
         server_name: str | None,
-        configured: bool,
         from_afar: bool,
     ) -> None:
         self.wire = wire
         self.exchange = exchange
         self.watch = watch
+        self.question = question
         self.terms = terms
         self.server_name = server_name
-        self.configured = configured
         self.from_afar = from_afar
-        self.lookup: Lookup | None = None
         self.certificate: Certificate | None = None
         self.tls_version: str | None = None
         self.address: str | None = None
         self.ip_family: int | None = None
 
 
-async def connect(call: Call, resolver: Resolver) -> None:
+async def connect(call: Call) -> None:
     """Make the connection, over which the call's exchange sends its request at once.
 
     Raises Faulted.
     """
-    addresses = await _resolve(call, resolver)
+    addresses = await _resolve(call)
     call.watch.enter(Phase.CONNECT)
     if call.wire.secure:
         await _start_tls(call, await _race(call, addresses))
@@ -93,19 +91,11 @@ async def connect(call: Call, resolver: Resolver) -> None:
         raise _explained(error, call, addresses) from error
 
 
-async def _resolve(call: Call, resolver: Resolver) -> Sequence[Address]:
+async def _resolve(call: Call) -> Sequence[Address]:
     call.watch.enter(Phase.RESOLVE)
-    host = call.wire.host
-    # whoever chose the names that are compared could have a failure of another excused
-    call.lookup = resolver.begin(host, call.wire.port, remember=call.configured)
-    try:
-        addresses = await call.lookup.answer()
-    except (OSError, UnicodeError) as error:
-        # the lookup keeps the error, and what is traced from there would lead back to the lookup
-        raise Faulted(explain_lookup(error, host)) from error.with_traceback(None)
-
+    addresses = await call.question.answer()
     if call.from_afar:
-        _refuse_this_machine(addresses, host)
+        _refuse_this_machine(addresses, call.wire.host)
 
     return addresses
 
@@ -141,10 +131,9 @@ async def _start_tls(call: Call, sock: socket.socket) -> None:
     name = call.server_name or call.wire.host
     try:
         context = client_context(call.terms)
-    except (OSError, ssl.SSLError) as error:
+    except Faulted:
         sock.close()
-        message = f"ca_file {call.terms.ca_file} cannot be read: {error}"
-        raise Faulted(Fault(code=Code.INTERNAL, message=message, own=True)) from error
+        raise
 
     made: list[ssl.SSLObject] = []
     token = handshakes.set(made)
@@ -172,6 +161,8 @@ def _explained(error: OSError | RuntimeError, call: Call, addresses: Sequence[Ad
     """Say why a connection did not come about."""
     cause = error if isinstance(error, OSError) else OSError(str(error))
     only_ipv6 = all(family is socket.AF_INET6 for family, *_ in addresses)
+    if only_ipv6 and (lack := call.question.explain_lack_of_ipv6()):
+        return Faulted(lack)
 
     return Faulted(explain_connect(cause, call.wire.peer, only_ipv6=only_ipv6))
 

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-import ssl
-from collections.abc import Mapping
-from enum import StrEnum
 from functools import cached_property
-from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 from pydantic import (
@@ -15,7 +11,6 @@ from pydantic import (
     BeforeValidator,
     Field,
     PlainValidator,
-    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -25,6 +20,7 @@ from yarl import URL
 from monitor.fields import Options, SecretText, Size
 from monitor.options import Secret, is_loopback
 from monitor.probes._http.urls import SECRET_NAME, read_url, show_url
+from monitor.probes._net.options import FilePath, IpChoice, IpChoiceName, NameserverText, TlsOptions
 
 BREAKS_A_LINE: Final = re.compile(r"[\r\n\0]")
 """What no header value may hold."""
@@ -83,81 +79,11 @@ def _read_method(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-def _find_file(path: str, info: ValidationInfo) -> str:
-    base = info.context.get("base") if isinstance(info.context, Mapping) else None
-    found = Path(base, path) if base is not None else Path(path)
-    if not found.is_file():
-        raise ValueError(f"expected an existing file, found none at {found}")
-
-    return str(found)
-
-
-FilePath = Annotated[str, AfterValidator(_find_file)]
-"""A file that exists; relative to the configuration file that names it, the context's `base`."""
-
 Text = Annotated[str, PlainValidator(_read_text), WithJsonSchema({"type": "string"})]
 HeaderName = Annotated[str, AfterValidator(_read_header_name)]
 HeaderValue = Annotated[
     Secret, PlainValidator(_read_header_value), WithJsonSchema({"type": "string"})
 ]
-
-
-class TlsVersion(StrEnum):
-    """Versions of TLS, as blackbox_exporter and Prometheus write them."""
-
-    TLS10 = "TLS10"
-    TLS11 = "TLS11"
-    TLS12 = "TLS12"
-    TLS13 = "TLS13"
-
-    @property
-    def wire(self) -> ssl.TLSVersion:
-        """The same version as the standard library names it."""
-        return _WIRE_VERSIONS[self]
-
-
-_WIRE_VERSIONS: Final = {
-    TlsVersion.TLS10: ssl.TLSVersion.TLSv1,
-    TlsVersion.TLS11: ssl.TLSVersion.TLSv1_1,
-    TlsVersion.TLS12: ssl.TLSVersion.TLSv1_2,
-    TlsVersion.TLS13: ssl.TLSVersion.TLSv1_3,
-}
-
-
-def _read_tls_version(value: object) -> object:
-    if isinstance(value, str) and value in TlsVersion.__members__:
-        return TlsVersion(value)
-    if isinstance(value, TlsVersion):
-        return value
-
-    raise ValueError(f"expected one of {', '.join(TlsVersion)}, found {value!r}")
-
-
-TlsVersionName = Annotated[TlsVersion, BeforeValidator(_read_tls_version)]
-
-
-class TlsOptions(Options):
-    """How the peer's certificate is verified, and which versions of TLS may be spoken.
-
-    `verify: false` accepts any certificate. `server_name` is the name that is asked for and
-    checked instead of the host of the URL.
-    """
-
-    verify: bool = True
-    ca_file: FilePath | None = None
-    server_name: Annotated[str, Field(min_length=1)] | None = None
-    min_version: TlsVersionName | None = None
-    max_version: TlsVersionName | None = None
-
-    @model_validator(mode="after")
-    def _check_versions(self) -> Self:
-        if self.min_version and self.max_version and self.min_version > self.max_version:
-            raise ValueError(
-                f"min_version {self.min_version} is above max_version {self.max_version}: "
-                "no version is left"
-            )
-
-        return self
 
 
 class BasicAuth(Options):
@@ -192,7 +118,8 @@ class AuthOptions(Options):
 class RequestOptions(Options):
     """What is sent, how far redirects are followed, and how much of the body is read.
 
-    `body_file` is read for each request. `body_limit` counts decoded bytes.
+    `body_file` is read for each request. `body_limit` counts decoded bytes. `ip` is the family of
+    addresses that is used, `resolver` a DNS server that is asked instead of the system's.
     """
 
     method: Annotated[str, BeforeValidator(_read_method)] = "GET"
@@ -207,6 +134,8 @@ class RequestOptions(Options):
     max_redirects: Annotated[int, Field(ge=0, le=50)] = 10
     body_limit: Size = 1024 * 1024
     tls: TlsOptions = Field(default_factory=TlsOptions)
+    ip: IpChoiceName = IpChoice.ANY
+    resolver: NameserverText | None = None
 
     @property
     def has_payload(self) -> bool:

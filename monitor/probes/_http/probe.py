@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from yarl import URL
@@ -27,19 +26,18 @@ from monitor.probes._http.urls import show_location
 from monitor.probes._http.wire_request import WireRequest, write_request
 from monitor.probes._net.deadline import Deadline
 from monitor.probes._net.faults import Faulted
-from monitor.probes._net.tls import TlsTerms
+from monitor.probes._net.resolve import Question
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from monitor.core.model.observation import HeaderLines, Observation
     from monitor.probes._http.answer import Answer
-    from monitor.probes._http.options import HttpOptions, TlsOptions
+    from monitor.probes._http.options import HttpOptions
     from monitor.probes._http.request import Request
     from monitor.probes.probe import ProbeContext
 
 _log = Log()
-_REMEMBERED: Final = 64
 _ALPN: Final = ("http/1.1",)
 
 
@@ -54,8 +52,10 @@ class HttpProbe:
         "_clock",
         "_follow",
         "_host",
+        "_ip",
         "_is_constant",
         "_most_redirects",
+        "_nameserver",
         "_options",
         "_preflight",
         "_resolver",
@@ -75,8 +75,10 @@ class HttpProbe:
         self._follow = options.request.follow_redirects
         self._most_redirects = options.request.max_redirects
         self._body_limit = options.request.body_limit
-        self._terms = _terms(options.request.tls)
+        self._terms = options.request.tls.terms(alpn=_ALPN)
         self._server_name = options.request.tls.server_name
+        self._ip = options.request.ip
+        self._nameserver = options.request.resolver
         self._host = URL(options.url).host
         self._preflight = context.preflight
         self._timeout = context.timeout
@@ -192,13 +194,20 @@ class HttpProbe:
             wire,
             exchange,
             sighting.watch,
+            question=Question(
+                wire.host,
+                wire.port,
+                self._resolver,
+                ip=self._ip,
+                nameserver=self._nameserver,
+                remember=configured,
+            ),
             terms=self._terms,
             server_name=self._server_name if configured else None,
-            configured=configured,
             from_afar=from_afar,
         )
         try:
-            await connect(sighting.call, self._resolver)
+            await connect(sighting.call)
             await exchange.over
         finally:
             if exchange.answer is not None and exchange.answer.location is not None:
@@ -227,21 +236,3 @@ def _write_hop(wire: WireRequest, answer: Answer) -> Hop:
     cookies = tuple(answer.all(b"set-cookie"))
 
     return Hop(url=wire.shown, status=answer.status, location=pointed, cookies=cookies)
-
-
-@lru_cache(maxsize=_REMEMBERED)
-def _share(terms: TlsTerms) -> TlsTerms:
-    """Give the same terms as one object: most probes have them in common."""
-    return terms
-
-
-def _terms(tls: TlsOptions) -> TlsTerms:
-    return _share(
-        TlsTerms(
-            verify=tls.verify,
-            ca_file=tls.ca_file,
-            min_version=tls.min_version.wire if tls.min_version else None,
-            max_version=tls.max_version.wire if tls.max_version else None,
-            alpn=_ALPN,
-        )
-    )

@@ -67,8 +67,7 @@ def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
     return timeouts.explain_timeout(
         sighting.watch,
         limit,
-        host=call.wire.named if call else "the target",
         peer=call.wire.peer if call else "the target",
-        lookup=call.lookup if call else None,
+        question=call.question if call else None,
         received=sighting.answer.body.received if sighting.answer else 0,
     )

@@ -14,10 +14,11 @@ from monitor.options import format_address
 from monitor.probes._net.faults import (
     Faulted,
     explain_connect,
-    explain_lookup,
     explain_own,
     explain_tls,
 )
+from monitor.probes._net.options import IpChoice
+from monitor.probes._net.resolve import Question
 from monitor.probes._net.tls import client_context, handshakes, presented_certificate, version_name
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from monitor.names import Address, Resolver
     from monitor.probes._net.look import Look
+    from monitor.probes._net.options import Nameserver
     from monitor.probes._net.tls import TlsTerms
 
 _LONGEST_LINE: Final = 64 * 1024
@@ -37,7 +39,8 @@ _LONGER_THAN_ANY_PROBE: Final = 3600.0
 class Way:
     """Where to connect to: `tls` are the terms of TLS, `server_name` the name that is checked.
 
-    With `tls`, the handshake follows at once, unless `upgrades` says that a dialogue comes first.
+    `ip` is the family of addresses that may be used, `nameserver` who is asked for them. With
+    `tls`, the handshake follows at once, unless `upgrades` says that a dialogue comes first.
     """
 
     host: str
@@ -45,6 +48,8 @@ class Way:
     tls: TlsTerms | None = None
     server_name: str | None = None
     upgrades: bool = False
+    ip: IpChoice = IpChoice.ANY
+    nameserver: Nameserver | None = None
 
     @property
     def peer(self) -> str:
@@ -92,7 +97,7 @@ async def upgrade(look: Look, way: Way, connection: Connection) -> None:
     """Begin TLS on a connection on which both sides agreed to it. Raises Faulted."""
     assert way.tls is not None
     look.watch.enter(Phase.TLS)
-    context = _context(way.tls)
+    context = client_context(way.tls)
     with _noting(look, way, way.tls):
         await connection.writer.start_tls(
             context,
@@ -123,11 +128,9 @@ def talking(look: Look) -> Iterator[None]:
 
 async def _resolve(look: Look, resolver: Resolver, way: Way) -> Sequence[Address]:
     look.watch.enter(Phase.RESOLVE)
-    look.lookup = resolver.begin(way.host, way.port)
-    try:
-        return await look.lookup.answer()
-    except (OSError, UnicodeError) as error:
-        raise Faulted(explain_lookup(error, way.host)) from error.with_traceback(None)
+    look.question = Question(way.host, way.port, resolver, ip=way.ip, nameserver=way.nameserver)
+
+    return await look.question.answer()
 
 
 async def _connect(look: Look, way: Way, addresses: Sequence[Address]) -> socket.socket:
@@ -138,6 +141,8 @@ async def _connect(look: Look, way: Way, addresses: Sequence[Address]) -> socket
     except (OSError, RuntimeError) as error:
         cause = error if isinstance(error, OSError) else OSError(str(error))
         only_ipv6 = all(family.name == "AF_INET6" for family, *_ in addresses)
+        if only_ipv6 and look.question and (lack := look.question.explain_lack_of_ipv6()):
+            raise Faulted(lack) from error
         raise Faulted(explain_connect(cause, way.peer, only_ipv6=only_ipv6)) from error
 
     look.ip_family = 6 if sock.family.name == "AF_INET6" else 4
@@ -152,7 +157,7 @@ async def _connect(look: Look, way: Way, addresses: Sequence[Address]) -> socket
 async def _handshake(look: Look, way: Way, terms: TlsTerms, sock: socket.socket) -> Connection:
     look.watch.enter(Phase.TLS)
     try:
-        context = _context(terms)
+        context = client_context(terms)
     except Faulted:
         sock.close()
         raise
@@ -190,14 +195,6 @@ def _noting(look: Look, way: Way, terms: TlsTerms) -> Iterator[None]:
     if made:
         look.certificate = presented_certificate(made[-1], verified=terms.verify)
         look.tls_version = version_name(made[-1])
-
-
-def _context(terms: TlsTerms) -> ssl.SSLContext:
-    try:
-        return client_context(terms)
-    except (OSError, ssl.SSLError) as error:
-        message = f"ca_file {terms.ca_file} cannot be read: {error}"
-        raise Faulted(Fault(code=Code.INTERNAL, message=message, own=True)) from error
 
 
 def _streams(

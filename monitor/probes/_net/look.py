@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.model.observation import Certificate, Phase
-    from monitor.names import Lookup
+    from monitor.probes._net.resolve import Question
     from monitor.probes.probe import ProbeContext
 
 _log = Log()
@@ -38,9 +38,9 @@ class Look:
         "certificate",
         "host",
         "ip_family",
-        "lookup",
         "measures",
         "peer",
+        "question",
         "target",
         "tls_version",
         "values",
@@ -52,7 +52,7 @@ class Look:
         self.target = target
         self.peer = target
         self.host = target
-        self.lookup: Lookup | None = None
+        self.question: Question | None = None
         self.address: str | None = None
         self.ip_family: int | None = None
         self.certificate: Certificate | None = None
@@ -113,9 +113,8 @@ async def observe(
         fault = explain_timeout(
             look.watch,
             context.timeout,
-            host=look.host,
             peer=look.peer,
-            lookup=look.lookup,
+            question=look.question,
             received=len(look.body),
         )
     except Exception as error:  # noqa: BLE001 -- a fault of ours must not look like the target's

@@ -11,7 +11,7 @@ from monitor.options import format_duration
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from monitor.names import Lookup
+    from monitor.probes._net.resolve import Question
     from monitor.probes._net.stopwatch import Stopwatch
 
 
@@ -19,14 +19,13 @@ def explain_timeout(
     watch: Stopwatch,
     limit: timedelta,
     *,
-    host: str,
     peer: str,
-    lookup: Lookup | None = None,
+    question: Question | None = None,
     received: int = 0,
 ) -> Fault:
     """Say what was waited for when the time was up.
 
-    `host` is the name that was looked up, `peer` host and port, `received` how many bytes of an
+    `question` is that for its addresses, `peer` host and port, `received` how many bytes of an
     answer had come.
     """
     if held_up := find_held_up(watch.elapsed() - limit):
@@ -34,13 +33,8 @@ def explain_timeout(
 
     within = format_duration(limit)
     match watch.phase:
-        case Phase.RESOLVE if lookup and not lookup.started:
-            message = f"no resolver thread was free within {within} to look up {host}"
-            return Fault(code=Code.INTERNAL, message=message, own=True)
-        case Phase.RESOLVE:
-            message = f"{host} did not resolve within {within}"
-            asked = lookup.host if lookup else ""
-            return Fault(code=Code.TIMEOUT, message=message, unanswered=asked)
+        case Phase.RESOLVE if question:
+            return question.explain_timeout(limit)
         case Phase.CONNECT:
             message = f"{peer} did not accept the connection within {within}"
         case Phase.TLS:

@@ -9,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from monitor.core.model.observation import Certificate
+from monitor.core.model.observation import Certificate, Code, Fault
+from monitor.probes._net.faults import Faulted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,9 +38,21 @@ class TlsTerms:
 
     verify: bool = True
     ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
     min_version: ssl.TLSVersion | None = None
     max_version: ssl.TLSVersion | None = None
     alpn: tuple[str, ...] = ()
+
+    def files(self) -> list[tuple[str, str]]:
+        """Give the files that are read for a handshake, by the names of their options."""
+        given = (
+            ("ca_file", self.ca_file),
+            ("cert_file", self.cert_file),
+            ("key_file", self.key_file),
+        )
+
+        return [(name, path) for name, path in given if path is not None]
 
 
 class _RecordingContext(ssl.SSLContext):
@@ -54,19 +67,44 @@ class _RecordingContext(ssl.SSLContext):
 
 
 def client_context(terms: TlsTerms) -> ssl.SSLContext:
-    """Give the shared context for these terms; a `ca_file` that changed is read again.
+    """Give the shared context for these terms; a file that changed is read again.
 
-    Raises OSError or ssl.SSLError where `ca_file` cannot be read.
+    Raises Faulted where one of the files cannot be used, which is no fault of the peer's.
     """
-    stamp = 0
-    if terms.ca_file is not None:
-        stamp = Path(terms.ca_file).stat().st_mtime_ns
+    try:
+        return _make_context(terms, tuple([_stamp(*file) for file in terms.files()]))
+    except OSError as error:
+        raise Faulted(Fault(code=Code.INTERNAL, message=str(error), own=True)) from error
 
-    return _make_context(terms, stamp)
+
+def load_client_certificate(context: ssl.SSLContext, cert_file: str, key_file: str) -> None:
+    """Let a context present a certificate of ours; raises OSError that says why it cannot."""
+    files = f"cert_file {cert_file} and key_file {key_file}"
+    try:
+        # without an answer of ours, OpenSSL would ask the terminal for the password of a key
+        context.load_cert_chain(cert_file, key_file, password=lambda: b"")
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise OSError(f"{files} do not belong together") from error
+        wanted = "expected a certificate and its key in PEM, without a password"
+        raise OSError(f"{files} cannot be used: {wanted}") from error
+    except PermissionError as error:
+        raise PermissionError(f"{files} cannot be read: permission denied") from error
+    except OSError as error:
+        raise OSError(f"{files} cannot be read: {error.strerror or error}") from error
+
+
+def _stamp(name: str, path: str) -> tuple[int, int]:
+    try:
+        found = Path(path).stat()
+    except OSError as error:
+        raise OSError(f"{name} {path} cannot be read: {error.strerror}") from error
+
+    return found.st_mtime_ns, found.st_ino
 
 
 @lru_cache(maxsize=64)
-def _make_context(terms: TlsTerms, _stamp: int) -> ssl.SSLContext:
+def _make_context(terms: TlsTerms, _stamps: tuple[tuple[int, int], ...]) -> ssl.SSLContext:
     """Build a context: the trust store takes milliseconds to load, so it is done once."""
     context = _RecordingContext(ssl.PROTOCOL_TLS_CLIENT)
     if terms.alpn:
@@ -75,13 +113,23 @@ def _make_context(terms: TlsTerms, _stamp: int) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     elif terms.ca_file is not None:
-        context.load_verify_locations(cafile=terms.ca_file)
+        _load_authorities(context, terms.ca_file)
     else:
         context.load_default_certs()
+    if terms.cert_file is not None and terms.key_file is not None:
+        load_client_certificate(context, terms.cert_file, terms.key_file)
 
     _set_versions(context, terms)
 
     return context
+
+
+def _load_authorities(context: ssl.SSLContext, ca_file: str) -> None:
+    try:
+        context.load_verify_locations(cafile=ca_file)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise OSError(f"ca_file {ca_file} cannot be read: {why}") from error
 
 
 def _set_versions(context: ssl.SSLContext, terms: TlsTerms) -> None:

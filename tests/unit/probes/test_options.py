@@ -11,8 +11,9 @@ from pydantic import ValidationError
 from monitor import probes
 from monitor.config.document import LiveText
 from monitor.options import Secret
-from monitor.probes._http.options import HttpOptions, TlsVersion
+from monitor.probes._http.options import HttpOptions
 from monitor.probes._http.urls import show_location
+from monitor.probes._net.options import TlsVersion
 from monitor.probes.http import KIND
 
 if TYPE_CHECKING:
