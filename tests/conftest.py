@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 _PACKAGES = {
+    "dnsmasq": "dnsmasq-base",
     "ip": "iproute2",
     "nsenter": "util-linux",
     "promtool": "prometheus",

@@ -596,7 +596,7 @@ async def starve() -> tuple[str, ...]:
     async with serve_script(answers_page()) as server:
         probes: dict[str, Probe] = {
             "address": make_probe(server.url()),
-            "name": make_probe(server.url(host="localhost"), resolver=Resolver()),
+            "name": make_probe(server.url(host="localhost"), names=Resolver()),
         }
         endpoints = [endpoint(name) for name in probes]
         async with wired(probes, *endpoints) as line:

@@ -56,7 +56,7 @@ async def test_a_probe_ends_whenever_its_time_is_up(addresses: list[Address]) ->
     resolver = Resolver(ask=lambda _host, _port: addresses)
 
     async def observe(timeout: float) -> Code | None:
-        probe = make_probe(f"http://slow.test:{port}/", timeout=timeout, resolver=resolver)
+        probe = make_probe(f"http://slow.test:{port}/", timeout=timeout, names=resolver)
         try:
             fault = (await probe.observe()).fault
         finally:

@@ -38,17 +38,20 @@ def make_probe(
     url: str,
     *,
     timeout: float = 5,
-    resolver: Resolver | None = None,
+    names: Resolver | None = None,
     base: Path | None = None,
     preflight: bool = False,
     **request: object,
 ) -> HttpProbe:
-    """Make a probe from what a configuration says under `request`; `.test` names are loopback."""
+    """Make a probe from what a configuration says under `request`.
+
+    `names` resolves them; without it, those under `.test` are loopback.
+    """
     options = HttpOptions.model_validate(
         {"url": url, "request": request}, context={"base": base} if base else None
     )
 
-    return HttpProbe(options, make_context(timeout, resolver, preflight=preflight))
+    return HttpProbe(options, make_context(timeout, names, preflight=preflight))
 
 
 def make_context(

@@ -26,7 +26,7 @@ from monitor.probes._http.urls import show_location
 from monitor.probes._http.wire_request import WireRequest, write_request
 from monitor.probes._net.deadline import Deadline
 from monitor.probes._net.faults import Faulted
-from monitor.probes._net.resolve import Question
+from monitor.probes._net.resolve import Question, prepare
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -79,6 +79,7 @@ class HttpProbe:
         self._server_name = options.request.tls.server_name
         self._ip = options.request.ip
         self._nameserver = options.request.resolver
+        prepare(self._nameserver)
         self._host = URL(options.url).host
         self._preflight = context.preflight
         self._timeout = context.timeout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -153,6 +154,12 @@ async def resolve(
     question = Question(host, port, resolver, ip=ip, nameserver=nameserver, remember=remember)
 
     return await question.answer()
+
+
+def prepare(nameserver: Nameserver | None) -> None:
+    """Load what is needed to ask a DNS server, before anything is timed: that takes a while."""
+    if nameserver is not None:
+        import_module("monitor.probes._net.nameserver")
 
 
 def lacks_ipv6(addresses: Path = _IPV6_ADDRESSES) -> bool:

@@ -264,7 +264,7 @@ async def test_names_that_a_server_redirects_to_do_not_say_whether_the_resolver_
     resolver = Resolver(ask=ask_loopback)
     async with serve_pages({"/": redirect("http://chosen.test/")}) as server:
         url = f"http://watched.test:{server.port}/"
-        await observe(url, resolver=resolver)
+        await observe(url, names=resolver)
 
     assert resolver.known(8) == ["watched.test"]
 

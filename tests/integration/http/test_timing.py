@@ -205,22 +205,20 @@ async def test_b18_names_that_hang_delay_no_other_and_are_no_fault_of_a_name_nev
         async with serve_pages({"/": page()}) as server:
             hanging = [
                 asyncio.create_task(
-                    observe(server.url(host="hangs.test"), timeout=0.6, resolver=resolver)
+                    observe(server.url(host="hangs.test"), timeout=0.6, names=resolver)
                 )
                 for _ in range(12)
             ]
             await asyncio.sleep(0.05)
-            healthy = await observe(server.url(host="fine.test"), resolver=resolver)
+            healthy = await observe(server.url(host="fine.test"), names=resolver)
             more = [
                 asyncio.create_task(
-                    observe(server.url(host=f"hangs-{n}.test"), timeout=0.5, resolver=resolver)
+                    observe(server.url(host=f"hangs-{n}.test"), timeout=0.5, names=resolver)
                 )
                 for n in range(3)
             ]
             await asyncio.sleep(0.05)
-            never_asked = await observe(
-                server.url(host="last.test"), timeout=0.3, resolver=resolver
-            )
+            never_asked = await observe(server.url(host="last.test"), timeout=0.3, names=resolver)
             stuck = [await task for task in hanging + more]
     finally:
         release.set()
@@ -251,8 +249,8 @@ async def test_b19_a_resolver_that_says_no_fails_that_target_alone(number: int, 
 
     resolver = Resolver(ask=ask)
     async with serve_pages({"/": page()}) as server:
-        gone = await observe(server.url(host="gone.test"), resolver=resolver)
-        there = await observe(server.url(host="there.test"), resolver=resolver)
+        gone = await observe(server.url(host="gone.test"), names=resolver)
+        there = await observe(server.url(host="there.test"), names=resolver)
 
     assert gone.fault is not None
     assert gone.fault.code is Code.DNS
@@ -275,7 +273,7 @@ async def test_b20_a_name_that_moves_is_followed_by_the_next_probe() -> None:
 
     async with serve_pages({"/": page()}) as server:
         url = server.url(host="moves.test")
-        async with probing(url, resolver=Resolver(ask=ask)) as probe:
+        async with probing(url, names=Resolver(ask=ask)) as probe:
             before = await probe.observe()
             place = "127.0.0.9"
             after = await probe.observe()
@@ -293,7 +291,7 @@ async def test_b22_a_broken_address_of_one_family_does_not_hide_the_other() -> N
         ]
 
     async with serve_pages({"/": page()}) as server:
-        seen = await observe(server.url(host="both.test"), resolver=Resolver(ask=ask))
+        seen = await observe(server.url(host="both.test"), names=Resolver(ask=ask))
 
     assert seen.status == 200
     assert seen.ip_family == 4
@@ -310,7 +308,7 @@ async def test_all_addresses_refuse() -> None:
             *socket.getaddrinfo(HOST, port, type=socket.SOCK_STREAM),
         ]
 
-    seen = await observe(f"http://both.test:{port}/", resolver=Resolver(ask=ask))
+    seen = await observe(f"http://both.test:{port}/", names=Resolver(ask=ask))
 
     assert seen.fault is not None
     assert seen.fault.code is Code.CONNECTION_REFUSED
