@@ -6,5 +6,10 @@ from typing import Final
 
 from monitor.fields import Kinds
 
-KINDS: Final = Kinds({"url": "monitor.probes.http"})
+KINDS: Final = Kinds(
+    {
+        "url": "monitor.probes.http",
+        "grpc": "monitor.probes.grpc",
+    }
+)
 """By the key that names the kind in an endpoint; a kind imports its client when it is made."""

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from monitor.core.model.observation import Code
+from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
+from tests.support.grpc_server import serve_grpc
 from tests.support.http_probe import make_context
+from tests.support.probing import judge_health
 from tests.support.servers import (
     answers_page,
     hang_up,
@@ -22,20 +27,58 @@ from tests.support.servers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from monitor.probes.probe import Probe
 
-OPTIONS: dict[str, Callable[[int], dict[str, object]]] = {
-    "url": lambda port: {"url": f"http://ana:hunter22@127.0.0.1:{port}/"},
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What is known of a kind here: the options that lead to a port, and who answers there well.
+
+    A kind that asks no port has no `serve`. `secret` says that a secret can be part of its options:
+    it is `hunter22` in those given here.
+    """
+
+    options: Callable[[int], object]
+    serve: Callable[[], AbstractAsyncContextManager[int]] | None = None
+    secret: bool = True
+
+
+@asynccontextmanager
+async def serve_page() -> AsyncIterator[int]:
+    async with serve_script(answers_page()) as server:
+        yield server.port
+
+
+@asynccontextmanager
+async def serve_health() -> AsyncIterator[int]:
+    with serve_grpc() as server:
+        yield server.port
+
+
+CONTRACTS: dict[str, Contract] = {
+    "url": Contract(
+        options=lambda port: {"url": f"http://ana:hunter22@127.0.0.1:{port}/"}, serve=serve_page
+    ),
+    "grpc": Contract(
+        options=lambda port: {
+            "address": f"127.0.0.1:{port}",
+            "metadata": {"authorization": "hunter22"},
+        },
+        serve=serve_health,
+    ),
 }
-"""For each kind: the options that lead to a port of this machine."""
 
 every_kind = pytest.mark.parametrize("name", KINDS)
+every_kind_of_port = pytest.mark.parametrize(
+    "name", [name for name in KINDS if name not in CONTRACTS or CONTRACTS[name].serve]
+)
 
 
 def read(name: str, port: int) -> Any:
-    return KINDS[name].options.model_validate(OPTIONS[name](port))
+    return KINDS[name].options.model_validate(CONTRACTS[name].options(port))
 
 
 def make(name: str, port: int, *, timeout: float = 5) -> Probe:
@@ -44,10 +87,12 @@ def make(name: str, port: int, *, timeout: float = 5) -> Probe:
     return probe
 
 
-@every_kind
+@every_kind_of_port
 async def test_a_target_that_answers_is_seen(name: str) -> None:
-    async with serve_script(answers_page()) as server:
-        probe = make(name, server.port)
+    serve = CONTRACTS[name].serve
+    assert serve is not None
+    async with serve() as port:
+        probe = make(name, port)
         before = datetime.now(UTC)
         seen = await probe.observe()
         await probe.close()
@@ -55,9 +100,11 @@ async def test_a_target_that_answers_is_seen(name: str) -> None:
     assert seen.fault is None
     assert before <= seen.at <= datetime.now(UTC)
     assert timedelta() < seen.duration < timedelta(seconds=5)
+    assert judge_health(name, seen).outcome is Outcome.PASS
+    assert {one.family for one in seen.measures} <= set(KINDS[name].series)
 
 
-@every_kind
+@every_kind_of_port
 @pytest.mark.parametrize(
     "script",
     [
@@ -79,7 +126,7 @@ async def test_a_target_that_misbehaves_is_an_observation(name: str, script: Any
     assert took < 0.7
 
 
-@every_kind
+@every_kind_of_port
 async def test_a_closed_port_refuses(name: str) -> None:
     probe = make(name, unused_port())
     seen = await probe.observe()
@@ -89,7 +136,7 @@ async def test_a_closed_port_refuses(name: str) -> None:
     assert seen.fault.code is Code.CONNECTION_REFUSED
 
 
-@every_kind
+@every_kind_of_port
 async def test_a_cancellation_passes(name: str) -> None:
     async with serve_script(say_nothing, reads_head=False) as server:
         probe = make(name, server.port)
@@ -119,4 +166,4 @@ def test_what_is_shown_holds_no_secret_and_what_is_secret_is_known(name: str) ->
     assert isinstance(options.witnessed, bool)
     assert "hunter22" not in options.target
     assert "hunter22" not in repr(options)
-    assert "hunter22" in options.secrets
+    assert not CONTRACTS[name].secret or "hunter22" in options.secrets

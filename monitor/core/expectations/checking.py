@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 _BEFORE_A_MATCH: Final = 20
 _MOST_SHOWN: Final = 10
 _ONLY_GROW: Final = frozenset({Operator.GT, Operator.GTE})
+_CODES: Final = {
+    Source.STATUS: Code.STATUS,
+    Source.RCODE: Code.RCODE,
+    Source.EXIT_CODE: Code.EXIT_CODE,
+}
 _NAMED_KINDS: Final = frozenset({Operator.EQUALS, Operator.IN})
 
 
@@ -368,7 +373,7 @@ def _reason(
     expectation: Expectation, said: str, wanted: str, found: str, share: str = ""
 ) -> Reason:
     return Reason(
-        code=Code.STATUS if expectation.source is Source.STATUS else Code.EXPECTATION,
+        code=_CODES.get(expectation.source, Code.EXPECTATION),
         message=f"{said}, expected {wanted}{share}",
         expected=wanted,
         found=found,

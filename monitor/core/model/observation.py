@@ -32,7 +32,6 @@ class Code(StrEnum):
     CREDENTIALS = "credentials"
     QUERY = "query"
     RCODE = "rcode"
-    NOT_SERVING = "not_serving"
     EXIT_CODE = "exit_code"
     HEARTBEAT_MISSED = "heartbeat_missed"
     HEARTBEAT_FAILED = "heartbeat_failed"

@@ -8,6 +8,10 @@ from typing import Final
 import pytest
 
 from monitor.config import ConfigError, load
+from monitor.config.kinds import keys_of_kinds
+from monitor.config.settings import EndpointSettings
+from monitor.config.translate import keys_of
+from monitor.probes import KINDS
 
 _HERE: Final = Path(__file__).parent
 _FILES: Final = sorted((_HERE / "bad").glob("*.yml"))
@@ -19,10 +23,21 @@ def expected_of(path: Path) -> list[str]:
     lines = path.read_text().splitlines()
 
     return [
-        f"bad/{path.name}:{line.removeprefix(_EXPECT)}".replace("{here}", str(_HERE))
+        f"bad/{path.name}:{_fill_in(line.removeprefix(_EXPECT))}"
         for line in lines
         if line.startswith(_EXPECT)
     ]
+
+
+def _fill_in(message: str) -> str:
+    """Put in what a new kind of probe changes, and where the files are."""
+    keys = sorted({*keys_of(EndpointSettings), *keys_of_kinds(KINDS)})
+
+    return (
+        message.replace("{here}", str(_HERE))
+        .replace("{kinds}", ", ".join(KINDS))
+        .replace("{keys}", ", ".join(keys))
+    )
 
 
 def mistakes_in(path: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""What the kind `grpc` is made of."""
