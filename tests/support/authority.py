@@ -30,15 +30,31 @@ class Authority:
         *names: str,
         not_before: datetime | None = None,
         not_after: datetime | None = None,
+        demands: bool = False,
     ) -> ssl.SSLContext:
-        """Give a server's context with a certificate for these names."""
+        """Give a server's context with a certificate for these names.
+
+        With `demands`, a client has to present a certificate of this authority.
+        """
         issued = self._ca.issue_cert(
             *(names or ("localhost", "127.0.0.1")), not_before=not_before, not_after=not_after
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         issued.configure_cert(context)
+        if demands:
+            context.verify_mode = ssl.CERT_REQUIRED
+            self._ca.configure_trust(context)
 
         return context
+
+    def write_client(self, folder: Path, name: str = "monitor") -> tuple[Path, Path]:
+        """Issue a client's certificate; give the files of the certificate and of its key."""
+        issued = self._ca.issue_cert(f"{name}@example.org", common_name=name)
+        certificate, key = folder / f"{name}.pem", folder / f"{name}.key"
+        certificate.write_bytes(b"".join(one.bytes() for one in issued.cert_chain_pems))
+        key.write_bytes(issued.private_key_pem.bytes())
+
+        return certificate, key
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault
-from monitor.probes._net.faults import explain_own
+from monitor.probes._net.faults import explain_own, explain_refused_certificate
 
 if TYPE_CHECKING:
     from monitor.probes._http.answer import Answer
@@ -34,6 +34,8 @@ def explain_end(error: Exception | None, peer: str, answer: Answer | None, *, be
     if answer is not None:
         return _explain_body(error, peer, answer.body.received)
     if error is not None:
+        if refused := explain_refused_certificate(error, peer):
+            return refused
         message = f"{peer} reset the connection before it answered"
         return Fault(code=Code.CONNECTION_RESET, message=message)
 

@@ -62,6 +62,7 @@ class HttpProbe:
         "_seconds",
         "_server_name",
         "_terms",
+        "_terms_of_others",
         "_timeout",
         "_user_agent",
         "_wire",
@@ -76,6 +77,7 @@ class HttpProbe:
         self._most_redirects = options.request.max_redirects
         self._body_limit = options.request.body_limit
         self._terms = options.request.tls.terms(alpn=_ALPN)
+        self._terms_of_others = options.request.tls.terms(alpn=_ALPN, anonymous=True)
         self._server_name = options.request.tls.server_name
         self._ip = options.request.ip
         self._nameserver = options.request.resolver
@@ -203,7 +205,7 @@ class HttpProbe:
                 nameserver=self._nameserver,
                 remember=configured,
             ),
-            terms=self._terms,
+            terms=self._terms if configured else self._terms_of_others,
             server_name=self._server_name if configured else None,
             from_afar=from_afar,
         )

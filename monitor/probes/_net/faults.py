@@ -23,6 +23,18 @@ _OURS: Final = {
     errno.ENETDOWN: "the network interface of this machine is down",
 }
 _GONE: Final = frozenset({errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.ESHUTDOWN})
+_ABOUT_OUR_CERTIFICATE: Final = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "it wants a certificate of ours, and got none",
+    "TLSV1_ALERT_UNKNOWN_CA": "it does not know who issued our certificate",
+    "SSLV3_ALERT_BAD_CERTIFICATE": "it does not accept our certificate",
+    "SSLV3_ALERT_CERTIFICATE_UNKNOWN": "it does not accept our certificate",
+    "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE": "it does not accept a certificate such as ours",
+    "SSLV3_ALERT_CERTIFICATE_EXPIRED": "our certificate has expired, it says",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED": "our certificate was revoked, it says",
+    "TLSV1_ALERT_ACCESS_DENIED": "it does not let in who has our certificate",
+}
+"""What a server says of a client's certificate, in words; under TLS 1.3 after the handshake."""
+
 _OUR_RESOLVER: Final = frozenset({socket.EAI_MEMORY})
 
 # results of X509_verify_cert, as OpenSSL numbers them
@@ -122,6 +134,20 @@ def explain_tls(error: OSError, peer: str, name: str, certificate: Certificate |
     )
 
 
+def explain_refused_certificate(error: Exception, peer: str) -> Fault | None:
+    """Give the fault where an error is a server's word about our certificate.
+
+    Under TLS 1.3 it comes once the handshake is over for us.
+    """
+    if getattr(error, "reason", None) not in _ABOUT_OUR_CERTIFICATE:
+        return None
+
+    assert isinstance(error, OSError)
+    message = f"the TLS handshake with {peer} failed: {_say_tls(error)}"
+
+    return Fault(code=Code.TLS_HANDSHAKE, message=message)
+
+
 def _explain_verification(
     error: ssl.SSLCertVerificationError, name: str, certificate: Certificate | None
 ) -> Fault:
@@ -168,6 +194,8 @@ def _say_tls(error: OSError) -> str:
         case "UNSUPPORTED_PROTOCOL" | "TLSV1_ALERT_PROTOCOL_VERSION" | "NO_PROTOCOLS_AVAILABLE":
             return "no version of TLS in common"
         case "SSLV3_ALERT_HANDSHAKE_FAILURE" | "NO_SHARED_CIPHER":
-            return "nothing in common that both would speak"
+            return "nothing in common that both would speak, or it wants a certificate of ours"
+        case str() if reason in _ABOUT_OUR_CERTIFICATE:
+            return _ABOUT_OUR_CERTIFICATE[reason]
         case _:
             return str(reason).replace("_", " ").lower()

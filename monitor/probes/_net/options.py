@@ -208,14 +208,17 @@ class TlsOptions(Options):
 
         return self
 
-    def terms(self, *, alpn: tuple[str, ...] = ()) -> TlsTerms:
-        """Give the same as connections take it; `alpn` are the protocols that are offered."""
+    def terms(self, *, alpn: tuple[str, ...] = (), anonymous: bool = False) -> TlsTerms:
+        """Give the same as connections take it; `alpn` are the protocols that are offered.
+
+        Without our own certificate, where we are to be `anonymous`.
+        """
         return _share(
             TlsTerms(
                 verify=self.verify,
                 ca_file=self.ca_file,
-                cert_file=self.cert_file,
-                key_file=self.key_file,
+                cert_file=None if anonymous else self.cert_file,
+                key_file=None if anonymous else self.key_file,
                 min_version=self.min_version.wire if self.min_version else None,
                 max_version=self.max_version.wire if self.max_version else None,
                 alpn=alpn,
