@@ -58,6 +58,18 @@ async def serve_health() -> AsyncIterator[int]:
         yield server.port
 
 
+@asynccontextmanager
+async def serve_replies() -> AsyncIterator[int]:
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"hunter22\r\n")
+        writer.write(b"+OK\r\n")
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"+PONG\r\n")
+
+    async with serve_script(reply, reads_head=False) as server:
+        yield server.port
+
+
 CONTRACTS: dict[str, Contract] = {
     "url": Contract(
         options=lambda port: {"url": f"http://ana:hunter22@127.0.0.1:{port}/"}, serve=serve_page
@@ -69,8 +81,11 @@ CONTRACTS: dict[str, Contract] = {
         },
         serve=serve_health,
     ),
+    "redis": Contract(
+        options=lambda port: {"address": f"127.0.0.1:{port}", "password": "hunter22"},
+        serve=serve_replies,
+    ),
 }
-
 every_kind = pytest.mark.parametrize("name", KINDS)
 every_kind_of_port = pytest.mark.parametrize(
     "name", [name for name in KINDS if name not in CONTRACTS or CONTRACTS[name].serve]

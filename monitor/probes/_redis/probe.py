@@ -1,0 +1,181 @@
+"""Asks a Redis server for one thing, on a connection of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import hiredis
+
+from monitor.core.expectations.shown import plain, shorten
+from monitor.core.model.observation import Code, Fault, Phase
+from monitor.probes._net.dial import dial, talking
+from monitor.probes._net.faults import Faulted
+from monitor.probes._net.look import measure_phases, observe
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from monitor.core.model.observation import Observation
+    from monitor.probes._net.dial import Connection
+    from monitor.probes._net.look import Look
+    from monitor.probes._redis.options import RedisOptions
+    from monitor.probes.probe import ProbeContext
+
+_AT_ONCE: Final = 64 * 1024
+_LARGEST: Final = 1024 * 1024
+_MOST_PARTS: Final = 10_000
+_DEEPEST: Final = 16
+_LONGEST_MESSAGE: Final = 200
+_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?")
+_FIELD: Final = re.compile(r"([A-Za-z0-9_.-]+):(.*)")
+_NOT_LET_IN: Final = frozenset({"WRONGPASS", "NOAUTH", "NOPERM"})
+_PHASES: Final = {phase: phase.value for phase in Phase}
+
+
+class RedisProbe:
+    """Sends one command to one server; the reply is `value`, and as JSON the `body`."""
+
+    def __init__(self, options: RedisOptions, context: ProbeContext) -> None:
+        self._options = options
+        self._context = context
+        self._way = options.way()
+
+    async def observe(self) -> Observation:
+        """Ask once."""
+        return await observe(
+            self._context,
+            self._options.target,
+            self._ask,
+            conclude=lambda look: measure_phases(look, "probe_redis_duration_seconds", _PHASES),
+        )
+
+    async def close(self) -> None:
+        """Hold nothing: each observation gives back what it used."""
+
+    async def _ask(self, look: Look) -> None:
+        connection = await dial(look, self._context.resolver, self._way)
+        look.watch.enter(Phase.PROCESSING)
+        try:
+            with talking(look):
+                reply = await self._converse(look, connection)
+        except hiredis.ProtocolError as error:
+            raise Faulted(_nonsense(look.peer)) from error
+        finally:
+            connection.close()
+
+        try:
+            value = read_reply(reply, self._options.command)
+        except ValueError as error:
+            message = f"the reply of {look.peer} is {error}"
+            raise Faulted(Fault(code=Code.BAD_RESPONSE, message=message)) from error
+        look.body = json.dumps(value, ensure_ascii=False).encode()
+        if not isinstance(value, dict | list):
+            look.values["value"] = value
+
+    async def _converse(self, look: Look, connection: Connection) -> object:
+        options = self._options
+        reader = hiredis.Reader()
+        if options.password is not None:
+            who = (options.username,) if options.username else ()
+            words = ("AUTH", *who, options.password.reveal())
+            await _call(look, connection, reader, words, said="AUTH")
+        if options.database:
+            words = ("SELECT", str(options.database))
+            await _call(look, connection, reader, words, said=" ".join(words))
+
+        return await _call(look, connection, reader, options.command, said=options.command[0])
+
+
+async def _call(
+    look: Look,
+    connection: Connection,
+    reader: hiredis.Reader,
+    words: Sequence[str],
+    *,
+    said: str,
+) -> object:
+    """Send a command and wait for its reply; raises Faulted where that is an error."""
+    packed: Any = hiredis.pack_command  # its annotation knows of one word alone
+    connection.writer.write(packed(tuple(words)))
+    received = 0
+    while (reply := reader.gets()) is False:
+        data = await connection.reader.read(_AT_ONCE)
+        if not data:
+            raise EOFError
+        received += len(data)
+        if received > _LARGEST:
+            message = f"the reply of {look.peer} to {said} is longer than {_LARGEST // 1024} KiB"
+            raise Faulted(Fault(code=Code.BAD_RESPONSE, message=message))
+        reader.feed(data)
+
+    if isinstance(reply, hiredis.ReplyError):
+        raise Faulted(_refusal(str(reply), said, look.peer))
+
+    return reply
+
+
+def read_reply(reply: object, command: Sequence[str]) -> object:
+    """Give a reply as what JSON knows; that of INFO as a map of its fields.
+
+    Raises ValueError where it is nested too deep, or of too many parts.
+    """
+    if command[0].upper() == "INFO" and isinstance(reply, bytes):
+        return _read_fields(reply.decode(errors="replace"))
+
+    return _read_part(reply, _Rest(parts=_MOST_PARTS))
+
+
+@dataclass(slots=True)
+class _Rest:
+    """How much of a reply may still be read."""
+
+    parts: int
+
+
+def _read_part(part: Any, rest: _Rest, depth: int = 0) -> object:
+    """Read what the library gives. Any: it does not say what that is."""
+    rest.parts -= 1
+    if rest.parts < 0:
+        raise ValueError(f"of more than {_MOST_PARTS} parts")
+    if depth > _DEEPEST:
+        raise ValueError(f"nested more than {_DEEPEST} deep")
+
+    match part:
+        case bytes():
+            return _read_text(part.decode(errors="replace"))
+        case list():
+            return [_read_part(one, rest, depth + 1) for one in part]
+        case hiredis.ReplyError():
+            return str(part)
+
+    return part
+
+
+def _read_text(text: str) -> str | int | float:
+    """Read what is written as a number is, since Redis keeps no others, as the number."""
+    if not _NUMBER.fullmatch(text):
+        return text
+
+    return float(text) if "." in text else int(text)
+
+
+def _read_fields(text: str) -> dict[str, object]:
+    fields = (_FIELD.fullmatch(line) for line in text.splitlines())
+
+    return {field[1]: _read_text(field[2]) for field in fields if field}
+
+
+def _refusal(error: str, said: str, peer: str) -> Fault:
+    words = shorten(plain(error), limit=_LONGEST_MESSAGE)
+    code = Code.CREDENTIALS if error.partition(" ")[0] in _NOT_LET_IN else Code.QUERY
+
+    return Fault(code=code, message=f"{peer} refuses {plain(said)}: {words}")
+
+
+def _nonsense(peer: str) -> Fault:
+    message = f"{peer} does not speak the protocol of Redis"
+
+    return Fault(code=Code.BAD_RESPONSE, message=message)
