@@ -91,13 +91,24 @@ class HttpProbe:
 
     async def observe(self) -> Observation:
         """Ask once; whatever goes wrong is part of what is seen. Lets a cancellation pass."""
+        seen, final = await self.visit()
+        if not self._preflight or final is None:
+            return seen
+
+        return replace(seen, preflight=await self._ask_preflight(final, seen.duration))
+
+    async def visit(self, jar: Jar | None = None) -> tuple[Observation, URL | None]:
+        """Ask once, with the cookies of a jar, which keeps those that are set.
+
+        Give as well at which URL it ended, None where no answer stands.
+        """
         at = self._clock()
         sighting = Sighting()
         deadline = Deadline(self._seconds)
         fault: Fault | None = None
         final: URL | None = None
         try:
-            final = await self._ask(sighting)
+            final = await self._ask(sighting, jar)
         except Faulted as error:
             fault = error.fault
         except asyncio.CancelledError:
@@ -111,31 +122,33 @@ class HttpProbe:
             sighting.watch.leave()
             sighting.hang_up()
 
-        seen = write_down(at, sighting, fault, asked=self._options.target)
-        if not self._preflight or final is None:
-            return seen
-
-        return replace(seen, preflight=await self._ask_preflight(final, seen.duration))
+        return write_down(at, sighting, fault, asked=self._options.target), final
 
     async def close(self) -> None:
         """Hold nothing: each observation gives back what it used."""
 
-    async def _ask(self, sighting: Sighting) -> URL:
+    async def _ask(self, sighting: Sighting, jar: Jar | None) -> URL:
         """Send the request; where the answer redirects, go on from there. Give the final URL."""
         request: Request | None = None
         wire = self._wire
-        if wire is None:
+        if jar is not None:
+            request = first_request(self._options, self._user_agent)
+            wire = write_request(with_cookies(request, jar.header_for(request.url)))
+        elif wire is None:
             request = first_request(self._options, self._user_agent)
             wire = write_request(request)
-        if self._is_constant:
-            self._wire = wire
+            self._wire = wire if self._is_constant else None
 
         answer = await self._send(sighting, wire)
         if self._follow and answer.location is not None:
             request = request or first_request(self._options, self._user_agent)
-            return await self._go_on(sighting, request, answer, answer.location)
+            return await self._go_on(sighting, request, answer, jar or Jar())
 
-        return URL(self._options.url)
+        url = URL(self._options.url)
+        if jar is not None:
+            jar.take(answer.all(b"set-cookie"), url, self._clock())
+
+        return url
 
     async def _ask_preflight(self, url: URL, passed: timedelta) -> HeaderLines | None:
         """Ask what a foreign origin may do, in what is left of the time; None without an answer."""
@@ -160,26 +173,21 @@ class HttpProbe:
 
         return answer.header_lines
 
-    async def _go_on(
-        self, sighting: Sighting, request: Request, answer: Answer, location: str
-    ) -> URL:
+    async def _go_on(self, sighting: Sighting, request: Request, answer: Answer, jar: Jar) -> URL:
         """Follow redirects until an answer stands."""
-        jar = Jar()
         from_afar = False
         while True:
+            jar.take(answer.all(b"set-cookie"), request.url, self._clock())
+            if answer.location is None:
+                return request.url
             if len(sighting.hops) > self._most_redirects:
                 raise Faulted(explain_redirects(self._most_redirects))
 
-            jar.take(answer.all(b"set-cookie"), request.url, self._clock())
-            request = next_request(request, answer.status, location)
+            request = next_request(request, answer.status, answer.location)
             address = sighting.call.address if sighting.call else None
             from_afar = from_afar or (address is not None and not is_inward(address))
             wire = write_request(with_cookies(request, jar.header_for(request.url)))
             answer = await self._send(sighting, wire, from_afar=from_afar)
-            if answer.location is None:
-                return request.url
-
-            location = answer.location
 
     async def _send(
         self, sighting: Sighting, wire: WireRequest, *, from_afar: bool = False
