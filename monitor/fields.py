@@ -120,15 +120,31 @@ class Kind:
 
 
 class Kinds(Mapping[str, Kind]):
-    """A table of kinds, by the modules that have them: one that nobody names is never loaded."""
+    """A table of kinds, by the modules that have them: one that nobody names is never loaded.
 
-    def __init__(self, modules: Mapping[str, str]) -> None:
+    `beside` are the further keys of those that are flat.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, str | Kind],
+        *,
+        beside: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ) -> None:
         self._modules = modules
+        self._beside = beside
         self._loaded: dict[str, Kind] = {}
+
+    @property
+    def taken(self) -> tuple[str, ...]:
+        """The keys that kinds take up in the map that they are part of."""
+        return tuple(key for name in self for key in (name, *self._beside.get(name, ())))
 
     def __getitem__(self, name: str) -> Kind:
         if name not in self._loaded:
-            self._loaded[name] = import_module(self._modules[name]).KIND
+            found = self._modules[name]
+            kind: Kind = found if isinstance(found, Kind) else import_module(found).KIND
+            self._loaded[name] = kind
 
         return self._loaded[name]
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import socket
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Final
 from yarl import URL
 
 from monitor.core.outbox import LONGEST_WISH, Why
-from monitor.names import Resolver
+from monitor.examination import Unfit
+from monitor.names import Resolver, connect_any
+from monitor.options import format_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +81,44 @@ async def post(
         raise _explain(error) from None
     finally:
         await _end(asking)
+
+
+async def reach(url: str, *, timeout: timedelta) -> str:
+    """Connect to where a URL leads, over TLS where it says so, send nothing, and say that it went.
+
+    Raises Unfit.
+    """
+    place = URL(url)
+    host, port = place.host or "", place.port or 0
+    peer = format_address(host, port)
+    try:
+        async with asyncio.timeout(timeout.total_seconds()):
+            sock = await connect_any(await _resolver().begin(host, port).answer())
+            secure = place.scheme == "https"
+            _, writer = await asyncio.open_connection(
+                sock=sock,
+                ssl=ssl.create_default_context() if secure else None,
+                server_hostname=host if secure else None,
+            )
+            writer.transport.abort()
+    except TimeoutError as error:
+        raise Unfit(f"{peer} did not accept a connection in time") from error
+    except ssl.SSLCertVerificationError as error:
+        raise Unfit(f"the certificate of {peer} is not trusted: {error.verify_message}") from error
+    except (OSError, UnicodeError, RuntimeError) as error:
+        raise Unfit(f"{peer} cannot be reached: {_say(error)}") from error
+
+    return f"{peer} accepts connections; nothing was sent"
+
+
+def _say(error: Exception) -> str:
+    """Say what the system says, which the event loop replaces by words of its own."""
+    if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
+        return os.strerror(error.errno).lower()
+
+    said = getattr(error, "strerror", None) or str(error)
+
+    return f"{said[:1].lower()}{said[1:]}"
 
 
 async def _ask(method: str, url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:

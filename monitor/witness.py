@@ -109,6 +109,18 @@ class Witnesses:
             of_witnesses=self._named,
         )
 
+    async def ask_each(self) -> list[bool]:
+        """Say of each witness, in order, whether it answers in time."""
+
+        async def ask(stand: _Stand) -> bool:
+            try:
+                async with asyncio.timeout(PATIENCE.total_seconds()):
+                    return await self._ask(stand)
+            except TimeoutError:
+                return False
+
+        return list(await asyncio.gather(*map(ask, self._stands)))
+
     def hear_of_network(self) -> None:
         """Take note that something outside has answered: the monitor is not cut off."""
         if not self._answered:

@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "check-config": "monitor.cli.config",
     "schema": "monitor.cli.config",
     "probe": "monitor.cli.probe",
+    "doctor": "monitor.cli.doctor",
     "status": "monitor.cli.acts",
     "deploy": "monitor.cli.acts",
     "headers": "monitor.cli.acts",

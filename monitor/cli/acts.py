@@ -7,6 +7,7 @@ import json
 import os
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -206,7 +207,7 @@ def _load_to_look(configs: tuple[Path, ...]) -> Callable[[], Compiled]:
             )
             return compiled
 
-    return load
+    return cache(load)  # read twice, and it would complain twice
 
 
 def _sockets(files: Sequence[Path], store: Path) -> list[Path]:

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from monitor.core.model.verdict import Outcome
-from monitor.logs import LEVELS, configure_logs
+from monitor.logs import LEVELS, Log, configure_logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from monitor.config import Compiled
+
+_log = Log()
 
 PASS: Final = 0
 FAIL: Final = 1
@@ -98,6 +100,20 @@ def start_logs(*, default_level: str, mask: Callable[[str], str] = str) -> None:
         raise click.UsageError(f"MONITOR_LOG_FORMAT: expected json or text, found {form!r}")
 
     configure_logs(level=level, json=form == "json", mask=mask)
+
+
+def find_hook_runner() -> Path | None:
+    """Give the socket of the hook runner, where there is one to use.
+
+    One that is not there is better known now than when something has to be rolled back.
+    """
+    named = os.environ.get("HOOK_RUNNER_SOCKET", "")
+    if not named:
+        return None
+    if not os.access(named, os.W_OK):
+        _log.error("hook_runner_cannot_be_reached", socket=named)
+
+    return Path(named)
 
 
 @contextmanager

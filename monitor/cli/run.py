@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -21,24 +20,23 @@ from monitor.cli.common import (
     config_option,
     count,
     end,
+    find_hook_runner,
     loader,
     mistakes_end_it,
     start_logs,
 )
 from monitor.cli.durations import DURATION
 from monitor.core.model.verdict import Outcome
-from monitor.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from monitor.app import Monitor, RunOptions
     from monitor.config import Compiled
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.report import CheckReport
     from monitor.rounds import Finished
-
-_log = Log()
 
 _FORMS: Final = ("text", "json", "junit", "github")
 
@@ -97,7 +95,7 @@ def run(
             notify=not no_notify,
             hooks=not no_hooks,
             state=not no_state,
-            hook_runner=_hook_runner(),
+            hook_runner=find_hook_runner(),
         )
         if cycles is None:
             sys.exit(_watch(load, options))
@@ -155,20 +153,6 @@ def _cycles_of_environment() -> int | None:
         raise click.UsageError(f"MONITOR_CYCLES: expected a whole number from 1, found {text!r}")
 
     return int(text)
-
-
-def _hook_runner() -> Path | None:
-    """Give the socket of the hook runner, where there is one to use.
-
-    One that is not there is better known now than when something has to be rolled back.
-    """
-    named = os.environ.get("HOOK_RUNNER_SOCKET", "")
-    if not named:
-        return None
-    if not os.access(named, os.W_OK):
-        _log.error("hook_runner_cannot_be_reached", socket=named)
-
-    return Path(named)
 
 
 def _watch(load: Callable[[], Compiled], options: RunOptions) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.config.compile_checks import Checks, digest
 from monitor.config.compile_rules import Rules
-from monitor.config.kinds import keys_of_kinds, own_data, read_flat, read_plugin
+from monitor.config.kinds import own_data, read_flat, read_plugin
 from monitor.config.masking import mask, secrets_of
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
 from monitor.config.settings_fields import name_problem
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from monitor.config.document import At
     from monitor.config.findings import Findings
     from monitor.config.settings import Defaults
-    from monitor.fields import Kind
+    from monitor.fields import Kind, Kinds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,14 +69,14 @@ class Watched:
 
 
 def compile_endpoints(
-    findings: Findings, raw: Mapping[str, object], kinds: Mapping[str, Kind], pace: Pace
+    findings: Findings, raw: Mapping[str, object], kinds: Kinds, pace: Pace
 ) -> Watched:
     """Compile each endpoint; mistakes go to the findings."""
     watched = Watched()
     reading = _Reading(
         findings=findings,
         kinds=kinds,
-        keys=(*keys_of(EndpointSettings), *keys_of_kinds(kinds)),
+        keys=(*keys_of(EndpointSettings), *kinds.taken),
         pace=pace,
         rules=Rules(findings),
     )

@@ -57,15 +57,6 @@ def own_data(kind: Kind, name: str, data: Mapping[str, object]) -> object:
     return data.get(name)
 
 
-def keys_of_kinds(kinds: Mapping[str, Kind]) -> tuple[str, ...]:
-    """Give the keys that kinds take up in the map that they are part of."""
-    return tuple(
-        key
-        for name, kind in kinds.items()
-        for key in (keys_of(kind.options) if kind.flat else (name,))
-    )
-
-
 def _read(findings: Findings, name: str, kind: Kind, data: object, at: At) -> Plugin | None:
     options = findings.read(kind.options, data, at)
 

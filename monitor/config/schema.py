@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from monitor.config.kinds import keys_of_kinds
 from monitor.config.settings import (
     Defaults,
     EndpointSettings,
@@ -27,7 +26,7 @@ from monitor.fields import write_duration
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from monitor.fields import Kind
+    from monitor.fields import Kind, Kinds
 
     Schema = dict[str, Any]  # Any: JSON
     Models = Mapping[Any, Schema]  # by the model; pydantic says it may be other types too
@@ -111,7 +110,7 @@ def _top(definitions: Schema, models: Models) -> Schema:
     }
 
 
-def _endpoint(definitions: Schema, models: Models, kinds: Mapping[str, Kind]) -> Schema:
+def _endpoint(definitions: Schema, models: Models, kinds: Kinds) -> Schema:
     """A URL alone, or a map with the keys of exactly one kind beside those that each has."""
     general = definitions["EndpointSettings"]
     properties: Schema = dict(general["properties"])
@@ -122,7 +121,7 @@ def _endpoint(definitions: Schema, models: Models, kinds: Mapping[str, Kind]) ->
         else:
             properties[name] = models[kind.options]
 
-    assert set(keys_of_kinds(kinds)) <= set(properties)
+    assert set(kinds.taken) <= set(properties)
 
     return {
         "description": general.get("description", ""),

@@ -11,7 +11,7 @@ from monitor.fields import Kind
 from monitor.hooks._fields import Timeout
 from monitor.hooks.hook import bound, describe
 from monitor.options import Secret, parse_duration
-from monitor.outbound import NoAnswer, list_spellings, post
+from monitor.outbound import NoAnswer, list_spellings, post, reach
 from monitor.webhooks import WebhookTarget, write_headers
 
 if TYPE_CHECKING:
@@ -72,6 +72,10 @@ class WebhookHook:
             detail=f"answered {answer.status}",
             output=bound(self._mask(answer.text)),
         )
+
+    async def examine(self) -> str:
+        """Connect, and send nothing."""
+        return await reach(self._options.url.reveal(), timeout=self._options.timeout)
 
     async def close(self) -> None:
         """Hold nothing between requests."""

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from monitor.core.expectations.shown import plain
 from monitor.core.model.notice import Delivered, Refused, TryAgain
 from monitor.core.outbox import Why
+from monitor.examination import Unfit
 from monitor.fields import Kind, Options
 from monitor.logs import Log
 from monitor.notifiers._answers import in_words, make_mask, no_answer
@@ -22,7 +24,7 @@ from monitor.notifiers._slack_message import (
     write_short,
     write_update,
 )
-from monitor.outbound import NoAnswer, is_usable, post
+from monitor.outbound import NoAnswer, is_usable, post, reach
 from monitor.webhooks import SecretLine, SecretUrl
 
 if TYPE_CHECKING:
@@ -107,6 +109,30 @@ class SlackNotifier:
             return receipt
 
         return replace(receipt, error=self._mask(receipt.error))
+
+    async def examine(self) -> str:
+        """Ask Slack whose token it is; of an incoming webhook, only connect to it."""
+        options = self._options
+        if options.webhook_url is not None:
+            return await reach(options.webhook_url.reveal(), timeout=options.timeout)
+
+        assert options.token is not None
+        assert self._client is not None
+        self._client.token = options.token.reveal()
+        try:
+            async with asyncio.timeout(options.timeout.total_seconds()):
+                answer = await self._client.api_call("auth.test", json={})
+        except TimeoutError as error:
+            raise Unfit("Slack gave no complete answer in time") from error
+        except NoAnswer as error:
+            raise Unfit(f"Slack cannot be asked: {error}") from error
+        except SlackRefusal as refusal:
+            raise Unfit(self._mask(f"Slack says {refusal.error or 'nothing useful'}")) from refusal
+
+        said: Any = answer.data
+        who, where = (plain(str(said.get(key, "?"))) for key in ("user", "team"))
+
+        return f"the token is that of {who} in {where}, to write to {options.channel}"
 
     async def close(self) -> None:
         """Hold nothing between requests."""

@@ -12,12 +12,13 @@ from monitor.core.model.notice import Delivered
 from monitor.fields import Kind
 from monitor.notifiers._answers import in_words, judge, make_mask, no_answer
 from monitor.notifiers._fields import TIMEOUT, Timeout
-from monitor.outbound import NoAnswer, post
+from monitor.outbound import NoAnswer, post, reach
 from monitor.webhooks import WebhookTarget, write_headers
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from monitor.core.model.check_state import Flapping
     from monitor.core.model.notice import Delivery, Notice, Receipt
     from monitor.notifiers.notifier import NotifierContext
 
@@ -65,6 +66,10 @@ class WebhookNotifier:
 
         return judge(answer, in_words(answer, self._mask), now)
 
+    async def examine(self) -> str:
+        """Connect, and send nothing."""
+        return await reach(self._options.url.reveal(), timeout=self._options.timeout)
+
     async def close(self) -> None:
         """Hold nothing between requests."""
 
@@ -102,6 +107,7 @@ def payload(delivery: Delivery) -> dict[str, Any]:
                 "since": _iso(member.since),
                 "closed_at": _iso(member.closed_at) if member.closed_at else None,
                 "failures": member.failures,
+                "flapping": _flapping(member.flapping),
             }
             for member in notice.members
         ],
@@ -114,6 +120,13 @@ def payload(delivery: Delivery) -> dict[str, Any]:
         "idempotency_key": delivery.key,
         "may_repeat": delivery.maybe_sent,
     }
+
+
+def _flapping(flapping: Flapping | None) -> dict[str, Any] | None:
+    if flapping is None:
+        return None
+
+    return {"since": _iso(flapping.since), "openings": flapping.openings}
 
 
 def _reasons(notice: Notice) -> list[dict[str, str]]:

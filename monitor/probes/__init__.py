@@ -11,6 +11,7 @@ KINDS: Final = Kinds(
         "url": "monitor.probes.http",
         "grpc": "monitor.probes.grpc",
         "redis": "monitor.probes.redis",
-    }
+    },
+    beside={"url": ("request",)},
 )
 """By the key that names the kind in an endpoint; a kind imports its client when it is made."""

@@ -56,7 +56,7 @@ class Files:
         if not os.access(directory, os.W_OK | os.X_OK, effective_ids=True):
             raise StoreError(f"{directory}: the directory of the store cannot be written")
         kind = find_filesystem(directory)
-        if kind in _OF_A_NETWORK:
+        if is_of_a_network(kind):
             raise StoreError(
                 f"{directory}: expected a local disk for the store, found a network file system"
                 f" ({kind}), on which its write-ahead log is not safe"
@@ -225,6 +225,11 @@ def find_filesystem(directory: Path, mounts: Path = _MOUNTS) -> str:
                 return after.split()[0]
 
     return ""
+
+
+def is_of_a_network(kind: str) -> bool:
+    """Whether a file system is one on which a write-ahead log is not safe."""
+    return kind in _OF_A_NETWORK
 
 
 def open_private(path: Path) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from monitor.config.translate import keys_of
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
@@ -182,3 +183,10 @@ def test_what_is_shown_holds_no_secret_and_what_is_secret_is_known(name: str) ->
     assert "hunter22" not in options.target
     assert "hunter22" not in repr(options)
     assert not CONTRACTS[name].secret or "hunter22" in options.secrets
+
+
+def test_the_table_knows_the_keys_of_each_kind_that_stand_beside_others() -> None:
+    taken = {key for name, kind in KINDS.items() if kind.flat for key in keys_of(kind.options)}
+    under = {name for name, kind in KINDS.items() if not kind.flat}
+
+    assert set(KINDS.taken) == taken | under

@@ -158,6 +158,8 @@ class FakeSlack:
             return _error("invalid_auth")
         if body is None:
             return _error("invalid_json")
+        if method == "auth.test":
+            return _ok(user="monitor", team="Acme", user_id="U0BOT", team_id="T000")
         channel = self.channels.get(body.get("channel", ""))
         if channel is None or (method == "chat.update" and channel != body["channel"]):
             return _error("channel_not_found")

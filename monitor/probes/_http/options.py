@@ -179,6 +179,7 @@ class RequestOptions(Options):
         return self
 
 
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
 _PLAIN: Final = RequestOptions()
 
 
@@ -212,6 +213,11 @@ class HttpOptions(Options):
     def witnessed(self) -> bool:
         """Whether the witnesses can say anything about the way to it: not for loopback."""
         return not is_loopback(URL(self.url).host or "")
+
+    @cached_property
+    def harmless(self) -> bool:
+        """Whether asking changes nothing there, as far as its method says."""
+        return self.request.method in _SAFE
 
     @cached_property
     def secrets(self) -> tuple[str, ...]:

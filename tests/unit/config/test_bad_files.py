@@ -8,7 +8,6 @@ from typing import Final
 import pytest
 
 from monitor.config import ConfigError, load
-from monitor.config.kinds import keys_of_kinds
 from monitor.config.settings import EndpointSettings
 from monitor.config.translate import keys_of
 from monitor.probes import KINDS
@@ -31,7 +30,7 @@ def expected_of(path: Path) -> list[str]:
 
 def _fill_in(message: str) -> str:
     """Put in what a new kind of probe changes, and where the files are."""
-    keys = sorted({*keys_of(EndpointSettings), *keys_of_kinds(KINDS)})
+    keys = sorted({*keys_of(EndpointSettings), *KINDS.taken})
 
     return (
         message.replace("{here}", str(_HERE))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.config.compile_endpoints import Pace, Watched, compile_endpoints
 from monitor.config.document import Document, Position
@@ -13,13 +13,10 @@ from monitor.config.settings import Defaults
 from monitor.core.expectations import Source
 from monitor.core.judge import judge
 from monitor.core.model.verdict import Outcome
-from monitor.fields import Kind, Options, SecretText
+from monitor.fields import Kind, Kinds, Options, SecretText
 from monitor.options import Secret
 from monitor.probes import http
 from tests.support.judging import answer
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class TcpOptions(Options):
@@ -30,14 +27,17 @@ class TcpOptions(Options):
     more: list[dict[str, SecretText]] | None = None
 
 
-_KINDS: Final[Mapping[str, Kind]] = {
-    "url": http.KIND,
-    "tcp": Kind(
-        options=TcpOptions,
-        make=None,
-        sources=frozenset({Source.BODY, Source.RESPONSE_TIME}),
-    ),
-}
+_KINDS: Final = Kinds(
+    {
+        "url": http.KIND,
+        "tcp": Kind(
+            options=TcpOptions,
+            make=None,
+            sources=frozenset({Source.BODY, Source.RESPONSE_TIME}),
+        ),
+    },
+    beside={"url": ("request",)},
+)
 
 
 def compile_one(data: object) -> tuple[Watched, list[str]]:

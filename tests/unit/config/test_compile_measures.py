@@ -24,7 +24,7 @@ from monitor.core.model.endpoint import (
     ValueWindowRule,
 )
 from monitor.core.values import wanted_of
-from monitor.fields import Kind, Options
+from monitor.fields import Kind, Kinds, Options
 from tests.support.configuring import configure, mistakes
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def compiled(**keys: object) -> tuple[Check | None, list[str]]:
     findings = Findings(document, Path("/nowhere"))
     defaults = Defaults()
     watched = compile_endpoints(
-        findings, raw, {"sql": ROWS}, Pace(defaults=defaults, every=defaults.every)
+        findings, raw, Kinds({"sql": ROWS}), Pace(defaults=defaults, every=defaults.every)
     )
     checks = watched.endpoints["it"].checks if "it" in watched.endpoints else ()
     found = next((one for one in checks if one.signal is Signal.VALUE), None)
