@@ -37,9 +37,11 @@ def write_status(status: dict[str, Any], look: Look) -> str:
 
 
 def _urgency(check: dict[str, Any]) -> int:
-    """What fails first, then what begins to, then what nobody knows."""
+    """What fails first, then what begins to or does at times, then what nobody knows."""
     if check["state"] == "fail":
         return 0
+    if "flapping" in check:
+        return 1
 
     return {"fail": 1, "unknown": 2}.get(check["verdict"], 3)
 

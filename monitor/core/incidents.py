@@ -46,13 +46,20 @@ _CLASS: Final = {
 
 
 class NewsKind(StrEnum):
-    """What became of an incident; the values are the timeline's event names."""
+    """What became of an incident; the values are the timeline's event names.
+
+    That a check fails again, or passes, while it is flapping stands in the timeline alone.
+    """
 
     OPENED = "opened"
     JOINED = "joined"
     SEVERITY_RAISED = "severity_raised"
     SEVERITY_LOWERED = "severity_lowered"
     CHECK_CLOSED = "check_closed"
+    FLAPPING = "flapping"
+    FAILS_AGAIN = "fails_again"
+    PASSES = "passes"
+    SETTLED = "settled"
     RESOLVED = "resolved"
 
 
@@ -102,6 +109,10 @@ def apply(
                 draft.join(MONITOR_SERVICE, IncidentClass.MONITOR, _member(check, event))
             case Change.CLOSED:
                 draft.leave(event.check, event.at, blind=False)
+            case Change.PAUSED:
+                draft.pause(event.check)
+            case Change.SETTLED if check is not None:
+                draft.settle(_member(check, event))
             case Change.SEES_AGAIN:
                 draft.leave(event.check, event.at, blind=True)
             case _:
@@ -216,11 +227,15 @@ class _Draft:
             since=min(incident.since, member.since),
             phase=_phase_on_joining(incident),
         )
-        if known is not None and known.closed_at is None:
-            self._changed[incident.id] = incident
-        else:
-            text = wording.joined(member, klass, at=self._now)
+        text = wording.joined(member, klass, at=self._now)
+        if known is None or known.closed_at is not None:
             incident = self._turn(incident, NewsKind.JOINED, text, member.check)
+        elif member.flapping and not known.flapping:
+            incident = self._turn(incident, NewsKind.FLAPPING, text, member.check)
+        elif member.flapping:
+            incident = self._write(incident, NewsKind.FAILS_AGAIN, wording.fails_again(member))
+        else:
+            self._changed[incident.id] = incident
         if member.severity.rank < incident.severity.rank:
             self._grade(incident, member.severity)
 
@@ -246,6 +261,24 @@ class _Draft:
         incident = replace(incident, phase=IncidentPhase.RESOLVED, resolved_at=self._now)
         over = wording.closed(incident, left) if removed else wording.headline(incident, at=at)
         self._turn(incident, NewsKind.RESOLVED, over)
+
+    def pause(self, check: str) -> None:
+        """Note that a check that flaps passes for now: its incident goes on."""
+        incident = next((one for one in self._open() if _holds(one, check, blind=False)), None)
+        if incident is not None:
+            self._write(incident, NewsKind.PASSES, wording.paused(check))
+
+    def settle(self, member: Member) -> None:
+        """Let a check that flapped fail for good: it is an ordinary member from now on."""
+        incident = next(
+            (one for one in self._open() if _holds(one, member.check, blind=False)), None
+        )
+        if incident is None:
+            return
+
+        others = tuple(one for one in incident.members if one.check != member.check)
+        incident = replace(incident, members=(*others, member))
+        self._turn(incident, NewsKind.SETTLED, wording.settled(member, at=self._now), member.check)
 
     def weigh(self, incident_id: str, check: Check) -> None:
         """Give an open member the severity that its check has now."""
@@ -330,6 +363,7 @@ def _member(check: Check, event: CheckEvent) -> Member:
         failures=event.failures,
         reasons=event.reasons,
         target=check.target,
+        flapping=event.flapping,
     )
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.engine import Engine
-    from monitor.core.model.check_state import CheckState
+    from monitor.core.model.check_state import CheckState, Flapping
     from monitor.core.model.deploy import Deploy
     from monitor.core.model.endpoint import Check, Endpoint
     from monitor.core.model.incident import Incident, TimelineEntry
@@ -54,6 +54,7 @@ class CheckReport:
     waiting: tuple[int, int] | None = None
     judged_at: datetime | None = None
     note: str = ""
+    flapping: Flapping | None = None
 
 
 def report_checks(
@@ -100,6 +101,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
         "duration_seconds": seen.duration.total_seconds() if seen else None,
         "phases": phases_json(seen) if seen else {},
         **({"note": report.note} if report.note else {}),
+        **({"flapping": _flapping_json(report.flapping)} if report.flapping else {}),
         **_waiting_json(report),
     }
 
@@ -193,6 +195,7 @@ def incident_json(incident: Incident, situation: Situation) -> dict[str, Any]:
                 "since": member.since.isoformat(),
                 "failures": member.failures,
                 "closed_at": _iso(member.closed_at),
+                "flapping": _flapping_json(member.flapping),
                 "reasons": [reason_json(reason) for reason in member.reasons],
             }
             for member in incident.members
@@ -285,7 +288,8 @@ def _report(
         observation=latest.observation if latest else None,
         waiting=engine.waiting(check),
         judged_at=end_of(check.rule, now) if isinstance(check.rule, WindowRule) else None,
-        note=note,
+        note=_with_flapping(note, state.flapping if state else None),
+        flapping=state.flapping if state else None,
     )
 
 
@@ -305,6 +309,20 @@ def _recent(state: CheckState | None, endpoint: Endpoint, now: datetime) -> bool
         return False
 
     return now - state.last_at <= STALE_AFTER_INTERVALS * endpoint.every + endpoint.timeout
+
+
+def _with_flapping(note: str, flapping: Flapping | None) -> str:
+    if flapping is None:
+        return note
+
+    return "; ".join(one for one in (note, wording.flapping(flapping)) if one)
+
+
+def _flapping_json(flapping: Flapping | None) -> dict[str, Any] | None:
+    if flapping is None:
+        return None
+
+    return {"since": flapping.since.isoformat(), "openings": flapping.openings}
 
 
 def _public_state(state: CheckState | None) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from monitor.core.flapping import note_closing, note_opening, settle
 from monitor.core.model.check_state import Change, CheckEvent, CheckState
 from monitor.core.model.endpoint import InARow, KOfN, WindowRule
 from monitor.core.model.verdict import Outcome
@@ -90,10 +91,11 @@ def _remember(state: CheckState, verdict: Verdict) -> CheckState:
 
 
 def _restart(state: CheckState) -> CheckState:
-    """Forget all that was known of a check, save that an open one stays open."""
+    """Forget all that was known of a check, save that an open or flapping one stays so."""
     shown = Outcome.FAIL if state.open else Outcome.UNKNOWN
+    openings = state.openings if state.flapping else ()
 
-    return replace(_reset(state), state=shown, judged=0)
+    return replace(_reset(state), state=shown, judged=0, openings=openings)
 
 
 def _reset(state: CheckState) -> CheckState:
@@ -118,12 +120,13 @@ def _fail(check: Check, state: CheckState, verdict: Verdict) -> Advance:
         failing_since=state.failing_since or began,
     )
     if state.open:
-        return state, ()
+        return settle(state, verdict)
 
     state = _count_recent(check.failure_threshold, state, began)
     if not crossed(check.failure_threshold, state):
         return state, ()
 
+    state = note_opening(state, verdict.at)
     opened = CheckEvent(
         change=Change.OPENED,
         check=check.id,
@@ -131,6 +134,7 @@ def _fail(check: Check, state: CheckState, verdict: Verdict) -> Advance:
         since=state.failing_since or began,
         failures=state.consecutive_failures,
         reasons=verdict.reasons,
+        flapping=state.flapping,
     )
 
     return replace(state, state=Outcome.FAIL), (opened,)
@@ -138,7 +142,8 @@ def _fail(check: Check, state: CheckState, verdict: Verdict) -> Advance:
 
 def _pass(check: Check, state: CheckState, verdict: Verdict) -> Advance:
     if not state.open:
-        return _count_recent(check.failure_threshold, _go_on_passing(state, verdict), None), ()
+        state = _count_recent(check.failure_threshold, _go_on_passing(state, verdict), None)
+        return settle(state, verdict)
 
     state = replace(
         _remember(state, verdict),
@@ -149,12 +154,14 @@ def _pass(check: Check, state: CheckState, verdict: Verdict) -> Advance:
     if state.consecutive_passes < check.success_threshold:
         return state, ()
 
+    state = note_closing(state, verdict.at)
     closed = CheckEvent(
-        change=Change.CLOSED,
+        change=Change.PAUSED if state.flapping else Change.CLOSED,
         check=check.id,
         at=verdict.at,
         since=state.failing_since or verdict.at,
         reasons=verdict.reasons,
+        flapping=state.flapping,
     )
 
     return (
@@ -181,6 +188,8 @@ def _go_on_passing(state: CheckState, verdict: Verdict) -> CheckState:
         last_outcome=verdict.outcome,
         last_at=verdict.at,
         last_reasons=verdict.reasons,
+        openings=state.openings,
+        flapping=state.flapping,
     )
 
 

@@ -20,15 +20,23 @@ def check_series(engine: Engine) -> Iterator[str]:
     labels: list[str] = []
     shown: list[int] = []
     failures: list[int] = []
+    flapping: list[int] = []
     for some in in_parts(list(engine.checks)):
         states = [engine.situation.states.get(id) for id in some]
         labels += [f'check="{escape(id)}"' for id in some]
         shown += [_STATES[state.state if state else Outcome.UNKNOWN] for state in states]
         failures += [state.consecutive_failures if state else 0 for state in states]
+        flapping += [int(state is not None and state.flapping is not None) for state in states]
         yield NOTHING_YET
     yield from write_family(
         "production_monitor_check_state", "0 pass, 1 fail, 2 unknown.", labels, shown
     )
     yield from write_family(
         "production_monitor_check_consecutive_failures", "Failures in a row.", labels, failures
+    )
+    yield from write_family(
+        "production_monitor_check_flapping",
+        "1 while it fails and recovers again and again.",
+        labels,
+        flapping,
     )

@@ -115,6 +115,7 @@ def test_the_page_is_valid_and_says_the_same_in_both_formats(as_openmetrics: boo
 
     assert value(series, f"{OWN}check_state", check="api.health") == 1
     assert value(series, f"{OWN}check_consecutive_failures", check="api.health") == 4
+    assert value(series, f"{OWN}check_flapping", check="api.health") == 0
     assert value(series, f"{OWN}probe_failures_total", reason="status") == 4
     assert value(series, f"{OWN}probes_total") == 1
     assert value(series, f"{OWN}probe_bugs_total") == 1

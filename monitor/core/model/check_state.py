@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flapping:
+    """A check that opens again and again: since its opening at `since` it opened so many times.
+
+    `turned_at` is when it opened or closed last.
+    """
+
+    since: datetime
+    openings: int
+    turned_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckState:
     """The counters of one check; they survive restarts and one-shot runs.
 
@@ -23,7 +35,8 @@ class CheckState:
     `blind` is set once the check was unknown for three intervals. `window_end` is the end of the
     last latency window that was judged. `judged` counts the verdicts since the start of the
     counts; `last_outcome`, `last_reasons` and `last_at` are of the newest verdict that was not
-    waiting.
+    waiting. `openings` are the times of its newest openings, oldest first; `flapping` is set while
+    there are too many of them to tell each.
     """
 
     check: str
@@ -42,6 +55,8 @@ class CheckState:
     last_outcome: Outcome | None = None
     last_at: datetime | None = None
     last_reasons: tuple[Reason, ...] = ()
+    openings: tuple[datetime, ...] = ()
+    flapping: Flapping | None = None
 
     @property
     def open(self) -> bool:
@@ -50,12 +65,17 @@ class CheckState:
 
 
 class Change(StrEnum):
-    """What a verdict did to a check."""
+    """What a verdict did to a check.
+
+    One that flaps pauses when it closes; it settled when it fails for good, or closes for good.
+    """
 
     OPENED = "opened"
     CLOSED = "closed"
     WENT_BLIND = "went_blind"
     SEES_AGAIN = "sees_again"
+    PAUSED = "paused"
+    SETTLED = "settled"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +83,7 @@ class CheckEvent:
     """A check opened, closed, went blind or sees again, and why.
 
     `since` is the first failing (or unknown) sample; `failures` the fails in a row at opening.
+    `flapping` is how it flaps with this.
     """
 
     change: Change
@@ -71,3 +92,4 @@ class CheckEvent:
     since: datetime
     failures: int = 0
     reasons: tuple[Reason, ...] = ()
+    flapping: Flapping | None = None

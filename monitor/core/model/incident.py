@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from monitor.core.model.check_state import Flapping
     from monitor.core.model.endpoint import Severity
     from monitor.core.model.verdict import Reason
 
@@ -38,7 +39,8 @@ class IncidentPhase(StrEnum):
 class Member:
     """One check of an incident: `since` its first failing sample, `closed_at` None while open.
 
-    `target` is what was asked, as it may be shown; empty where nothing is.
+    `target` is what was asked, as it may be shown; empty where nothing is. One that is flapping
+    may pass at times, and stays open until it has settled.
     """
 
     check: str
@@ -48,6 +50,7 @@ class Member:
     reasons: tuple[Reason, ...]
     closed_at: datetime | None = None
     target: str = ""
+    flapping: Flapping | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -308,6 +308,7 @@ def _passes(state: CheckState, since: datetime) -> bool:
         state.state is Outcome.PASS
         and state.last_outcome is Outcome.PASS
         and not state.blind
+        and state.flapping is None
         and state.last_at is not None
         and state.last_at >= since
     )

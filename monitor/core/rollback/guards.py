@@ -73,11 +73,12 @@ def lead_of(deploy: Deploy) -> timedelta:
 
 
 def failing_before(deploy: Deploy, triggers: Iterable[str], situation: Situation) -> bool:
-    """Whether a triggering check that is open has been failing since before a deploy."""
+    """Whether a triggering check has been failing, or flapping, since before a deploy."""
     began = deploy.at - lead_of(deploy)
 
     return any(
-        state.open and state.failing_since is not None and state.failing_since < began
+        (state.open and state.failing_since is not None and state.failing_since < began)
+        or (state.flapping is not None and state.flapping.since < began)
         for state in situation.states_of(triggers)
     )
 

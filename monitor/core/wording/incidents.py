@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from monitor.core.model.check_state import Flapping
     from monitor.core.model.endpoint import Severity
     from monitor.core.model.incident import Incident, Member
     from monitor.core.model.verdict import Reason
@@ -66,6 +67,8 @@ def member_line(member: Member) -> str:
 
     asked = f" at {one_line(member.target, _LONGEST_TARGET)}" if member.target else ""
     what = f"{member.check} ({member.severity}){asked}"
+    if member.flapping:
+        return f"{what}: {flapping(member.flapping)}, last: {reasons_text(member.reasons)}"
 
     return f"{what}: {reasons_text(member.reasons)}, {since}{row}"
 
@@ -83,6 +86,10 @@ def headline(incident: Incident, *, at: datetime) -> str:
 
     lead, others = still[0], [member.check for member in still[1:]]
     also = f"; {listed(others)} {'fails' if len(others) == 1 else 'fail'} as well" if others else ""
+    if lead.flapping:
+        how = f"{flapping(lead.flapping)}, last: {reasons_text(lead.reasons)}"
+        return as_sentence(f"{incident.service} is failing on and off ({lead.check} {how}){also}")
+
     what = (
         f"needs attention: {reasons_text(lead.reasons)}"
         if incident.klass is IncidentClass.FINDING
@@ -98,6 +105,9 @@ def joined(member: Member, klass: IncidentClass, *, at: datetime) -> str:
     """Say that one more check belongs to an incident now, and why."""
     if member.check == STORE_CHECK:
         return as_sentence(f"the store cannot be relied on: {reasons_text(member.reasons)}")
+    if member.flapping:
+        how = f"{flapping(member.flapping)}, last: {reasons_text(member.reasons)}"
+        return as_sentence(f"{member.check} is {how}")
 
     how = {
         IncidentClass.OUTAGE: "fails as well",
@@ -109,6 +119,31 @@ def joined(member: Member, klass: IncidentClass, *, at: datetime) -> str:
     return as_sentence(
         f"{member.check} {how}: {reasons_text(member.reasons)}{_lasting(member, at)}{row}"
     )
+
+
+def flapping(flapping: Flapping) -> str:
+    """Say how often a check failed that is flapping, and since when."""
+    return f"flapping, failed {flapping.openings} times since {time_text(flapping.since)}"
+
+
+def paused(check: str) -> str:
+    """Say that a check passes which is flapping."""
+    return as_sentence(f"{check} passes, and has to go on so before it counts as recovered")
+
+
+def fails_again(member: Member) -> str:
+    """Say that a check which is flapping fails once more."""
+    assert member.flapping is not None
+    how = f"fails again, {member.flapping.openings} times by now"
+
+    return as_sentence(f"{member.check} {how}: {reasons_text(member.reasons)}")
+
+
+def settled(member: Member, *, at: datetime) -> str:
+    """Say that a check is not flapping any more, because it fails all the time."""
+    why = f"{reasons_text(member.reasons)}{_lasting(member, at)}{_row(member)}"
+
+    return as_sentence(f"{member.check} is not flapping any more, it fails all the time: {why}")
 
 
 def left(
@@ -126,7 +161,8 @@ def left(
     if lead.check == STORE_CHECK:
         return as_sentence(f"{said}; the store still cannot be relied on{rest}")
 
-    remains = f"{lead.check} {_REMAINS[klass]}: {reasons_text(lead.reasons)}"
+    how = "is still flapping" if lead.flapping else _REMAINS[klass]
+    remains = f"{lead.check} {how}: {reasons_text(lead.reasons)}"
 
     return as_sentence(f"{said}; {remains}{rest}")
 
@@ -181,18 +217,23 @@ def _own_trouble(still: Sequence[Member], at: datetime) -> str:
 
 
 def _over(incident: Incident, at: datetime) -> str:
+    members = incident.members
     lasted = duration_text((incident.resolved_at or at) - incident.since)
-    checks = [member.check for member in incident.members if member.check != STORE_CHECK]
+    checks = [member.check for member in members if member.check != STORE_CHECK]
     match incident.klass:
         case IncidentClass.MONITOR:
             again = [f"judge {listed(checks)}"] if checks else []
-            if len(checks) < len(incident.members):
+            if len(checks) < len(members):
                 again.insert(0, "rely on its store")
             return f"the monitor can {' and '.join(again)} again, after {lasted}"
         case IncidentClass.FINDING:
-            return f"{incident.service}: the finding is over after {lasted} ({listed(checks)})"
+            over = f"{incident.service}: the finding is over after {lasted} ({listed(checks)})"
         case IncidentClass.OUTAGE:
-            return f"{incident.service} has recovered after {lasted} ({listed(checks)})"
+            over = f"{incident.service} has recovered after {lasted} ({listed(checks)})"
+
+    flapped = [f"{one.check} was {flapping(one.flapping)}" for one in members if one.flapping]
+
+    return "; ".join((over, *flapped))
 
 
 def _worst_first(members: Sequence[Member]) -> list[Member]:

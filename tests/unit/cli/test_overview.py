@@ -49,6 +49,18 @@ def written(**parts: Any) -> list[str]:
     return write_status(status(**parts), Look()).splitlines()
 
 
+def test_what_is_flapping_comes_before_what_passes() -> None:
+    note = "flapping, failed 7 times since 2026-07-01 12:00:00 UTC"
+    found = written(
+        checks=[
+            check("a.health"),
+            check("b.health", note=note, flapping={"since": "", "openings": 7}),
+        ]
+    )
+
+    assert found[0] == f"✔ pass     b.health  {note}"
+
+
 def test_what_fails_comes_first_and_what_waits_says_for_what() -> None:
     failing = [{"message": "status is 500, expected 2xx"}]
     ending = {"samples": 22, "needed": 20, "ends_at": "2026-07-01T12:15:00+00:00"}

@@ -222,7 +222,10 @@ def test_of_what_is_over_only_the_newest_are_shown() -> None:
     story = make_story(
         make_endpoint(make_check(opens=InARow(count=1), closes=1)), directory=make_directory()
     )
-    story.sees(*[500, 200] * 25, 500)
+    for _ in range(25):
+        story.sees(500, 200)
+        story.seconds += 600
+    story.sees(500)
     status = status_json(story.engine, story.now)
 
     assert len(status["incidents"]) == 21

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.model.check_state import Change, CheckEvent, CheckState
+from monitor.core.model.check_state import Change, CheckEvent, CheckState, Flapping
 from monitor.core.model.endpoint import Check, FailureThreshold, HealthRule, InARow, KOfN
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome, Reason, Verdict
@@ -215,6 +215,7 @@ def test_a_pass_keeps_whatever_else_is_known() -> None:
     }
     names = {field.name for field in fields(CheckState)} - counted - {"check", "fingerprint"}
     known: dict[str, Any] = {name: object() for name in names}
+    known["flapping"] = Flapping(since=NOON, openings=7, turned_at=NOON)
     state, _, _ = follow(k_of_n(2, 3), "PFP")
 
     after, events = advance(

@@ -36,6 +36,7 @@ def test_the_payload_is_exactly_what_is_promised() -> None:
                 "since": "2026-07-01T12:00:00.000Z",
                 "closed_at": None,
                 "failures": 5,
+                "flapping": None,
             }
         ],
         "reasons": [
