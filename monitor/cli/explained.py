@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,7 @@ from rich.markup import escape
 
 from monitor.cli.finished import tally
 from monitor.cli.page import MARKS, Page
+from monitor.core.expectations.shown import plain, shorten
 from monitor.core.model.endpoint import InARow
 from monitor.core.model.verdict import Outcome
 from monitor.core.wording import duration_text
@@ -28,6 +30,7 @@ _LABEL: Final = 13
 _LONGEST_BAR: Final = 40
 _BESIDE_BAR: Final = 26
 _LONGEST_HEADER: Final = 600
+_MOST_VALUES: Final = 10
 _DECADES: Final = timedelta(days=3650)
 
 
@@ -41,6 +44,7 @@ def write_explained(explained: Explained, look: Look) -> str:
     _write_way(page, seen)
     _write_phases(page, seen)
     _write_headers(page, seen)
+    _write_values(page, seen)
     for one in explained.checks:
         _write_check(page, one)
     if len(explained.checks) > 1:
@@ -137,6 +141,33 @@ def _write_headers(page: Page, seen: Observation) -> None:
         if len(shown) > _LONGEST_HEADER:
             shown = f"{shown[:_LONGEST_HEADER]}… ({len(value):,} characters)"
         page.line(f"[dim]{escape(name)}:[/] {escape(shown)}", lead="  ", hang=2)
+
+
+def _write_values(page: Page, seen: Observation) -> None:
+    """Write what a kind of probe brought besides: one value on a line, of many the first."""
+    if seen.values:
+        page.line()
+    for name, value in seen.values.items():
+        if not isinstance(value, list):
+            page.line(escape(_shown_value(value)), lead=_label(name), hang=2)
+            continue
+        label = name
+        for one in value[:_MOST_VALUES]:
+            page.line(escape(_shown_value(one)), lead=_label(label), hang=2)
+            label = ""
+        more = len(value) - _MOST_VALUES
+        if more > 0 or not value:
+            page.line(f"[dim]{f'and {more} more' if value else 'none'}[/]", lead=_label(label))
+
+
+def _shown_value(value: object) -> str:
+    """Write a value on one line; a row as its columns."""
+    if isinstance(value, dict):
+        text = "  ".join(f"{key}={_shown_value(one)}" for key, one in value.items())
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    return shorten(plain(text), limit=_LONGEST_HEADER)
 
 
 def _write_check(page: Page, one: ExplainedCheck) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -226,7 +227,26 @@ def _mask(seen: Observation, mask: Callable[[str], str]) -> Observation:
             replace(hop, url=mask(hop.url), location=mask(hop.location)) for hop in seen.redirects
         ),
         fault=replace(seen.fault, message=mask(seen.fault.message)) if seen.fault else None,
+        values={name: _mask_value(value, mask) for name, value in seen.values.items()},
     )
+
+
+def _mask_value(value: object, mask: Callable[[str], str]) -> object:
+    """Take secrets out of what a kind of probe brought, and write what JSON does not know as text.
+
+    It is as deep as the kind that brought it allows.
+    """
+    match value:
+        case str():
+            return mask(value)
+        case list() | tuple():
+            return [_mask_value(one, mask) for one in value]
+        case Mapping():
+            return {mask(str(key)): _mask_value(one, mask) for key, one in value.items()}
+        case bool() | int() | float() | None:
+            return value
+        case _:
+            return mask(str(value))
 
 
 def _mask_policy(result: PolicyResult, mask: Callable[[str], str]) -> PolicyResult:
@@ -266,6 +286,7 @@ def _observation_json(seen: Observation) -> dict[str, Any]:
         "content_length": seen.content_length,
         "body_bytes": len(seen.body),
         "body_truncated": seen.body_truncated,
+        "values": dict(seen.values),
         "fault": {"code": seen.fault.code.value, "message": seen.fault.message}
         if seen.fault
         else None,

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.authority import Authority
 from tests.support.program import run
+from tests.support.redis_server import serve_redis
 from tests.support.servers import (
     page,
     redirect,
@@ -376,3 +377,25 @@ async def test_the_secrets_of_others_are_not_needed_to_probe(shop: Shop, tmp_pat
     assert "variable API_TOKEN is not set: export it" in lacking.err
     assert "SLACK" not in lacking.err
     assert unknown.err.splitlines()[-1] == "Error: shopp: no such endpoint; did you mean shop?"
+
+
+@pytest.mark.needs("redis-server")
+async def test_what_another_kind_of_probe_brings_is_shown_in_both_forms(tmp_path: Path) -> None:
+    with serve_redis(tmp_path) as server:
+        server.run("RPUSH", "jobs", "a", "b")
+        (tmp_path / "monitor.yml").write_text(
+            "endpoints:\n"
+            "  jobs:\n"
+            f"    redis: {{address: {server.address!r}, command: [LLEN, jobs]}}\n"
+            "    value: {lt: 2}\n"
+        )
+        text = await run("probe", "jobs", cwd=tmp_path)
+        found = await run("probe", "jobs", "--output", "json", cwd=tmp_path)
+
+    assert text.code == 1
+    assert re.search(r"^  value +2$", text.out, re.MULTILINE)
+    assert "value is 2, expected less than 2" in text.out
+    assert "processing" in text.out
+    observation = found.json()["observation"]
+    assert observation["values"] == {"value": 2}
+    assert observation["status"] is None
