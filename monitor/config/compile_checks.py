@@ -269,6 +269,7 @@ class Checks:
             success_threshold=settings.success_threshold or self.defaults.success_threshold,
             fingerprint=digest(self.request, suffix, fingerprint),
             target=self.target,
+            flapping_threshold=self.defaults.flapping_threshold,
         )
 
     def _usual_threshold(self, signal: Signal) -> FailureThreshold:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, WrapValidator, field_validator, mode
 from monitor.config.settings_fields import (
     Count,
     FactorValue,
+    FlappingThreshold,
     Interval,
     LatencyLimit,
     LimitValue,
@@ -92,6 +93,7 @@ class Defaults(Section):
     timeout: Span | None = None
     failure_threshold: Threshold = InARow(count=3)
     success_threshold: Count = 2
+    flapping_threshold: FlappingThreshold = 6
     severity: SeverityName = Severity.HIGH
 
 
@@ -333,10 +335,22 @@ class WhenSettings(Section):
         return self
 
 
+class ProofSettings(Section):
+    """What one check, of whatever service, has to show after the effect."""
+
+    check: str
+    passes: Count = 1
+    within: Span | None = None
+
+
 class VerifySettings(Section):
-    """How long the checks that tripped have to close again after the effect."""
+    """How long the checks that tripped have to close again after the effect, and what else shows.
+
+    `expect` asks further checks for passes of samples after it.
+    """
 
     within: Span = timedelta(minutes=5)
+    expect: list[ProofSettings] = Field(default_factory=list)
 
 
 def _read_once(count: int) -> int:

@@ -40,6 +40,7 @@ FACTOR_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?x$"
 _FACTOR: Final = re.compile(FACTOR_PATTERN)
 _LARGEST_FACTOR: Final = 100
 _MOST_COUNTED: Final = 1000
+_MOST_OPENINGS: Final = 100
 
 SHORTEST_INTERVAL: Final = timedelta(milliseconds=100)
 LONGEST_INTERVAL: Final = timedelta(days=1)
@@ -219,6 +220,19 @@ def _read_count(value: object) -> int:
     return _counted(value)
 
 
+def _read_flapping(value: object) -> int | None:
+    if value == "off" or value is False:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(
+            f"expected how many openings an hour, such as 6, or off, found {found(value)}"
+        )
+    if not 1 <= value <= _MOST_OPENINGS:
+        raise ValueError(f"expected 1 to {_MOST_OPENINGS}, or off, found {value}")
+
+    return value
+
+
 def _counted(number: int) -> int:
     if number > _MOST_COUNTED:
         raise ValueError(f"expected at most {_MOST_COUNTED}, found {number}")
@@ -306,6 +320,19 @@ Count = Annotated[
     int,
     PlainValidator(_read_count),
     WithJsonSchema({"type": "integer", "minimum": 1, "maximum": _MOST_COUNTED}),
+]
+FlappingThreshold = Annotated[
+    int | None,
+    PlainValidator(_read_flapping),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": 1, "maximum": _MOST_OPENINGS},
+                {"enum": ["off", False]},
+            ],
+            "examples": [6, "off"],
+        }
+    ),
 ]
 Interval = Annotated[
     timedelta,

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from monitor.core.model.check_state import CheckState
     from monitor.core.model.verdict import Verdict
 
-MOST_OPENINGS: Final = 6
-"""So many openings within `WITHIN` are told one by one."""
-
 WITHIN: Final = timedelta(hours=1)
 PASSES_FOR: Final = timedelta(minutes=30)
 """So long without an opening, and it has settled."""
@@ -25,17 +22,17 @@ FAILS_FOR: Final = timedelta(minutes=10)
 """So long without closing, longer than it did while it flapped, and it fails for good."""
 
 
-def note_opening(state: CheckState, at: datetime) -> CheckState:
-    """Remember an opening; with one too many the check is flapping, with its first ones included.
+def note_opening(most: int | None, state: CheckState, at: datetime) -> CheckState:
+    """Remember an opening; with more than `most` in an hour the check is flapping.
 
-    A clock that was set back is no matter: openings of the future count for nothing.
+    The first ones are part of it. None is no limit: then only what flaps already goes on.
     """
     known = [one for one in state.openings if at - WITHIN < one <= at]
-    openings = (*known, at)[-(MOST_OPENINGS + 1) :]
+    openings = () if most is None else (*known, at)[-(most + 1) :]
     flapping = state.flapping
     if flapping is not None:
         flapping = replace(flapping, openings=flapping.openings + 1, turned_at=at)
-    elif len(openings) > MOST_OPENINGS:
+    elif most is not None and len(openings) > most:
         flapping = Flapping(since=openings[0], openings=len(openings), turned_at=at)
 
     return replace(state, openings=openings, flapping=flapping)

@@ -126,7 +126,7 @@ def _fail(check: Check, state: CheckState, verdict: Verdict) -> Advance:
     if not crossed(check.failure_threshold, state):
         return state, ()
 
-    state = note_opening(state, verdict.at)
+    state = note_opening(check.flapping_threshold, state, verdict.at)
     opened = CheckEvent(
         change=Change.OPENED,
         check=check.id,

@@ -124,7 +124,12 @@ class Town:
         config = {
             "environment": "soak",
             "web": {"listen": "127.0.0.1:${PORT:-1}"},
-            "defaults": {**_PACE, "failure_threshold": threshold, "success_threshold": 2},
+            "defaults": {
+                **_PACE,
+                "failure_threshold": threshold,
+                "success_threshold": 2,
+                "flapping_threshold": "off",
+            },
             "endpoints": {name: {"url": f"http://127.0.0.1:{self.port}/{name}"} for name in names},
             "services": {name: self._service(name) for name in names},
             "notifiers": {

@@ -113,6 +113,24 @@ def test_openings_that_are_spread_over_more_than_an_hour_are_told_each() -> None
     assert story.events == ["opened", "resolved"] * 20
 
 
+def test_the_number_of_openings_may_be_another() -> None:
+    story = begin(nervous(flapping_threshold=1))
+
+    story.sees(*[BAD, GOOD] * 5)
+
+    assert story.events == ["opened", "resolved", "opened"]
+    assert "failed 2 times" in headlines(story)[-1]
+
+
+def test_where_it_is_turned_off_each_opening_is_told() -> None:
+    story = begin(nervous(flapping_threshold=None))
+
+    story.sees(*[BAD, GOOD] * 20)
+
+    assert story.events == ["opened", "resolved"] * 20
+    assert story.engine.situation.states["api.health"].openings == ()
+
+
 def test_unknown_settles_nothing() -> None:
     story = begin()
     story.sees(*[BAD, GOOD] * 7)
