@@ -141,7 +141,12 @@ def write_config(
     config = {
         "environment": "test",
         "web": {"listen": "127.0.0.1:${PORT}"},
-        "defaults": {**PACE, "failure_threshold": 3, "success_threshold": 2},
+        "defaults": {
+            **PACE,
+            "failure_threshold": 3,
+            "success_threshold": 2,
+            "flapping_threshold": "off",
+        },
         "endpoints": {name: {"url": street.url(name)} for name in rollbacks},
         "services": {
             name: {**(services or {}).get(name, {}), "rollback": rollback}

@@ -59,14 +59,14 @@ def test_a_url_alone_is_an_endpoint_with_a_health_check(tmp_path: Path) -> None:
     assert (health.id, health.target) == ("shop.health", "https://shop.example/")
     assert health.rule == HealthRule(expectations=())
     assert (health.failure_threshold, health.success_threshold) == (InARow(count=3), 2)
-    assert health.severity is Severity.HIGH
+    assert (health.severity, health.flapping_threshold) == (Severity.HIGH, 6)
     assert compiled.probes["shop"].options.url == "https://shop.example/"
 
 
 def test_an_endpoint_takes_what_it_does_not_say_from_the_defaults(tmp_path: Path) -> None:
     before = (
         "defaults: {every: 20s, retry_every: 4s, timeout: 3s, failure_threshold: 2 of 4, "
-        "success_threshold: 5, severity: low}"
+        "success_threshold: 5, severity: low, flapping_threshold: off}"
     )
 
     made = endpoint(tmp_path, "", before=before)
@@ -75,6 +75,7 @@ def test_an_endpoint_takes_what_it_does_not_say_from_the_defaults(tmp_path: Path
     (health,) = made.checks
     assert health.failure_threshold == KOfN(k=2, n=4)
     assert (health.success_threshold, health.severity) == (5, Severity.LOW)
+    assert health.flapping_threshold is None
 
 
 def test_what_an_endpoint_and_its_check_say_goes_before_the_defaults(tmp_path: Path) -> None:
