@@ -221,14 +221,14 @@ def _read_count(value: object) -> int:
 
 
 def _read_flapping(value: object) -> int | None:
-    if value == "off" or value is False:
+    if value is False:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError(
-            f"expected how many openings an hour, such as 6, or off, found {found(value)}"
+            f"expected how many openings an hour, such as 6, or false, found {found(value)}"
         )
     if not 1 <= value <= _MOST_OPENINGS:
-        raise ValueError(f"expected 1 to {_MOST_OPENINGS}, or off, found {value}")
+        raise ValueError(f"expected 1 to {_MOST_OPENINGS}, or false, found {value}")
 
     return value
 
@@ -328,9 +328,9 @@ FlappingThreshold = Annotated[
         {
             "anyOf": [
                 {"type": "integer", "minimum": 1, "maximum": _MOST_OPENINGS},
-                {"enum": ["off", False]},
+                {"const": False},
             ],
-            "examples": [6, "off"],
+            "examples": [6, False],
         }
     ),
 ]

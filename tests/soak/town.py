@@ -128,7 +128,7 @@ class Town:
                 **_PACE,
                 "failure_threshold": threshold,
                 "success_threshold": 2,
-                "flapping_threshold": "off",
+                "flapping_threshold": False,
             },
             "endpoints": {name: {"url": f"http://127.0.0.1:{self.port}/{name}"} for name in names},
             "services": {name: self._service(name) for name in names},

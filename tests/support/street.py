@@ -145,7 +145,7 @@ def write_config(
             **PACE,
             "failure_threshold": 3,
             "success_threshold": 2,
-            "flapping_threshold": "off",
+            "flapping_threshold": False,
         },
         "endpoints": {name: {"url": street.url(name)} for name in rollbacks},
         "services": {

@@ -66,7 +66,7 @@ def test_a_url_alone_is_an_endpoint_with_a_health_check(tmp_path: Path) -> None:
 def test_an_endpoint_takes_what_it_does_not_say_from_the_defaults(tmp_path: Path) -> None:
     before = (
         "defaults: {every: 20s, retry_every: 4s, timeout: 3s, failure_threshold: 2 of 4, "
-        "success_threshold: 5, severity: low, flapping_threshold: off}"
+        "success_threshold: 5, severity: low, flapping_threshold: false}"
     )
 
     made = endpoint(tmp_path, "", before=before)
