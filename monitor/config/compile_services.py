@@ -15,6 +15,7 @@ from monitor.core.model.endpoint import RateRule, Signal, WindowRule
 from monitor.core.model.notice import Contact, Link
 from monitor.core.model.service import (
     Limits,
+    Proof,
     RollbackPolicy,
     Service,
     StepPlan,
@@ -31,7 +32,13 @@ if TYPE_CHECKING:
     from monitor.config.compiled import Plugin
     from monitor.config.document import At
     from monitor.config.findings import Findings
-    from monitor.config.settings import RollbackSettings, VersionSettings, WhenSettings
+    from monitor.config.settings import (
+        ProofSettings,
+        RollbackSettings,
+        VerifySettings,
+        VersionSettings,
+        WhenSettings,
+    )
     from monitor.core.model.endpoint import Check, Endpoint
     from monitor.fields import Kind
 
@@ -179,6 +186,7 @@ class _Compiler:
             within=settings.when.within,
             certify_after=settings.certify_after,
             verify_within=settings.verify.within,
+            proofs=self._proofs(settings.verify, (*at, "verify", "expect")),
             limits=Limits(
                 per_deploy=settings.limits.per_deploy,
                 per_day=settings.limits.per_day,
@@ -209,6 +217,41 @@ class _Compiler:
             )
 
         return triggers, 1
+
+    def _proofs(self, settings: VerifySettings, at: At) -> tuple[Proof, ...]:
+        """Give what is asked after the effect; refuse what could never be seen in time."""
+        proofs: dict[str, Proof] = {}
+        for index, one in enumerate(settings.expect):
+            place = (*at, index)
+            within = one.within or settings.within
+            known = self.checks.get(one.check)
+            if one.check in proofs:
+                self.findings.complain((*place, "check"), f"{plain(one.check)} is named twice")
+            elif known is None and not self._of_failed(one.check):
+                self._dangling((*place, "check"), "check", one.check, self.checks)
+            elif within > settings.within:
+                self.findings.complain(
+                    (*place, "within"),
+                    f"{format_duration(within)} is longer than verify.within, "
+                    f"{format_duration(settings.within)}",
+                )
+            elif known is not None:
+                self._check_proof(one, within, *known, at=place)
+            proofs[one.check] = Proof(check=one.check, passes=one.passes, within=within)
+
+        return tuple(proofs.values())
+
+    def _check_proof(
+        self, proof: ProofSettings, within: timedelta, check: Check, endpoint: Endpoint, *, at: At
+    ) -> None:
+        apart = check.rule.window if isinstance(check.rule, WindowRule) else endpoint.every
+        needed = proof.passes * apart
+        if needed > within:
+            self.findings.complain(
+                at,
+                f"can never be shown in time: {proof.passes} passes of {check.id} take "
+                f"{format_duration(needed)}, found {format_duration(within)}",
+            )
 
     def _check_triggers(self, service: str, names: Sequence[str], at: At) -> None:
         seen: set[str] = set()

@@ -14,7 +14,7 @@ from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import Incident, IncidentClass, IncidentPhase, Member
 from monitor.core.model.observation import Code
 from monitor.core.model.rollback import Mode, Rollback, RollbackState
-from monitor.core.model.service import Directory, RollbackPolicy, Service, StepPlan
+from monitor.core.model.service import Directory, Proof, RollbackPolicy, Service, StepPlan
 from monitor.core.model.verdict import Outcome, Reason
 from monitor.core.rollback import Circumstances, decide, deploys, verify
 from monitor.core.situation import Situation
@@ -37,6 +37,7 @@ def make_policy(
     steps: tuple[StepPlan, ...] = (StepPlan(number=1, kind="command"),),
     triggers: tuple[str, ...] = (CHECK,),
     at_least: int = 1,
+    proofs: tuple[Proof, ...] = (),
 ) -> RollbackPolicy:
     return RollbackPolicy(
         mode=mode,
@@ -44,6 +45,7 @@ def make_policy(
         steps=steps,
         modes=MappingProxyType({}),
         at_least=at_least,
+        proofs=proofs,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from monitor.core.model.endpoint import Severity
     from monitor.core.model.notice import Contact, Link
@@ -49,13 +49,22 @@ class StepPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """What a check has to show after the effect, `within` a time: so many passes, one at least."""
+
+    check: str
+    passes: int
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackPolicy:
     """When a service is rolled back, and how recovery is proven.
 
     The trip needs `at_least` of the `triggers` (check ids) to be open at one time, within `within`
     of a deploy. `modes` overrides `mode` by the severity of the incident. A deploy healthy for
     `certify_after` is the last known good. The triggers must close within `verify_within` after
-    the effect. `level` names the one level of steps.
+    the effect, and the `proofs` are asked for besides. `level` names the one level of steps.
     """
 
     mode: Mode
@@ -66,8 +75,13 @@ class RollbackPolicy:
     within: timedelta = timedelta(minutes=30)
     certify_after: timedelta = timedelta(minutes=10)
     verify_within: timedelta = timedelta(minutes=5)
+    proofs: tuple[Proof, ...] = ()
     limits: Limits = Limits()
     level: str = "rollback"
+
+    def verifying(self, triggers: Iterable[str]) -> tuple[str, ...]:
+        """Give the checks that prove a recovery: those that tripped, and what is asked besides."""
+        return tuple(dict.fromkeys([*triggers, *(proof.check for proof in self.proofs)]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

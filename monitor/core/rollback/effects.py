@@ -274,7 +274,7 @@ def _again(result: Step, now: datetime) -> Changes:
 def _go_on(
     rollback: Rollback, result: Step, policy: RollbackPolicy, situation: Situation, now: datetime
 ) -> Changes:
-    """After the last step, verify: from here on the passes of the triggers are counted anew."""
+    """After the last step, verify: from here on the passes of what proves it are counted anew."""
     done = {step.number for step in situation.steps_of(rollback.id) if step.state is StepState.DONE}
     if any(plan.number not in done | {result.number} for plan in policy.steps):
         return Changes()
@@ -282,7 +282,7 @@ def _go_on(
     verifying = replace(rollback, state=RollbackState.VERIFYING, effect_done_at=now)
     states = tuple(
         replace(state, consecutive_passes=0)
-        for state in situation.states_of(rollback.triggers)
+        for state in situation.states_of(policy.verifying(rollback.triggers))
         if state.consecutive_passes
     )
 

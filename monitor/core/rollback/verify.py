@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from monitor.core.model.changes import Changes
 from monitor.core.model.rollback import RollbackState
+from monitor.core.model.service import Proof
 from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from monitor.core.model.check_state import CheckState
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from monitor.core.situation import Situation
 
 
-class _Proof(StrEnum):
+class _Shown(StrEnum):
     """What the samples after the effect say of one check."""
 
     RECOVERED = "recovered"
@@ -37,34 +39,49 @@ def verify(rollback: Rollback, service: Service, *, situation: Situation, now: d
         return Changes()
 
     since = rollback.effect_done_at
-    proofs = {check: _prove(situation.states.get(check), since) for check in rollback.triggers}
+    proofs = _proofs(rollback, service)
+    shown = {one.check: _show(situation.states.get(one.check), since, one) for one in proofs}
     worse = _regressed(rollback, service, situation, since)
-    if not worse and all(proof is _Proof.RECOVERED for proof in proofs.values()):
+    if not worse and all(what is _Shown.RECOVERED for what in shown.values()):
         return _end(rollback, RollbackState.RECOVERED, "", now)
 
-    if now - since < rollback.verify_within:
-        return Changes(states=_discounted(rollback, situation, since))
+    late = [
+        one.check
+        for one in proofs
+        if shown[one.check] is not _Shown.RECOVERED and now - since >= one.within
+    ]
+    if not late and now - since < rollback.verify_within:
+        return Changes(states=_discounted(proofs, situation, since))
 
-    failing = [*(check for check, proof in proofs.items() if proof is _Proof.FAILING), *worse]
+    failing = [*(check for check in late if shown[check] is _Shown.FAILING), *worse]
     if failing:
         detail = f"still failing after the rollback: {', '.join(failing)}"
         return _end(rollback, RollbackState.NOT_RECOVERED, detail, now)
 
-    unproven = [check for check, proof in proofs.items() if proof is _Proof.OPEN]
-    detail = f"too few samples since the rollback: {', '.join(unproven)}"
+    detail = f"too few samples since the rollback: {', '.join(late)}"
 
     return _end(rollback, RollbackState.INCONCLUSIVE, detail, now)
 
 
-def _prove(state: CheckState | None, since: datetime) -> _Proof:
-    if state is None or state.last_at is None or state.last_at <= since or state.blind:
-        return _Proof.OPEN
-    if state.last_outcome is Outcome.FAIL:
-        return _Proof.FAILING
-    if state.state is Outcome.PASS and state.last_outcome is Outcome.PASS:
-        return _Proof.RECOVERED
+def _proofs(rollback: Rollback, service: Service) -> list[Proof]:
+    """Give what has to be shown: by the checks that tripped, and what the policy asks besides."""
+    within = rollback.verify_within
+    proofs = {check: Proof(check=check, passes=0, within=within) for check in rollback.triggers}
+    asked = service.rollback.proofs if service.rollback else ()
 
-    return _Proof.OPEN
+    return list((proofs | {one.check: one for one in asked}).values())
+
+
+def _show(state: CheckState | None, since: datetime, proof: Proof) -> _Shown:
+    if state is None or state.last_at is None or state.last_at <= since or state.blind:
+        return _Shown.OPEN
+    if state.last_outcome is Outcome.FAIL:
+        return _Shown.FAILING
+    passing = state.state is Outcome.PASS and state.last_outcome is Outcome.PASS
+    if passing and state.consecutive_passes >= proof.passes:
+        return _Shown.RECOVERED
+
+    return _Shown.OPEN
 
 
 def _regressed(
@@ -84,12 +101,12 @@ def _regressed(
 
 
 def _discounted(
-    rollback: Rollback, situation: Situation, since: datetime
+    proofs: Iterable[Proof], situation: Situation, since: datetime
 ) -> tuple[CheckState, ...]:
     """Take back passes of samples that began before the effect was complete."""
     return tuple(
         replace(state, consecutive_passes=0)
-        for state in situation.states_of(rollback.triggers)
+        for state in situation.states_of(proof.check for proof in proofs)
         if state.consecutive_passes and state.last_at is not None and state.last_at <= since
     )
 

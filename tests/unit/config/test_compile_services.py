@@ -10,7 +10,14 @@ import pytest
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.notice import Contact, Link
 from monitor.core.model.rollback import Mode
-from monitor.core.model.service import Limits, RollbackPolicy, Service, StepPlan, VersionSource
+from monitor.core.model.service import (
+    Limits,
+    Proof,
+    RollbackPolicy,
+    Service,
+    StepPlan,
+    VersionSource,
+)
 from tests.support.configuring import configure, mistakes
 
 if TYPE_CHECKING:
@@ -140,6 +147,40 @@ def test_every_part_of_a_policy_can_be_written(tmp_path: Path) -> None:
         StepPlan(number=2, kind="webhook", idempotent=True),
     )
     assert policy.limits == Limits(per_deploy=1, per_day=4, fleet_per_hour=6, cooldown=timedelta(0))
+
+
+def test_what_a_verification_asks_besides_is_read(tmp_path: Path) -> None:
+    policy = rollback(
+        tmp_path,
+        "{when: {any: [api.health]}, verify: {within: 10m, expect: "
+        "[{check: api.health, passes: 6}, {check: home.health, within: 2m}]}}",
+    )
+
+    assert policy.proofs == (
+        Proof(check="api.health", passes=6, within=timedelta(minutes=10)),
+        Proof(check="home.health", passes=1, within=timedelta(minutes=2)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("expect", "message"),
+    [
+        ("{check: api.helth}", "unknown check api.helth; did you mean api.health?"),
+        ("{check: api.health, passes: 90}", "can never be shown in time: 90 passes of api.health"),
+        ("{check: api.health, within: 1h}", "1h is longer than verify.within, 5m"),
+        ("{check: api.health, passes: 0}", "expected at least 1"),
+    ],
+)
+def test_what_a_verification_could_never_see_is_refused(
+    tmp_path: Path, expect: str, message: str
+) -> None:
+    text = f"""\
+        endpoints: {{api: https://api.example/}}
+        services: {{api: {{rollback: {{verify: {{expect: [{expect}]}}}}}}}}
+    """
+
+    (told,) = mistakes(tmp_path, text)
+    assert message in told
 
 
 def test_a_hook_is_found_beside_the_file_that_names_it(tmp_path: Path) -> None:

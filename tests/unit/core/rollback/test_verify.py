@@ -7,6 +7,7 @@ import pytest
 from monitor.core import tracker
 from monitor.core.model.endpoint import Check, HealthRule, InARow, Severity, Signal
 from monitor.core.model.rollback import Effect, EffectOutcome, RollbackState, StepState
+from monitor.core.model.service import Proof
 from monitor.core.model.verdict import Outcome, Verdict
 from monitor.core.rollback import effects
 from tests.support.rolling import CHECK, OTHER, World, make_policy, make_rollback, minutes
@@ -14,6 +15,7 @@ from tests.support.rolling import CHECK, OTHER, World, make_policy, make_rollbac
 if TYPE_CHECKING:
     from datetime import timedelta
 
+FLOW = "signup.health"
 VERDICTS = {"P": Outcome.PASS, "F": Outcome.FAIL, "?": Outcome.UNKNOWN}
 
 
@@ -49,12 +51,18 @@ def make_check(id: str) -> Check:
 
 
 def rolled_back(
-    before: str = "FFF", *, at_effect: str = "", triggers: tuple[str, ...] = (CHECK,)
+    before: str = "FFF",
+    *,
+    at_effect: str = "",
+    triggers: tuple[str, ...] = (CHECK,),
+    proofs: tuple[Proof, ...] = (),
+    flow: str = "",
 ) -> Probed:
     """Trip by some verdicts, and let the effect be complete after some more."""
-    world = Probed(policy=make_policy(triggers=triggers))
+    world = Probed(policy=make_policy(triggers=triggers, proofs=proofs))
     for check in triggers:
         world.judge("PP", check=check)
+    world.judge(flow, check=FLOW)
     world.deploy()
     world.judge(before)
     world.decide()
@@ -134,6 +142,53 @@ def test_a_trigger_that_was_fine_must_not_fail_now() -> None:
     assert meanwhile is RollbackState.VERIFYING
     assert world.newest.state is RollbackState.NOT_RECOVERED
     assert OTHER in world.newest.detail
+
+
+@pytest.mark.parametrize(
+    ("flow", "state"),
+    [
+        pytest.param("PPP", RollbackState.RECOVERED, id="passes often enough"),
+        pytest.param("PP", RollbackState.VERIFYING, id="not often enough"),
+        pytest.param("PPFPP", RollbackState.VERIFYING, id="not in a row"),
+        pytest.param("PPFPPP", RollbackState.RECOVERED, id="in a row in the end"),
+        pytest.param("PP??P", RollbackState.RECOVERED, id="unknown between them"),
+        pytest.param("F" * 12, RollbackState.NOT_RECOVERED, id="fails at its own deadline"),
+        pytest.param("?" * 12, RollbackState.INCONCLUSIVE, id="unknown at its own deadline"),
+    ],
+)
+def test_what_else_has_to_be_shown_is_shown_by_samples_after_the_effect(
+    flow: str, state: RollbackState
+) -> None:
+    proof = Proof(check=FLOW, passes=3, within=minutes(3))
+    world = rolled_back(proofs=(proof,))
+    world.judge("PP")
+
+    world.judge(flow, check=FLOW)
+
+    assert world.newest.state is state
+    assert (FLOW in world.newest.detail) is (state.ended and state is not RollbackState.RECOVERED)
+
+
+def test_passes_of_a_check_from_before_the_effect_prove_nothing() -> None:
+    proof = Proof(check=FLOW, passes=3, within=minutes(5))
+    world = rolled_back(proofs=(proof,), flow="P" * 9)
+    world.judge("PP")
+    world.judge("PP", check=FLOW)
+    meanwhile = world.newest.state
+    world.judge("P", check=FLOW)
+
+    assert meanwhile is RollbackState.VERIFYING
+    assert world.newest.state is RollbackState.RECOVERED
+
+
+def test_the_check_that_tripped_may_have_to_pass_more_often() -> None:
+    world = rolled_back(proofs=(Proof(check=CHECK, passes=4, within=minutes(5)),))
+    world.judge("PPP")
+    meanwhile = world.newest.state
+    world.judge("P")
+
+    assert meanwhile is RollbackState.VERIFYING
+    assert world.newest.state is RollbackState.RECOVERED
 
 
 def test_a_check_that_a_reload_removed_proves_nothing() -> None:
