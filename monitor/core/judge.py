@@ -46,9 +46,8 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
     certificate wait: what nobody saw is neither right nor wrong. `mask` takes secrets out of
     what is told of an answer.
     """
-    fault = observation.fault
-    if fault is not None and fault.own:
-        return Verdict(outcome=Outcome.UNKNOWN, at=observation.at, reasons=(_of_fault(fault, ""),))
+    if (unjudged := _leave(observation)) is not None:
+        return unjudged
 
     match check.rule:
         case HealthRule() as rule:
@@ -81,6 +80,17 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
     outcome = Outcome.FAIL if reasons else Outcome.PASS
 
     return Verdict(outcome=outcome, at=observation.at, reasons=reasons)
+
+
+def _leave(observation: Observation) -> Verdict | None:
+    """Give the verdict where nothing is judged: what is seen is our own fault, or half of it."""
+    fault, at = observation.fault, observation.at
+    if fault is not None and fault.own:
+        return Verdict(outcome=Outcome.UNKNOWN, at=at, reasons=(_of_fault(fault, ""),))
+    if fault is None and observation.not_yet:
+        return Verdict(outcome=Outcome.WAITING, at=at, note=observation.not_yet)
+
+    return None
 
 
 def _too_late(observation: Observation, reason: Reason) -> Verdict:

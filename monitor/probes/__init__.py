@@ -11,6 +11,7 @@ KINDS: Final = Kinds(
         "url": "monitor.probes.http",
         "grpc": "monitor.probes.grpc",
         "redis": "monitor.probes.redis",
+        "metrics": "monitor.probes.metrics",
     },
     beside={"url": ("request",)},
 )

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import aiohttp
 import pytest
 
 from tests.support.program import daemon, run
-from tests.support.servers import unused_port
-from tests.support.waiting import PATIENCE
+from tests.support.prometheus import serve_prometheus
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
     from tests.support.shop import Shop
@@ -76,7 +72,7 @@ async def test_a_job_written_for_blackbox_exporter_needs_only_another_address(
     (tmp_path / "monitor.yml").write_text(CONFIG.format(url=shop.url))
     async with daemon(tmp_path) as running:
         scrapes = SCRAPES.format(port=running.port, url=shop.url)
-        async with prometheus(tmp_path, scrapes) as ask:
+        async with serve_prometheus(tmp_path, scrapes) as ask:
             up = await ask('probe_success{job="blackbox"} == 1')
             own = await ask('production_monitor_probes_total{job="monitor"} > 0')
             shop.status = 500
@@ -164,40 +160,3 @@ async def check_metrics(page: str) -> str:
     said, _ = await process.communicate(page.encode())
 
     return said.decode()
-
-
-@asynccontextmanager
-async def prometheus(folder: Path, config: str) -> AsyncIterator[Any]:
-    """Run a real Prometheus with this configuration; give what asks it until it knows."""
-    (folder / "prometheus.yml").write_text(config)
-    port = unused_port()
-    with (folder / "prometheus.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            "prometheus",
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'tsdb'}",
-            f"--web.listen-address=127.0.0.1:{port}",
-            stdout=log,
-            stderr=log,
-        )
-    async with aiohttp.ClientSession() as session:
-
-        async def ask(query: str) -> list[dict[str, Any]]:
-            async with asyncio.timeout(PATIENCE):
-                while True:
-                    try:
-                        async with session.get(
-                            f"http://127.0.0.1:{port}/api/v1/query", params={"query": query}
-                        ) as answer:
-                            found = (await answer.json())["data"]["result"]
-                    except (aiohttp.ClientError, KeyError):
-                        found = []
-                    if found:
-                        return list(found)
-                    await asyncio.sleep(0.1)
-
-        try:
-            yield ask
-        finally:
-            process.terminate()
-            await process.wait()

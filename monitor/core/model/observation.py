@@ -149,7 +149,8 @@ class Observation:
     answered, None where none was asked or answered; it is no part of `duration`. `values` are what
     a kind of probe brought besides, by the names under which expectations read it (`value`, `rows`,
     `dns_answer`, `rcode`, `exit_code`, `output`): text, numbers, true, false, null, and lists and
-    maps of them. `measures` are the series of this kind of probe, for Prometheus.
+    maps of them. `measures` are the series of this kind of probe, for Prometheus. `not_yet` says why
+    nothing can be judged before a later look, where two are needed.
     """
 
     at: datetime
@@ -172,6 +173,7 @@ class Observation:
     preflight: HeaderLines | None = None
     values: Mapping[str, object] = field(default_factory=lambda: NO_VALUES)
     measures: tuple[Measure, ...] = ()
+    not_yet: str = ""
 
     def header(self, name: str) -> tuple[str, ...]:
         """Give all values of a header, in the order received; the name in any case."""
