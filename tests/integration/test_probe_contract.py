@@ -17,7 +17,6 @@ from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
 from tests.support.grpc_server import serve_grpc
 from tests.support.http_probe import make_context
-from tests.support.nameservers import answering, serve_dns
 from tests.support.probing import judge_health
 from tests.support.servers import (
     answers_page,
@@ -61,12 +60,6 @@ async def serve_metrics() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def serve_name() -> AsyncIterator[int]:
-    async with serve_dns(lambda query, _: answering(query, "shop.test. A 192.0.2.1")) as server:
-        yield server.port
-
-
-@asynccontextmanager
 async def serve_health() -> AsyncIterator[int]:
     with serve_grpc() as server:
         yield server.port
@@ -102,15 +95,6 @@ CONTRACTS: dict[str, Contract] = {
             "request": {"auth": {"bearer": "hunter22"}},
         },
         serve=serve_metrics,
-    ),
-    "dns": Contract(
-        options=lambda port: {
-            "server": f"127.0.0.1:{port}",
-            "name": "shop.test",
-            "transport": "tcp",
-        },
-        serve=serve_name,
-        secret=False,
     ),
     "redis": Contract(
         options=lambda port: {"address": f"127.0.0.1:{port}", "password": "hunter22"},

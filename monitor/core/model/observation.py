@@ -149,8 +149,8 @@ class Observation:
     answered, None where none was asked or answered; it is no part of `duration`. `values` are what
     a kind of probe brought besides, by the names under which expectations read it (`value`, `rows`,
     `dns_answer`, `rcode`, `exit_code`, `output`): text, numbers, true, false, null, and lists and
-    maps of them. `measures` are the series of this kind of probe, for Prometheus. `not_yet` says why
-    nothing can be judged before a later look, where two are needed.
+    maps of them. `measures` are the series of this kind of probe, for Prometheus. `not_yet` says
+    why nothing can be judged before a later look, where two are needed.
     """
 
     at: datetime
