@@ -12,6 +12,7 @@ KINDS: Final = Kinds(
         "grpc": "monitor.probes.grpc",
         "redis": "monitor.probes.redis",
         "metrics": "monitor.probes.metrics",
+        "dns": "monitor.probes.dns",
     },
     beside={"url": ("request",)},
 )

@@ -17,6 +17,7 @@ from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
 from tests.support.grpc_server import serve_grpc
 from tests.support.http_probe import make_context
+from tests.support.nameservers import answering, serve_dns
 from tests.support.probing import judge_health
 from tests.support.servers import (
     answers_page,
@@ -60,6 +61,12 @@ async def serve_metrics() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
+async def serve_name() -> AsyncIterator[int]:
+    async with serve_dns(lambda query, _: answering(query, "shop.test. A 192.0.2.1")) as server:
+        yield server.port
+
+
+@asynccontextmanager
 async def serve_health() -> AsyncIterator[int]:
     with serve_grpc() as server:
         yield server.port
@@ -74,6 +81,17 @@ async def serve_replies() -> AsyncIterator[int]:
         writer.write(b"+PONG\r\n")
 
     async with serve_script(reply, reads_head=False) as server:
+        yield server.port
+
+
+@asynccontextmanager
+async def serve_greeting() -> AsyncIterator[int]:
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 ready\r\n")
+        await reader.readuntil(b"PASS hunter22\r\n")
+        writer.write(b"230 welcome\r\n")
+
+    async with serve_script(greet, reads_head=False) as server:
         yield server.port
 
 
@@ -96,9 +114,25 @@ CONTRACTS: dict[str, Contract] = {
         },
         serve=serve_metrics,
     ),
+    "dns": Contract(
+        options=lambda port: {
+            "server": f"127.0.0.1:{port}",
+            "name": "shop.test",
+            "transport": "tcp",
+        },
+        serve=serve_name,
+        secret=False,
+    ),
     "redis": Contract(
         options=lambda port: {"address": f"127.0.0.1:{port}", "password": "hunter22"},
         serve=serve_replies,
+    ),
+    "tcp": Contract(
+        options=lambda port: {
+            "address": f"127.0.0.1:{port}",
+            "dialogue": [{"expect": "^220", "send": "PASS hunter22\r\n"}, {"expect": "^230"}],
+        },
+        serve=serve_greeting,
     ),
 }
 every_kind = pytest.mark.parametrize("name", KINDS)

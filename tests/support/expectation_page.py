@@ -57,7 +57,8 @@ compared is the text of the element as a person reads it, with one space between
 `json_schema` is a file beside the configuration file that names it (draft 2020-12, or the one that
 its `$schema` names), and is read with the configuration; it may refer to nothing outside of
 itself, and its patterns are in RE2 syntax. `redirect.to` is the final URL. `response_size` counts
-the bytes of the decoded body.
+the bytes of the decoded body. `dns_answer` is what the records of the answer say, `dns_records` are
+whole records, a line each, as `dig` writes them; a section without records is one empty line.
 
 ## Operators
 
@@ -84,7 +85,8 @@ What is decided, so that nobody has to guess:
 - A value of another type fails, in the `not_` form as well: nothing is converted.
 - Null is not absent. On what is absent every operator fails but `exists` and `count`.
 - An operator on one value needs exactly one; for several, write `every` or `any`. Of repeated
-  header lines one that matches is enough, and the `not_` form needs none to match.
+  header lines, and of the lines of `dns_records`, one that matches is enough, and the `not_` form
+  needs none to match.
 - `every` and `any` fail where there is no value at all.
 - NaN, Infinity, a key twice and data after the end are not JSON. NaN that another kind of probe
   brings is neither below nor above anything.
@@ -222,6 +224,18 @@ CASES: Final = (
     Case(
         written="dns_answer: {any: {equals: 192.0.2.1}}",
         seen={"values": {"dns_answer": ["192.0.2.7", "192.0.2.8"]}},
+    ),
+    Case(
+        written="dns_answer: {exists: false}",
+        seen={"values": {"dns_answer": []}, "body_truncated": True},
+    ),
+    Case(
+        written="dns_records: {answer: {not_matches: '\\t192\\.0\\.2\\.'}}",
+        seen={"values": {"dns_records": {"answer": ["shop.test.\t60\tIN\tA\t192.0.2.7"]}}},
+    ),
+    Case(
+        written="dns_flags: {any: {equals: ad}}",
+        seen={"values": {"dns_flags": ["qr", "rd", "ra"]}},
     ),
     Case(written="rcode: NOERROR", seen={"values": {"rcode": "NXDOMAIN"}}),
     Case(written="exit_code: 0", seen={"values": {"exit_code": 2}}),

@@ -16,10 +16,11 @@ from tests.support.servers import HOST, unused_port
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    Reply = dns.message.Message | bytes | None
+    Reply = dns.message.Message | bytes | list[bytes] | None
     Script = Callable[[dns.message.Message, bool], Reply]
 
 
@@ -53,26 +54,34 @@ def _accepts(port: int) -> bool:
 class ScriptedNameserver:
     """Where it is asked, and the questions that came: name, type, and whether over TCP."""
 
-    place: str = ""
+    port: int = 0
     asked: list[tuple[str, str, bool]] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """Host and port, as they are written."""
+        return f"{HOST}:{self.port}"
 
 
 @asynccontextmanager
-async def serve_dns(script: Script, *, tcp: bool = True) -> AsyncIterator[ScriptedNameserver]:
+async def serve_dns(
+    script: Script, *, tcp: bool = True, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ScriptedNameserver]:
     """Answer each question as the script says; None is silence, bytes are sent as they are.
 
-    The script is told whether the question came over TCP.
+    A list are several packets, and over a stream what is sent without its length. The script is
+    told whether the question came over TCP, which may be over TLS.
     """
     port = unused_port()
-    server = ScriptedNameserver(place=f"{HOST}:{port}")
+    server = ScriptedNameserver(port=port)
 
-    def reply(data: bytes, over_tcp: bool) -> bytes | None:
+    def reply(data: bytes, over_tcp: bool) -> bytes | list[bytes] | None:
         query = dns.message.from_wire(data)
         question = query.question[0]
         server.asked.append((question.name.to_text(), question.rdtype.name, over_tcp))
         said = script(query, over_tcp)
 
-        return said.to_wire() if isinstance(said, dns.message.Message) else said
+        return said.to_wire(max_size=65_535) if isinstance(said, dns.message.Message) else said
 
     class Listener(asyncio.DatagramProtocol):
         transport: asyncio.DatagramTransport
@@ -81,22 +90,27 @@ async def serve_dns(script: Script, *, tcp: bool = True) -> AsyncIterator[Script
             self.transport = transport
 
         def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-            if (wire := reply(data, False)) is not None:
-                self.transport.sendto(wire, addr)
+            wire = reply(data, False)
+            for packet in wire if isinstance(wire, list) else [wire]:
+                if packet is not None:
+                    self.transport.sendto(packet, addr)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, OSError):
             length = int.from_bytes(await reader.readexactly(2), "big")
             wire = reply(await reader.readexactly(length), True)
-            if wire is not None:
-                writer.write(len(wire).to_bytes(2, "big") + wire)
-                await writer.drain()
+            match wire:
+                case bytes():
+                    writer.write(len(wire).to_bytes(2, "big") + wire)
+                case list():
+                    writer.write(b"".join(wire))
+            await writer.drain()
         writer.close()
 
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
         Listener, local_addr=(HOST, port)
     )
-    stream = await asyncio.start_server(serve, HOST, port) if tcp else None
+    stream = await asyncio.start_server(serve, HOST, port, ssl=tls) if tcp else None
     try:
         yield server
     finally:

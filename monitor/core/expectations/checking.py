@@ -51,6 +51,7 @@ _CODES: Final = {
     Source.RCODE: Code.RCODE,
     Source.EXIT_CODE: Code.EXIT_CODE,
 }
+_OF_DNS: Final = frozenset({Source.DNS_ANSWER, Source.DNS_RECORDS})
 _NAMED_KINDS: Final = frozenset({Operator.EQUALS, Operator.IN})
 
 
@@ -70,10 +71,13 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
     cut = expectation.cuttable and evidence.observation.body_truncated
     for requirement in expectation.requirements:
         if not _met(requirement, nodes, cut):
+            dns = expectation.source in _OF_DNS
+            if cut and _met(requirement, nodes, False) and dns:
+                return _explain_truncated(expectation, say_wanted(requirement))
             if cut and _met(requirement, nodes, False) and expectation.source is Source.HTML:
                 length = len(evidence.observation.body)
                 return _explain_cut(expectation, say_wanted(requirement), length)
-            return _explain(expectation, requirement, nodes, cut, evidence.mask)
+            return _explain(expectation, requirement, nodes, cut and not dns, evidence.mask)
 
     return None
 
@@ -178,6 +182,13 @@ def _explain_cut(expectation: Expectation, wanted: str, length: int) -> Reason:
     said = f"{expectation.subject} is not known: the body was cut after {length} bytes"
 
     return _reason(expectation, f"{said} (raise request.body_limit)", wanted, found)
+
+
+def _explain_truncated(expectation: Expectation, wanted: str) -> Reason:
+    """Say that a server left out what did not fit into its packet."""
+    said = f"{expectation.subject} is not known: it was truncated (ask with transport: tcp)"
+
+    return _reason(expectation, said, wanted, "a truncated answer")
 
 
 def _explain_misfit(

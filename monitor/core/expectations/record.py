@@ -32,6 +32,8 @@ class Source(StrEnum):
     VALUE = "value"
     ROWS = "rows"
     DNS_ANSWER = "dns_answer"
+    DNS_RECORDS = "dns_records"
+    DNS_FLAGS = "dns_flags"
     RCODE = "rcode"
     EXIT_CODE = "exit_code"
     OUTPUT = "output"

@@ -5,6 +5,7 @@ A new source is a name in `Source` and one entry here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -40,7 +41,7 @@ from monitor.core.expectations.shown import Bytes
 from monitor.options import DURATION_PATTERN
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from monitor.core.expectations.evidence import Evidence
     from monitor.core.expectations.facet import Read
@@ -111,6 +112,19 @@ def facts(name: str) -> Read:
     return read
 
 
+def _lines_of(section: str) -> Read:
+    """Read the records of a section of a DNS message, a line each; none is one empty line."""
+
+    def read(evidence: Evidence, _: object) -> Sequence[object]:
+        sections = evidence.observation.values.get("dns_records")
+        if not isinstance(sections, Mapping):
+            return ()
+        lines = sections.get(section)
+        return list(map(str, lines)) if isinstance(lines, list | tuple) and lines else [""]
+
+    return read
+
+
 def _time_left(evidence: Evidence, _: object) -> Sequence[object]:
     certificate = evidence.observation.certificate
     if certificate is None:
@@ -132,6 +146,17 @@ def _find_elements(evidence: Evidence, selector: str) -> Sequence[object]:
     from monitor.core.expectations.html_body import select_elements
 
     return select_elements(selector, evidence.html())
+
+
+def _records_of(section: str) -> Facet:
+    return Facet(
+        name=f"dns_records {section}",
+        words=f"{section} section",
+        read=_lines_of(section),
+        operators=(*ABOUT_TEXT, Operator.EVERY, Operator.ANY),
+        literal=TEXT,
+        cuttable=True,
+    )
 
 
 def _text_of_certificate(name: str, words: str, attribute: str) -> Facet:
@@ -333,6 +358,21 @@ SOURCES: Final[Mapping[Source, Entry]] = {
             name="dns_answer",
             words="DNS answer",
             read=facts("dns_answer"),
+            operators=(*ABOUT_TEXT, *ABOUT_NODES),
+            literal=TEXT,
+            cuttable=True,
+        ),
+    ),
+    Source.DNS_RECORDS: Entry(
+        example=r"{dns_records: {answer: {matches: '\tIN\tMX\t10 '}}}",
+        facets={name: _records_of(name) for name in ("answer", "authority", "additional")},
+    ),
+    Source.DNS_FLAGS: Entry(
+        example="{dns_flags: {any: {equals: aa}}}",
+        facet=Facet(
+            name="dns_flags",
+            words="DNS flags",
+            read=facts("dns_flags"),
             operators=(*ABOUT_TEXT, *ABOUT_NODES),
             literal=TEXT,
         ),

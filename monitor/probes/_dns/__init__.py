@@ -1,0 +1,1 @@
+"""What the kind `dns` is made of."""
