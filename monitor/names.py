@@ -21,6 +21,7 @@ _THREADS: Final = 32
 _PER_NAME: Final = 4
 _IDLE_SECONDS: Final = 30.0
 _STAGGER: Final = 0.25
+_FULL_QUEUE_SECONDS: Final = 0.05
 _REMEMBERED: Final = 1024
 _KNOWN: Final = 64
 _HOSTS: Final = Path("/etc/hosts")
@@ -237,6 +238,26 @@ async def connect_any(addresses: Sequence[Address]) -> socket.socket:
         raise asyncio.CancelledError
 
     return sock
+
+
+async def connect_unix(path: str) -> socket.socket:
+    """Connect to a Unix socket, however long its queue is full; raises OSError.
+
+    A full queue is no connection that is on its way, which the event loops take it for.
+    """
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.setblocking(False)
+    try:
+        while True:
+            try:
+                sock.connect(path)
+            except BlockingIOError:
+                await asyncio.sleep(_FULL_QUEUE_SECONDS)
+            else:
+                return sock
+    except BaseException:
+        sock.close()
+        raise
 
 
 def without_own_names(names: Iterable[str], hosts: Path = _HOSTS) -> list[str]:

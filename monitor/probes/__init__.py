@@ -11,6 +11,7 @@ KINDS: Final = Kinds(
         "url": "monitor.probes.http",
         "grpc": "monitor.probes.grpc",
         "redis": "monitor.probes.redis",
+        "tcp": "monitor.probes.tcp",
         "metrics": "monitor.probes.metrics",
         "dns": "monitor.probes.dns",
     },

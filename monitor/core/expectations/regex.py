@@ -7,13 +7,13 @@ from typing import Any, Final
 import re2
 
 
-def compile_pattern(pattern: str) -> Any:
-    """Compile an RE2 pattern.
+def compile_pattern(pattern: str, *, captures: bool = False) -> Any:
+    """Compile an RE2 pattern; what its groups match is lost, unless it `captures`.
 
     Raises re2.error whose first argument says what is wrong, in bytes.
     """
     try:
-        return re2.compile(pattern, _OPTIONS)
+        return re2.compile(pattern, _CAPTURING if captures else _OPTIONS)
     except UnicodeEncodeError as error:
         raise re2.error(b"it is not valid Unicode") from error
 
@@ -36,12 +36,13 @@ def _encode(text: str) -> bytes:
     return text.encode(errors="replace")
 
 
-def _make_options() -> Any:
+def _make_options(*, captures: bool) -> Any:
     options = re2.Options()
     options.log_errors = False
-    options.never_capture = True
+    options.never_capture = not captures
 
     return options
 
 
-_OPTIONS: Final = _make_options()
+_OPTIONS: Final = _make_options(captures=False)
+_CAPTURING: Final = _make_options(captures=True)

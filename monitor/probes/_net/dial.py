@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault, Phase
-from monitor.names import connect_any
+from monitor.names import connect_any, connect_unix
 from monitor.options import format_address
 from monitor.probes._net.faults import (
     Faulted,
     explain_connect,
     explain_own,
     explain_tls,
+    explain_unix,
 )
 from monitor.probes._net.options import IpChoice
 from monitor.probes._net.resolve import Question
@@ -40,7 +41,8 @@ class Way:
     """Where to connect to: `tls` are the terms of TLS, `server_name` the name that is checked.
 
     `ip` is the family of addresses that may be used, `nameserver` who is asked for them. With
-    `tls`, the handshake follows at once, unless `upgrades` says that a dialogue comes first.
+    `tls`, the handshake follows at once, unless `upgrades` says that a dialogue comes first. With a
+    `path` it is a Unix socket, and nothing is resolved.
     """
 
     host: str
@@ -50,11 +52,12 @@ class Way:
     upgrades: bool = False
     ip: IpChoice = IpChoice.ANY
     nameserver: Nameserver | None = None
+    path: str = ""
 
     @property
     def peer(self) -> str:
         """Host and port, as a person writes them."""
-        return format_address(self.host, self.port)
+        return self.path or format_address(self.host, self.port)
 
     @property
     def checked_name(self) -> str:
@@ -82,7 +85,7 @@ async def dial(look: Look, resolver: Resolver, way: Way) -> Connection:
     What is learnt stands in the look, also where it fails. Raises Faulted.
     """
     look.host, look.peer = way.host, way.peer
-    sock = await _connect(look, way, await _resolve(look, resolver, way))
+    sock = await _reach(look, resolver, way)
     if way.tls is not None and not way.upgrades:
         return await _handshake(look, way, way.tls, sock)
 
@@ -124,6 +127,17 @@ def talking(look: Look) -> Iterator[None]:
         raise Faulted(
             explain_own(error) or Fault(code=Code.CONNECTION_RESET, message=message)
         ) from error
+
+
+async def _reach(look: Look, resolver: Resolver, way: Way) -> socket.socket:
+    if way.path:
+        look.watch.enter(Phase.CONNECT)
+        try:
+            return await connect_unix(way.path)
+        except OSError as error:
+            raise Faulted(explain_unix(error, way.path)) from error
+
+    return await _connect(look, way, await _resolve(look, resolver, way))
 
 
 async def _resolve(look: Look, resolver: Resolver, way: Way) -> Sequence[Address]:

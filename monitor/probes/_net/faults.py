@@ -116,6 +116,24 @@ def explain_connect(error: OSError, peer: str, *, only_ipv6: bool = False) -> Fa
             )
 
 
+def explain_unix(error: OSError, path: str) -> Fault:
+    """Say why there is no connection to a Unix socket: its file is the target's, as its owner."""
+    if own := explain_own(error):
+        return own
+
+    match error.errno:
+        case errno.ENOENT | errno.ENOTDIR:
+            message = f"there is no socket at {path}"
+        case errno.EACCES | errno.EPERM:
+            message = f"{path} may not be opened: permission denied"
+        case errno.ECONNREFUSED:
+            message = f"{path} refused the connection: nobody listens there"
+        case number:
+            message = f"{path} could not be reached: {os.strerror(number or 0).lower()}"
+
+    return Fault(code=Code.CONNECTION_REFUSED, message=message)
+
+
 def explain_tls(error: OSError, peer: str, name: str, certificate: Certificate | None) -> Fault:
     """Say why the TLS handshake failed; `name` is the name that was checked."""
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -28,11 +28,13 @@ class Look:
     """What is known so far of one observation; a kind of probe fills it in while it asks.
 
     `target` is what is asked, as it may be shown. `peer` is whom a fault speaks of, mostly host and
-    port. What is written here stays part of the observation whatever comes after it.
+    port; `awaited` is what it has to do next, where that is more than to `answer`. What is written
+    here stays part of the observation whatever comes after it.
     """
 
     __slots__ = (
         "address",
+        "awaited",
         "body",
         "body_truncated",
         "certificate",
@@ -52,6 +54,7 @@ class Look:
         self.target = target
         self.peer = target
         self.host = target
+        self.awaited = "answer"
         self.question: Question | None = None
         self.address: str | None = None
         self.ip_family: int | None = None
@@ -116,6 +119,7 @@ async def observe(
             peer=look.peer,
             question=look.question,
             received=len(look.body),
+            awaited=look.awaited,
         )
     except Exception as error:  # noqa: BLE001 -- a fault of ours must not look like the target's
         fault = explain_bug(error, target)

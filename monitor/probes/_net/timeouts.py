@@ -22,11 +22,12 @@ def explain_timeout(
     peer: str,
     question: Question | None = None,
     received: int = 0,
+    awaited: str = "answer",
 ) -> Fault:
     """Say what was waited for when the time was up.
 
     `question` is that for its addresses, `peer` host and port, `received` how many bytes of an
-    answer had come.
+    answer had come, `awaited` what the peer had to do.
     """
     if held_up := find_held_up(watch.elapsed() - limit):
         return held_up
@@ -44,6 +45,6 @@ def explain_timeout(
                 f"the answer of {peer} did not end within {within} ({received} bytes received)"
             )
         case _:
-            message = f"{peer} did not answer within {within}"
+            message = f"{peer} did not {awaited} within {within}"
 
     return Fault(code=Code.TIMEOUT, message=message)

@@ -1,0 +1,1 @@
+"""What the kind `tcp` is made of: its options, the dialogue, and how TLS is begun in one."""

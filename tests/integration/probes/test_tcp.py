@@ -1,0 +1,655 @@
+"""The kind `tcp`: connections, dialogues, and TLS that begins in the midst of one."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import ValidationError
+
+from monitor.core.model.observation import Code, Phase
+from monitor.core.model.verdict import Outcome
+from monitor.names import Resolver
+from monitor.probes import KINDS
+from tests.support.authority import Authority
+from tests.support.mail import drips, floods, serve_lines, serve_smtp
+from tests.support.probing import ask, judge_health, measured
+from tests.support.servers import (
+    answers,
+    hang_up,
+    reset,
+    say_nothing,
+    serve_handshakes,
+    serve_script,
+    unused_port,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from monitor.core.model.observation import Fault, Observation
+    from tests.support.servers import Script
+
+BY_PATTERN = "probe_failed_due_to_regex"
+BY_BYTES = "probe_failed_due_to_bytes"
+
+
+def at(port: int, **options: Any) -> dict[str, Any]:
+    return {"address": f"127.0.0.1:{port}", **options}
+
+
+def fault_of(seen: Observation) -> Fault:
+    assert seen.fault is not None
+    return seen.fault
+
+
+async def talk_to(
+    script: Script, *steps: dict[str, Any], timeout: float = 2, **options: Any
+) -> Observation:
+    async with serve_script(script, reads_head=False) as server:
+        return await ask("tcp", at(server.port, dialogue=list(steps), **options), timeout=timeout)
+
+
+# Connections (group I, 75 and 82 of the inventory)
+
+
+async def test_a_server_that_accepts_and_closes_is_up() -> None:
+    async with serve_script(hang_up, reads_head=False) as server:
+        seen = await ask("tcp", f"127.0.0.1:{server.port}")
+
+    assert judge_health("tcp", seen).outcome is Outcome.PASS
+    assert set(seen.phases) == {Phase.RESOLVE, Phase.CONNECT}
+    assert measured(seen, BY_PATTERN) == 0
+
+
+async def test_a_closed_port_is_down_and_says_so() -> None:
+    port = unused_port()
+    seen = await ask("tcp", f"127.0.0.1:{port}")
+
+    assert fault_of(seen).message == f"127.0.0.1:{port} refused the connection"
+    assert judge_health("tcp", seen).outcome is Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("listens", "ip", "family"),
+    [
+        pytest.param("both", "prefer-4", 4, id="prefer-4 -> 4"),
+        pytest.param("both", "prefer-6", 6, id="prefer-6 -> 6"),
+        pytest.param("4", "prefer-6", 4, id="prefer-6, has 4 alone -> 4"),
+        pytest.param("4", "6", None, id="6, has 4 alone -> fails"),
+    ],
+)
+async def test_a_name_of_both_families_is_reached_over_the_one_that_is_chosen(
+    listens: str, ip: str, family: int | None
+) -> None:
+    def both(host: str, port: int) -> Any:
+        hosts = ("::1", "127.0.0.1") if listens == "both" else ("127.0.0.1",)
+        return [one for name in hosts for one in socket.getaddrinfo(name, port, type=1)]
+
+    listener = socket.socket(socket.AF_INET6)
+    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    listener.bind(("::", 0))
+    listener.listen()
+    with listener:
+        port = listener.getsockname()[1]
+        options = {"address": f"dual.test:{port}", "ip": ip}
+        seen = await ask("tcp", options, resolver=Resolver(ask=both))
+
+    assert seen.ip_family == family
+    assert (seen.fault is None) is (family is not None)
+
+
+# TLS at once (76)
+
+
+async def test_tls_is_checked_against_the_host_or_the_name_that_is_given(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    trust = {"ca_file": str(authority.file)}
+    with serve_handshakes(authority.context("shop.test")) as server:
+        by_host = await ask("tcp", {"address": f"shop.test:{server.port}", "tls": trust})
+        by_name = await ask("tcp", at(server.port, tls={**trust, "server_name": "shop.test"}))
+        wrong = await ask("tcp", at(server.port, tls=trust))
+
+    for seen in (by_host, by_name):
+        assert seen.fault is None
+        assert seen.certificate is not None
+        assert seen.certificate.verified
+        assert seen.tls_version == "TLS 1.3"
+    assert fault_of(wrong).code is Code.TLS_CERT_HOSTNAME
+    assert wrong.certificate is not None
+
+
+# Dialogues (77 to 81)
+
+
+async def test_a_real_mail_server_is_spoken_to_and_upgraded_by_steps(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    async with serve_smtp(authority.context("mail.test")) as port:
+        seen = await ask(
+            "tcp",
+            {
+                "address": f"mail.test:{port}",
+                "tls": {"ca_file": str(authority.file)},
+                "dialogue": [
+                    {"expect": "^220 (?P<name>[^ ]+)", "send": "EHLO {name}\r\n"},
+                    {"expect": "^250[- ]STARTTLS"},
+                    {"expect": "^250 ", "send": "STARTTLS\r\n"},
+                    {"expect": "^220", "starttls": True},
+                    {"send": "EHLO {name}\r\n"},
+                    {"expect": "^250 ", "send": "QUIT\r\n"},
+                    {"expect": "^221"},
+                ],
+            },
+        )
+
+    assert seen.fault is None
+    assert seen.certificate is not None
+    assert seen.certificate.verified
+    assert b"250-mail.test" in seen.body
+    assert {Phase.PROCESSING, Phase.TLS} <= set(seen.phases)
+    assert judge_health("tcp", seen, {"body": {"contains": "8BITMIME"}}).outcome is Outcome.PASS
+
+
+async def test_lines_are_skipped_until_one_matches() -> None:
+    async with serve_lines(
+        ("NICK", ""),
+        ("USER", ":irc NOTICE * :hello\r\nPING :abc\r\n"),
+        ("PONG abc", ":irc NOTICE mon :well\r\n:irc 001 mon :Welcome\r\n"),
+    ) as (server, spoken):
+        seen = await ask(
+            "tcp",
+            at(
+                server.port,
+                dialogue=[
+                    {"send": "NICK mon\n"},
+                    {"send": "USER mon 0 * :mon\n"},
+                    {"expect": "^PING :([^ ]+)", "send": "PONG {1}\n"},
+                    {"expect": "^:[^ ]+ 001"},
+                ],
+            ),
+        )
+
+    assert seen.fault is None
+    assert spoken.lines[2:] == [b"PONG abc"]
+
+
+async def test_a_server_that_says_no_and_closes_is_quoted() -> None:
+    seen = await talk_to(answers(b"ERROR :banned\r\n"), {"expect": "^:[^ ]+ 001"})
+
+    fault = fault_of(seen)
+    assert fault.code is Code.EXPECTATION
+    assert fault.message.endswith(
+        'said "ERROR :banned" and closed the connection, expected a line that matches "^:[^ ]+ 001"'
+    )
+    assert (measured(seen, BY_PATTERN), measured(seen, BY_BYTES)) == (1, 0)
+
+
+async def test_what_is_captured_is_sent_back_and_exported() -> None:
+    async with serve_lines(("", "SSH-2.0-OpenSSH_9.6\r\n"), ("hello", "bye OpenSSH\n")) as (
+        server,
+        spoken,
+    ):
+        seen = await ask(
+            "tcp",
+            at(
+                server.port,
+                dialogue=[
+                    {
+                        "expect": "^SSH-2.0-(?P<software>[^ ]+?)(?:_(?P<version>[0-9.]+))?( .*)?$",
+                        "labels": {"ssh": "{version}", "comment": "{3}", "soft": "{software}!"},
+                        "send": 'hello {software} {{software}} {"json": 1}\n',
+                    },
+                    {"expect": "^bye"},
+                ],
+            ),
+        )
+
+    assert seen.fault is None
+    assert spoken.lines == [b'hello OpenSSH {software} {"json": 1}']
+    labels = {"ssh": "9.6", "comment": "", "soft": "OpenSSH!"}
+    assert measured(seen, "probe_expect_info", **labels) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "passes"),
+    [
+        pytest.param(b"\x01OK\xc3\xa9and more", True, id="the same"),
+        pytest.param(b"\x01NO\xc3\xa9", False, id="others"),
+        pytest.param(b"\x01O", False, id="fewer"),
+    ],
+)
+async def test_bytes_are_expected_exactly_and_without_a_line_break(
+    said: bytes, passes: bool
+) -> None:
+    seen = await talk_to(answers(said), {"expect_bytes": "\x01OKé"})
+
+    assert (seen.fault is None) is passes
+    assert measured(seen, BY_PATTERN) == 0
+    assert measured(seen, BY_BYTES) == (0 if passes else 1)
+    if not passes:
+        assert fault_of(seen).message.endswith('expected "\\x01OKé"')
+
+
+async def test_a_server_that_closes_without_a_word_fails_at_once() -> None:
+    seen = await talk_to(hang_up, {"expect": "^220"}, timeout=5)
+
+    assert fault_of(seen).message.endswith(
+        'closed the connection, expected a line that matches "^220"'
+    )
+    assert seen.duration.total_seconds() < 2
+
+
+async def test_what_came_instead_is_told_when_the_time_is_up() -> None:
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"421 too busy\r\n")
+        await reader.read()
+
+    seen = await talk_to(wait, {"expect": "^220"}, timeout=0.3)
+
+    assert fault_of(seen).code is Code.TIMEOUT
+    assert fault_of(seen).message.endswith(
+        'did not send a line that matches "^220" but "421 too busy" within 300ms'
+    )
+    assert seen.body == b"421 too busy\r\n"
+
+
+async def test_the_last_line_needs_no_end() -> None:
+    seen = await talk_to(answers(b"220 ready"), {"expect": "ready$"})
+
+    assert seen.fault is None
+
+
+# TLS in known protocols
+
+
+@pytest.mark.parametrize(
+    ("protocol", "turns"),
+    [
+        pytest.param(
+            "imap",
+            [("", "* OK [CAPABILITY IMAP4rev1] ready\r\n"), ("a1 STARTTLS", "a1 OK now\r\n<TLS>")],
+            id="imap",
+        ),
+        pytest.param("pop3", [("", "+OK <1@x>\r\n"), ("STLS", "+OK begin\r\n<TLS>")], id="pop3"),
+        pytest.param(
+            "ftp",
+            [("", "220-Welcome\r\n220 ready\r\n"), ("AUTH TLS", "234 go\r\n<TLS>")],
+            id="ftp",
+        ),
+        pytest.param(
+            "sieve",
+            [("", '"STARTTLS"\r\nOK "ready"\r\n'), ("STARTTLS", "OK\r\n<TLS>")],
+            id="sieve",
+        ),
+    ],
+)
+async def test_tls_begins_as_the_protocol_has_it_and_leave_is_taken(
+    tmp_path: Path, protocol: str, turns: list[tuple[str, str]]
+) -> None:
+    authority = Authority(tmp_path)
+    async with serve_lines(*turns, tls=authority.context()) as (server, spoken):
+        seen = await ask(
+            "tcp", at(server.port, starttls=protocol, tls={"ca_file": str(authority.file)})
+        )
+
+        async with asyncio.timeout(5):
+            while len(spoken.lines) < 2:
+                await asyncio.sleep(0.005)
+
+    assert seen.fault is None
+    assert seen.certificate is not None
+    assert seen.certificate.verified
+    assert spoken.lines[-1].endswith((b"QUIT", b"LOGOUT"))
+
+
+async def test_a_real_mail_server_is_upgraded_by_its_name_alone(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    async with serve_smtp(authority.context("mail.test")) as port:
+        options = {"address": f"mail.test:{port}", "starttls": "smtp"}
+        seen = await ask("tcp", {**options, "tls": {"ca_file": str(authority.file)}})
+        untrusted = await ask("tcp", options)
+
+    assert seen.fault is None
+    assert seen.tls_version is not None
+    assert fault_of(untrusted).code is Code.TLS_CERT_UNTRUSTED
+    assert untrusted.certificate is not None
+
+
+async def test_a_mail_server_without_tls_is_told_at_once() -> None:
+    async with serve_smtp(None) as port:
+        seen = await ask("tcp", at(port, starttls="smtp"), timeout=5)
+
+    assert fault_of(seen).code is Code.EXPECTATION
+    assert "STARTTLS" in fault_of(seen).message
+    assert seen.duration.total_seconds() < 2
+
+
+LDAP_YES = bytes.fromhex("300c020101780 70a010004000400".replace(" ", ""))
+LDAP_NO = bytes.fromhex("3084000000 0c020101 78070a013404000400".replace(" ", ""))
+MYSQL = b"\x0a8.0.36\x00" + b"\x01\0\0\0" + b"saltsalt\0" + b"%b" + b"\x2d\x02\0" + b"\0" * 20
+
+
+def greeting(able: int) -> bytes:
+    payload = MYSQL.replace(b"%b", able.to_bytes(2, "little"))
+    return len(payload).to_bytes(3, "little") + b"\0" + payload
+
+
+@pytest.mark.parametrize(
+    ("protocol", "first", "hears", "then"),
+    [
+        pytest.param("postgres", b"", 8, b"S", id="postgres"),
+        pytest.param("mysql", greeting(0xFFFF), 36, b"", id="mysql"),
+        pytest.param("ldap", b"", 31, LDAP_YES, id="ldap"),
+        pytest.param(
+            "xmpp",
+            b"<stream:stream><stream:features><starttls "
+            b"xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>",
+            60,
+            b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
+            id="xmpp",
+        ),
+    ],
+)
+async def test_tls_begins_also_where_there_are_no_lines(
+    tmp_path: Path, protocol: str, first: bytes, hears: int, then: bytes
+) -> None:
+    authority = Authority(tmp_path)
+    context = authority.context()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(first)
+        if protocol == "xmpp":
+            await reader.readuntil(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        else:
+            await reader.readexactly(hears)
+        writer.write(then)
+        await writer.drain()
+        await writer.start_tls(context)
+        await reader.read()
+
+    async with serve_script(script, reads_head=False) as server:
+        seen = await ask(
+            "tcp", at(server.port, starttls=protocol, tls={"ca_file": str(authority.file)})
+        )
+
+    assert seen.fault is None
+    assert seen.tls_version == "TLS 1.3"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "said"),
+    [
+        pytest.param("postgres", b"N", id="postgres refuses"),
+        pytest.param("mysql", greeting(0xF7FF), id="mysql without TLS"),
+        pytest.param("ldap", LDAP_NO, id="ldap refuses"),
+        pytest.param("xmpp", b"<stream:features/>", id="xmpp without TLS"),
+    ],
+)
+async def test_who_offers_no_tls_is_said_to(protocol: str, said: bytes) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await writer.drain()
+        await reader.read()
+
+    async with serve_script(script, reads_head=False) as server:
+        seen = await ask("tcp", at(server.port, starttls=protocol))
+
+    assert fault_of(seen).message == f"127.0.0.1:{server.port} offers no TLS"
+
+
+@pytest.mark.parametrize(
+    "protocol", ["smtp", "imap", "pop3", "ftp", "sieve", "ldap", "xmpp", "postgres", "mysql"]
+)
+@pytest.mark.parametrize(
+    "said",
+    [
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="HTTP"),
+        pytest.param(b"\0" * 3000, id="zeros"),
+        pytest.param(b"\xff" * 3000, id="noise"),
+        pytest.param(b"0\x84\xff\xff\xff\xff", id="a huge length"),
+        pytest.param(b"", id="nothing"),
+    ],
+)
+async def test_who_speaks_another_protocol_is_a_fault_of_the_target(
+    protocol: str, said: bytes
+) -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        await writer.drain()
+        await reader.read(10)
+
+    async with serve_script(script, reads_head=False) as server:
+        seen = await ask("tcp", at(server.port, starttls=protocol), timeout=0.1)
+
+    assert not fault_of(seen).own
+
+
+async def test_what_was_said_in_plain_text_before_tls_is_not_taken_for_more(
+    tmp_path: Path,
+) -> None:
+    authority = Authority(tmp_path)
+    async with serve_lines(
+        ("", "+OK\r\n"), ("STLS", "+OK begin\r\n+OK injected\r\n<TLS>"), tls=authority.context()
+    ) as (server, _):
+        seen = await ask(
+            "tcp", at(server.port, starttls="pop3", tls={"ca_file": str(authority.file)})
+        )
+
+    assert fault_of(seen).code is Code.BAD_RESPONSE
+    assert "plain text" in fault_of(seen).message
+
+
+# Unix sockets (83)
+
+
+@pytest.fixture
+def listening(tmp_path: Path) -> Iterator[str]:
+    path = str(tmp_path / "app.sock")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(path)
+        sock.listen(1)
+        yield path
+
+
+async def test_a_unix_socket_on_which_somebody_listens_is_up(listening: str) -> None:
+    seen = await ask("tcp", f"unix:{listening}")
+
+    assert seen.fault is None
+    assert seen.url == f"unix:{listening}"
+    assert set(seen.phases) == {Phase.CONNECT}
+    assert (seen.address, seen.ip_family) == (None, None)
+
+
+async def test_a_unix_socket_is_spoken_to(tmp_path: Path) -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"hello\n")
+        await writer.drain()
+        writer.close()
+
+    path = str(tmp_path / "app.sock")
+    server = await asyncio.start_unix_server(greet, path)
+    async with server:
+        seen = await ask("tcp", {"address": f"unix:{path}", "dialogue": [{"expect": "^hello$"}]})
+
+    assert seen.fault is None
+    assert seen.body == b"hello\n"
+
+
+async def test_a_unix_socket_that_is_not_there_or_of_nobody_is_down(tmp_path: Path) -> None:
+    missing = tmp_path / "none.sock"
+    left = tmp_path / "left.sock"
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(left))
+
+    absent, dead = await ask("tcp", f"unix:{missing}"), await ask("tcp", f"unix:{left}")
+
+    assert fault_of(absent).message == f"there is no socket at {missing}"
+    assert fault_of(dead).message == f"{left} refused the connection: nobody listens there"
+    assert not fault_of(absent).own
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_a_unix_socket_that_may_not_be_opened_fails_with_that_reason() -> None:
+    with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as sock:
+        Path(folder).chmod(0o755)
+        path = Path(folder, "app.sock")
+        sock.bind(str(path))
+        sock.listen()
+        path.chmod(0o600)
+        os.seteuid(65534)
+        try:
+            seen = await ask("tcp", f"unix:{path}")
+        finally:
+            os.seteuid(0)
+
+    assert fault_of(seen).message == f"{path} may not be opened: permission denied"
+    assert not fault_of(seen).own
+
+
+async def test_a_unix_socket_whose_queue_is_full_is_waited_for(listening: str) -> None:
+    held = []
+    try:
+        for _ in range(8):
+            sock = socket.socket(socket.AF_UNIX)
+            sock.setblocking(False)
+            held.append(sock)
+            sock.connect(listening)
+    except BlockingIOError:
+        pass
+    seen = await ask("tcp", f"unix:{listening}", timeout=0.3)
+    for sock in held:
+        sock.close()
+
+    assert fault_of(seen).code is Code.TIMEOUT
+    assert "did not accept the connection" in fault_of(seen).message
+
+
+# Hostile targets
+
+
+@pytest.mark.parametrize(
+    ("script", "timeout", "code"),
+    [
+        pytest.param(floods(b"x" * 65536), 5, Code.BAD_RESPONSE, id="a line without an end"),
+        pytest.param(floods(b"\n" * 65536), 5, Code.BAD_RESPONSE, id="empty lines"),
+        pytest.param(floods(b"x" * 1000 + b"\r\n"), 5, Code.BAD_RESPONSE, id="a flood of lines"),
+        pytest.param(drips(b"x" * 1000, seconds=0.002), 0.3, Code.TIMEOUT, id="a drip"),
+        pytest.param(say_nothing, 0.2, Code.TIMEOUT, id="silence"),
+        pytest.param(reset, 5, Code.CONNECTION_RESET, id="a reset"),
+        pytest.param(answers(b"\xff\xfe\x00" * 100), 5, Code.EXPECTATION, id="no UTF-8"),
+    ],
+)
+async def test_a_hostile_target_costs_little_and_is_blamed(
+    script: Script, timeout: float, code: Code
+) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF)
+    seen = await talk_to(script, {"expect": "^(a+)+$"}, timeout=timeout)
+    after = resource.getrusage(resource.RUSAGE_SELF)
+
+    assert fault_of(seen).code is code
+    assert not fault_of(seen).own
+    assert seen.duration.total_seconds() < timeout + 0.5
+    assert len(seen.body) <= 256 * 1024 + 65536
+    assert after.ru_utime - before.ru_utime < 1
+
+
+async def test_a_banner_cannot_act_on_who_reads_of_it() -> None:
+    banner = "\x1b[31m@everyone <!channel> \u202eevil\x07\r\n".encode()
+    seen = await talk_to(
+        answers(banner), {"expect": "(.*evil.*)", "labels": {"banner": "{1}"}}, {"expect": "more"}
+    )
+    other = await talk_to(answers(banner), {"expect": "^220"})
+
+    (labels,) = [one.labels for one in seen.measures if one.family == "probe_expect_info"]
+    assert labels[0][1].isprintable()
+    assert fault_of(other).message.isprintable()
+    assert "\\x1b[31m" in fault_of(other).message
+
+
+async def test_a_half_close_is_an_end_and_no_hang() -> None:
+    async def half(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hi\r\n")
+        writer.write_eof()
+        await reader.read()
+
+    seen = await talk_to(half, {"expect": "^220", "send": "QUIT\r\n"}, {"expect": "^221"})
+
+    assert fault_of(seen).message.endswith(
+        'closed the connection, expected a line that matches "^221"'
+    )
+
+
+async def test_a_reset_after_each_step_is_the_targets() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hi\r\n")
+        await writer.drain()
+        await reader.readuntil(b"\n")
+        await reset(reader, writer)
+
+    seen = await talk_to(
+        script, {"expect": "^220", "send": "EHLO x\r\n"}, {"expect": "^250", "starttls": True}
+    )
+
+    assert fault_of(seen).code is Code.CONNECTION_RESET
+    assert not fault_of(seen).own
+
+
+# Configuration
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        pytest.param({"address": "mail.example"}, "expected host:port", id="no port"),
+        pytest.param({"address": "unix:app.sock"}, "absolute path", id="relative path"),
+        pytest.param({"dialogue": [{}]}, "expected one of expect", id="an empty step"),
+        pytest.param({"dialogue": [{"expect": "("}]}, "is no RE2 pattern", id="a bad pattern"),
+        pytest.param(
+            {"dialogue": [{"expect": "a", "expect_bytes": "b"}]}, "found both", id="two wishes"
+        ),
+        pytest.param(
+            {"dialogue": [{"send": "x"}, {"send": "EHLO {name}"}]},
+            "step 2 of the dialogue: no step up to here captures {name}",
+            id="nothing captured",
+        ),
+        pytest.param(
+            {"dialogue": [{"expect": "(a)", "send": "{2}"}]}, "has no group 2", id="no such group"
+        ),
+        pytest.param(
+            {"dialogue": [{"expect": "a", "labels": {"endpoint": "x"}}]},
+            "expected a name of a label",
+            id="a label of ours",
+        ),
+        pytest.param({"starttls": "gopher"}, "expected one of smtp, imap", id="unknown protocol"),
+        pytest.param(
+            {"starttls": "smtp", "dialogue": [{"starttls": True}]}, "begin once", id="TLS twice"
+        ),
+        pytest.param({"starttls": "smtp", "tls": False}, "tls: false", id="TLS and none"),
+        pytest.param({"address": "unix:/x", "tls": True}, "server_name", id="no name"),
+        pytest.param({"address": "unix:/x", "ip": 6}, "remove ip", id="family of a path"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_asked(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        KINDS["tcp"].options.model_validate({"address": "mail.example:25", **options})
+
+    assert said in str(caught.value)
+
+
+def test_what_is_sent_is_secret_and_so_are_credentials_in_it() -> None:
+    options: Any = KINDS["tcp"].options.model_validate(
+        {
+            "address": "mail.example:25",
+            "dialogue": [{"send": "AUTH PLAIN AGFuYQBodW50ZXIyMg==\r\n"}, {"send": "QUIT\r\n"}],
+        }
+    )
+
+    assert "AGFuYQBodW50ZXIyMg==" in options.secrets
+    assert "AUTH PLAIN AGFuYQBodW50ZXIyMg==" in options.secrets
+    assert "AGFu" not in repr(options)
