@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monitor.core import alerting, clock_set, incidents, pins, timeline, tracker
-from monitor.core.model.changes import Changes, Result
+from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import OverTime, RateRule, ValueWindowRule
 from monitor.core.model.rollback import RollbackState
+from monitor.core.results import make_result
 from monitor.core.rollback import Circumstances, decide, deploys, verify
 from monitor.core.sight import Sight
 from monitor.core.thresholds import verdicts_to_open
-from monitor.core.values import kept_value
 from monitor.core.version import read_version
-from monitor.core.windows import latency_sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -85,7 +84,9 @@ class Engine:
         states, events = self._advance(endpoint, verdicts)
         service = self.directory.service(endpoint.service)
         version = _version(service, endpoint, observation)
-        result = _result(endpoint, observation, verdicts, scheduled, version)
+        result = make_result(
+            endpoint, observation, verdicts, scheduled=scheduled, version=version
+        )
 
         self._apply(Changes(states=states, results=(result,)))
         self._apply(pins.keep(endpoint, observation, self.situation, self._mask))
@@ -415,28 +416,3 @@ def _version(service: Service, endpoint: Endpoint, observation: Observation) -> 
         return None
 
     return read_version(source, observation)
-
-
-def _result(
-    endpoint: Endpoint,
-    observation: Observation,
-    verdicts: Mapping[str, tuple[Verdict, ...]],
-    scheduled: bool,
-    version: str | None,
-) -> Result:
-    judged = [(id, of_check[-1]) for id, of_check in verdicts.items() if of_check]
-    codes = (reason.code for _, verdict in judged for reason in verdict.reasons)
-    fault = observation.fault
-
-    return Result(
-        endpoint=endpoint.name,
-        at=observation.at,
-        duration=observation.duration,
-        scheduled=scheduled,
-        outcomes=tuple((id, verdict.outcome) for id, verdict in judged),
-        code=fault.code if fault else next(codes, None),
-        status=observation.status,
-        latency=latency_sample(observation, endpoint.timeout),
-        value=kept_value(tuple([check.rule for check in endpoint.checks]), observation),
-        version=version,
-    )

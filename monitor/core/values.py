@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from monitor.core.expectations import Expectation
-    from monitor.core.model.endpoint import Rule
+    from monitor.core.model.endpoint import Check
     from monitor.core.model.observation import Observation
 
     Mask = Callable[[str], str]
@@ -81,11 +81,11 @@ def wanted_of(expectation: Expectation) -> str:
     return " and ".join(say_wanted(one) for one in expectation.requirements)
 
 
-def kept_value(rules: tuple[Rule, ...], observation: Observation) -> float | None:
-    """Give the value that is kept of a probe, for the windows of one of these rules."""
-    for rule in rules:
-        if isinstance(rule, ValueWindowRule):
-            return read_number(rule.expectation, observation)
+def kept_value(checks: tuple[Check, ...], observation: Observation) -> float | None:
+    """Give the value that is kept of a probe, for the windows of one of its checks."""
+    for check in checks:
+        if isinstance(check.rule, ValueWindowRule):
+            return read_number(check.rule.expectation, observation)
 
     return None
 
