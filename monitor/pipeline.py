@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -14,7 +15,8 @@ from monitor.logs import Log
 from monitor.loop_lag import LoopLag
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
     from monitor.core.engine import Engine
@@ -49,7 +51,7 @@ class Pipeline:
 
     `disturbance` says what happened to the monitor itself since a monotonic time, empty where
     nothing did. `wake` is called when there may be something to deliver or to carry out. `slots`
-    bounds how many probes hold a socket at once. It never waits for the store or for a receiver:
+    bounds how many sockets probes hold at once. It never waits for the store or for a receiver:
     the journal keeps the order, so that nothing is told or done before what led to it is durable.
     """
 
@@ -76,6 +78,8 @@ class Pipeline:
         self._wake = wake
         self._meter = meter
         self._slots = asyncio.Semaphore(slots)
+        self._most = slots
+        self._several = asyncio.Lock()
         self._lag = LoopLag()
 
     async def run(self, endpoint: Endpoint, scheduled: bool) -> None:
@@ -119,7 +123,7 @@ class Pipeline:
 
     async def _observe(self, endpoint: Endpoint) -> Observation | None:
         """Look once; None where a reload changed what is asked, and the answer is of the past."""
-        async with self._slots:
+        async with self._hold(_sockets(self.probes.get(endpoint.name))):
             started = asyncio.get_running_loop().time()
             probe = self.probes.get(endpoint.name)
             if probe is None or not self._asks(endpoint, probe):
@@ -140,6 +144,19 @@ class Pipeline:
             observation = self._disown(observation, happened)
 
         return observation if self._asks(endpoint, probe) else None
+
+    def _hold(self, sockets: int) -> AbstractAsyncContextManager[None]:
+        """Hold a slot for each socket, or all that there are: more cannot be had."""
+        return self._slots if sockets == 1 else self._hold_several(min(sockets, self._most))
+
+    @asynccontextmanager
+    async def _hold_several(self, wanted: int) -> AsyncIterator[None]:
+        async with AsyncExitStack() as held:
+            # two that each held a part would wait for each other
+            async with self._several:
+                for _ in range(wanted):
+                    await held.enter_async_context(self._slots)
+            yield
 
     def _asks(self, endpoint: Endpoint, probe: Probe) -> bool:
         """Whether this is still what is asked of the endpoint, and by whom."""
@@ -168,6 +185,11 @@ class Pipeline:
         fault = Fault(code=Code.INTERNAL, message=happened, own=True)
 
         return replace(observation, fault=fault, at=self._clock() - observation.duration)
+
+
+def _sockets(probe: Probe | None) -> int:
+    """Say how many sockets a probe holds at once."""
+    return getattr(probe, "sockets", 1)
 
 
 def probe_slots() -> int:

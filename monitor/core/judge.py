@@ -52,7 +52,7 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
     match check.rule:
         case HealthRule() as rule:
             evidence = Evidence(observation, mask)
-            reasons = _judge_health(rule, evidence)
+            reasons = _with_remark(_judge_health(rule, evidence), observation)
             if reasons and not is_timely(observation):
                 untimed = tuple(one for one in rule.expectations if one.source not in _TIMES)
                 if not _judge_health(replace(rule, expectations=untimed), evidence):
@@ -117,6 +117,16 @@ def _judge_health(rule: HealthRule, evidence: Evidence) -> tuple[Reason, ...]:
         return (_not_success(observation.status),)
 
     return _check_all(about_status, evidence) or _check_all(others, evidence)
+
+
+def _with_remark(reasons: tuple[Reason, ...], observation: Observation) -> tuple[Reason, ...]:
+    """Say what the probe has to say of its answer with the first thing that is wrong with it."""
+    if not reasons or not observation.remark or observation.fault is not None:
+        return reasons
+
+    first, *others = reasons
+
+    return (replace(first, message=f"{first.message} ({observation.remark})"), *others)
 
 
 def _check_all(expectations: Iterable[Expectation], evidence: Evidence) -> tuple[Reason, ...]:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Probe(Protocol):
-    """One thing that can be asked, again and again, what it looks like now."""
+    """One thing that can be asked, again and again, what it looks like now.
+
+    One that holds more than one socket at once says how many in `sockets`.
+    """
 
     async def observe(self) -> Observation:
         """Look once, within the timeout; never raises, except that a cancellation passes."""

@@ -47,6 +47,15 @@ class Authority:
 
         return context
 
+    def write_server(self, folder: Path) -> tuple[Path, Path]:
+        """Issue a certificate of this machine; give the files of the chain and of its key."""
+        issued = self._ca.issue_cert("localhost", "127.0.0.1")
+        certificate, key = folder / "server.pem", folder / "server.key"
+        certificate.write_bytes(b"".join(one.bytes() for one in issued.cert_chain_pems))
+        key.write_bytes(issued.private_key_pem.bytes())
+
+        return certificate, key
+
     def write_client(self, folder: Path, name: str = "monitor") -> tuple[Path, Path]:
         """Issue a client's certificate; give the files of the certificate and of its key."""
         issued = self._ca.issue_cert(f"{name}@example.org", common_name=name)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from monitor.names import Resolver
 from monitor.probes._http.options import HttpOptions
 from monitor.probes._http.probe import HttpProbe
+from monitor.probes.http import KIND
 from monitor.probes.probe import ProbeContext
 from tests.support.servers import HOST
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.observation import Observation
     from monitor.names import Address
+    from monitor.probes.probe import Probe
 
 USER_AGENT = "production-monitor/1.2.3"
 
@@ -81,3 +83,15 @@ async def observe(url: str, **asked: object) -> Observation:
     """Observe once."""
     async with probing(url, **asked) as probe:
         return await probe.observe()
+
+
+async def observe_burst(
+    url: str, size: int, *, preflight: bool = False, **request: object
+) -> Observation:
+    """Observe so many requests at once, as the kind does."""
+    options = KIND.options.model_validate({"url": url, "request": {"burst": size, **request}})
+    probe: Probe = KIND.make(options, make_context(preflight=preflight))
+    try:
+        return await probe.observe()
+    finally:
+        await probe.close()

@@ -150,7 +150,8 @@ class Observation:
     a kind of probe brought besides, by the names under which expectations read it (`value`, `rows`,
     `dns_answer`, `rcode`, `exit_code`, `output`): text, numbers, true, false, null, and lists and
     maps of them. `measures` are the series of this kind of probe, for Prometheus. `not_yet` says
-    why nothing can be judged before a later look, where two are needed.
+    why nothing can be judged before a later look, where two are needed. `remark` is what has to be
+    said with whatever is wrong with the answer.
     """
 
     at: datetime
@@ -174,6 +175,7 @@ class Observation:
     values: Mapping[str, object] = field(default_factory=lambda: NO_VALUES)
     measures: tuple[Measure, ...] = ()
     not_yet: str = ""
+    remark: str = ""
 
     def header(self, name: str) -> tuple[str, ...]:
         """Give all values of a header, in the order received; the name in any case."""

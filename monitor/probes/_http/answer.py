@@ -25,9 +25,9 @@ class Answer:
         self._lines = [(name, value.rstrip(b" \t")) for name, value in lines]
         self.location = self.first(b"location") if status in REDIRECTS else None
 
-    def expect_body(self, limit: int) -> None:
+    def expect_body(self, limit: int, *, brotli: bool = False) -> None:
         """Prepare for a body, of which so many decoded bytes are kept."""
-        self.body = Body(self.first(b"content-encoding") or "", limit)
+        self.body = Body(self.first(b"content-encoding") or "", limit, brotli=brotli)
 
     def all(self, name: bytes) -> list[str]:
         """Give all values of a header in the order received; its name in lower case."""

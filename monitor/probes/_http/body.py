@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from typing import Final, Protocol
 
 from monitor.core.model.observation import Code, Fault
 from monitor.probes._net.faults import Faulted
@@ -27,13 +27,13 @@ class Body:
 
     __slots__ = ("_inflater", "_kept", "_limit", "_pieces", "received", "truncated")
 
-    def __init__(self, coding: str, limit: int) -> None:
+    def __init__(self, coding: str, limit: int, *, brotli: bool = False) -> None:
         self.truncated = False
         self.received = 0
         self._pieces = 0
         self._limit = limit
         self._kept: bytes | bytearray = b""
-        self._inflater = _find_inflater(coding) if coding else None
+        self._inflater = _find_inflater(coding, brotli=brotli) if coding else None
 
     def content(self) -> bytes:
         """Give the decoded bytes, at most the limit."""
@@ -81,10 +81,53 @@ class Body:
         self._kept += decoded
 
 
-def _find_inflater(coding: str) -> _Inflater | None:
+class _Decoder(Protocol):
+    """Undoes one encoding, piece by piece."""
+
+    def inflate(self, data: bytes, most: int) -> tuple[bytes, bytes]:
+        """Give what the data becomes, about so many bytes of it at most, and the data left over."""
+        ...
+
+    def check_end(self) -> None:
+        """Raise Faulted where the data ended in the middle."""
+        ...
+
+
+def _find_inflater(coding: str, *, brotli: bool) -> _Decoder | None:
     coding = coding.strip().lower()
+    if coding == "br" and brotli:
+        return _Brotli()
 
     return _Inflater(coding) if coding in _CODINGS else None
+
+
+def _broken(what: str) -> Faulted:
+    message = f"the body of the answer cannot be decoded: {what}"
+
+    return Faulted(Fault(code=Code.BAD_RESPONSE, message=message))
+
+
+class _Brotli:
+    """Undoes br, of which one stream is the whole body."""
+
+    def __init__(self) -> None:
+        import brotli  # an extra, and only for those who ask for it
+
+        self._stream = brotli.Decompressor()
+        self._error = brotli.error
+
+    def inflate(self, data: bytes, most: int) -> tuple[bytes, bytes]:
+        if self._stream.is_finished():
+            return b"", b""  # padding after the end
+
+        try:
+            return self._stream.process(data, output_buffer_limit=most), b""
+        except self._error as error:
+            raise _broken("it is not valid br") from error
+
+    def check_end(self) -> None:
+        if not self._stream.is_finished():
+            raise _broken("its br data ends early")
 
 
 class _Inflater:
@@ -110,26 +153,21 @@ class _Inflater:
         try:
             decoded = self._stream.decompress(data, most)
         except zlib.error as error:
-            raise self._broken(f"it is not valid {self._coding}") from error
+            raise _broken(f"it is not valid {self._coding}") from error
 
         return decoded, self._stream.unconsumed_tail or self._stream.unused_data
 
     def check_end(self) -> None:
         """Raise Faulted where the data ended in the middle."""
         if self._stream is None or not self._stream.eof:
-            raise self._broken(f"its {self._coding} data ends early")
+            raise _broken(f"its {self._coding} data ends early")
 
     def _new_stream(self, data: bytes) -> zlib._Decompress:
         self._members += 1
         if self._members > _MOST_MEMBERS:
-            raise self._broken(f"it has more than {_MOST_MEMBERS} gzip members")
+            raise _broken(f"it has more than {_MOST_MEMBERS} gzip members")
         if self._gzip:
             return zlib.decompressobj(_GZIP)
 
         wrapped = bool(data) and data[0] & 0x0F == 8
         return zlib.decompressobj(_ZLIB if wrapped else _RAW)
-
-    @staticmethod
-    def _broken(what: str) -> Faulted:
-        message = f"the body of the answer cannot be decoded: {what}"
-        return Faulted(Fault(code=Code.BAD_RESPONSE, message=message))

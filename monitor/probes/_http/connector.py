@@ -8,7 +8,10 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault, Phase
-from monitor.names import connect_any
+from monitor.names import connect_any, read_address
+from monitor.options import format_address, is_loopback
+from monitor.probes._http.proxy import explain_lost_proxy
+from monitor.probes._http.tunnel import open_tunnel
 from monitor.probes._net.faults import Faulted, explain_connect, explain_tls
 from monitor.probes._net.tls import client_context, handshakes, presented_certificate, version_name
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from monitor.core.model.observation import Certificate
     from monitor.names import Address
     from monitor.probes._http.exchange import Exchange
+    from monitor.probes._http.proxy import Proxy
     from monitor.probes._http.wire_request import WireRequest
     from monitor.probes._net.resolve import Question
     from monitor.probes._net.stopwatch import Stopwatch
@@ -31,12 +35,15 @@ _LONGER_THAN_ANY_PROBE: Final = 3600.0
 class Call:
     """One request's way to its server, and the facts of it, filled in as it comes about.
 
-    `question` asks for its addresses. `terms` say how TLS is verified, `server_name` which name is
-    checked (None: the host's). `from_afar` is set on a redirect that came from another machine.
+    `question` asks for the addresses to connect to, which are the proxy's where there is one;
+    `at_proxy` is set until that is reached. `terms` say how TLS is verified, `server_name` which
+    name is checked (None: the host's). `from_afar` is set on a redirect that came from another
+    machine.
     """
 
     __slots__ = (
         "address",
+        "at_proxy",
         "certificate",
         "exchange",
         "from_afar",
@@ -67,10 +74,19 @@ class Call:
         self.terms = terms
         self.server_name = server_name
         self.from_afar = from_afar
+        self.at_proxy = False
         self.certificate: Certificate | None = None
         self.tls_version: str | None = None
         self.address: str | None = None
         self.ip_family: int | None = None
+
+    @property
+    def peer(self) -> str:
+        """Whom a fault of the connection speaks of: the proxy until that is reached."""
+        if self.at_proxy:
+            return format_address(self.question.host, self.question.port)
+
+        return self.wire.peer
 
 
 async def connect(call: Call) -> None:
@@ -78,6 +94,10 @@ async def connect(call: Call) -> None:
 
     Raises Faulted.
     """
+    if call.wire.proxy is not None:
+        await _connect_by_proxy(call, call.wire.proxy)
+        return
+
     addresses = await _resolve(call)
     call.watch.enter(Phase.CONNECT)
     if call.wire.secure:
@@ -89,6 +109,33 @@ async def connect(call: Call) -> None:
     # uvloop raises RuntimeError where a descriptor is no longer usable
     except (OSError, RuntimeError) as error:
         raise _explained(error, call, addresses) from error
+
+
+async def _connect_by_proxy(call: Call, proxy: Proxy) -> None:
+    """Connect to the proxy, and through it where the target is to speak TLS with us."""
+    host = call.wire.host
+    if call.from_afar and (is_loopback(host) or _is_inward_literal(host)):
+        raise Faulted(_explain_inward(host))
+
+    call.at_proxy = True
+    call.watch.enter(Phase.RESOLVE)
+    try:
+        addresses = await call.question.answer()
+        call.watch.enter(Phase.CONNECT)
+        sock = await _race(call, addresses)
+    except Faulted as error:
+        raise Faulted(explain_lost_proxy(error.fault, proxy)) from error
+    call.at_proxy = False
+
+    if not call.wire.secure:
+        await asyncio.get_running_loop().create_connection(lambda: call.exchange, sock=sock)
+        return
+    try:
+        await open_tunnel(sock, call.wire, proxy)
+    except BaseException:
+        sock.close()
+        raise
+    await _start_tls(call, sock)
 
 
 async def _resolve(call: Call) -> Sequence[Address]:
@@ -164,7 +211,7 @@ def _explained(error: OSError | RuntimeError, call: Call, addresses: Sequence[Ad
     if only_ipv6 and (lack := call.question.explain_lack_of_ipv6()):
         return Faulted(lack)
 
-    return Faulted(explain_connect(cause, call.wire.peer, only_ipv6=only_ipv6))
+    return Faulted(explain_connect(cause, call.peer, only_ipv6=only_ipv6))
 
 
 def _note_certificate(call: Call, made: list[ssl.SSLObject], *, verified: bool) -> None:
@@ -183,8 +230,27 @@ def _peer_of(sock: socket.socket) -> tuple[str | None, int]:
 def _refuse_this_machine(addresses: Sequence[Address], host: str) -> None:
     """Keep a distant server from sending the monitor to its own machine's inner services."""
     if any(is_inward(str(address[4][0])) for address in addresses):
-        message = f"the answer redirects to {host}, an address of the monitor's own machine"
-        raise Faulted(Fault(code=Code.BAD_RESPONSE, message=message))
+        raise Faulted(_explain_inward(host))
+
+
+def _explain_inward(host: str) -> Fault:
+    message = f"the answer redirects to {host}, an address of the monitor's own machine"
+
+    return Fault(code=Code.BAD_RESPONSE, message=message)
+
+
+def is_afar(call: Call) -> bool:
+    """Say whether an answer came from another machine; what a proxy has asked is one."""
+    if call.wire.proxy is not None:
+        return not is_loopback(call.wire.host)
+
+    return call.address is not None and not is_inward(call.address)
+
+
+def _is_inward_literal(host: str) -> bool:
+    literal = read_address(host, 0)
+
+    return literal is not None and is_inward(str(literal[0][4][0]))
 
 
 def is_inward(address: str) -> bool:

@@ -33,13 +33,15 @@ class Exchange(asyncio.Protocol):
     """Sends a request as soon as there is a connection, and hears the answer to its end.
 
     `over` is done when the answer is complete (`answer`) or never will be (`fault`); by then the
-    connection is closed. With `follows`, the head of a redirect is a complete answer. What is
-    heard does not depend on how the bytes were cut on their way.
+    connection is closed. With `follows`, the head of a redirect is a complete answer. Brotli is
+    undone where it was asked for. What is heard does not depend on how the bytes were cut on their
+    way.
     """
 
     __slots__ = (
         "_begun",
         "_body_limit",
+        "_brotli",
         "_follows",
         "_head_size",
         "_interim",
@@ -65,6 +67,7 @@ class Exchange(asyncio.Protocol):
         *,
         body_limit: int,
         follows: bool,
+        brotli: bool = False,
     ) -> None:
         self.over: asyncio.Future[None] = loop.create_future()
         self.answer: Answer | None = None
@@ -73,6 +76,7 @@ class Exchange(asyncio.Protocol):
         self._watch = watch
         self._body_limit = body_limit
         self._follows = follows
+        self._brotli = brotli
         self._transport: asyncio.Transport | None = None
         self._unsent = b""
         self._patience: asyncio.TimerHandle | None = None
@@ -188,7 +192,7 @@ class Exchange(asyncio.Protocol):
             return
 
         self._watch.enter(Phase.TRANSFER)
-        answer.expect_body(self._body_limit)
+        answer.expect_body(self._body_limit, brotli=self._brotli)
         if status == _SWITCHING_PROTOCOLS or self._wire.asks_for_head_alone(status):
             self._settle()
 

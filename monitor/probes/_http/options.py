@@ -4,125 +4,38 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PlainValidator,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 from yarl import URL
 
-from monitor.fields import Options, SecretText, Size
-from monitor.options import Secret, is_loopback
+from monitor.fields import Options, Size
+from monitor.options import is_loopback
+from monitor.probes._http.auth import AuthOptions
+from monitor.probes._http.compression import Compression, CompressionName, accepts
+from monitor.probes._http.fields import HeaderName, HeaderValue, Method, Text
+from monitor.probes._http.proxy import ProxyUrl, read_proxy
 from monitor.probes._http.urls import SECRET_NAME, read_url, show_url
 from monitor.probes._net.options import FilePath, IpChoice, IpChoiceName, NameserverText, TlsOptions
 
-BREAKS_A_LINE: Final = re.compile(r"[\r\n\0]")
-"""What no header value may hold."""
+if TYPE_CHECKING:
+    from monitor.options import Secret
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_SET_BY_US: Final = frozenset({"content-length", "transfer-encoding", "connection"})
 _SHORTEST_CREDENTIAL: Final = 8
 """Shorter parts of a header value are words such as `Bearer`, which would be masked everywhere."""
+_LARGEST_BURST: Final = 128 * 1024**2
 _CARRIES_SECRETS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
-
-
-def _read_header_value(value: object) -> Secret:
-    live = getattr(value, "secret", value)  # text from a file that is read again carries it
-    if isinstance(live, Secret):
-        _check_header_value(live.reveal())
-        return live
-    if not isinstance(value, str):
-        # pydantic turns a ValueError into a message with a place, and lets a TypeError through
-        raise ValueError(f"expected a string, found {value!r}; quote it")
-    _check_header_value(value)
-
-    return Secret(value)
-
-
-def _check_header_value(value: str) -> None:
-    if BREAKS_A_LINE.search(value):
-        raise ValueError("expected one line of text, found a line break")
-
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError("expected text, found a lone surrogate") from error
-
-
-def _read_text(value: object) -> str:
-    """Take text as it is: text from a file that is read again must stay what it is."""
-    if not isinstance(value, str):
-        raise ValueError(f"expected a string, found {value!r}; quote it")
-
-    return value
-
-
-def _read_header_name(name: str) -> str:
-    if not _TOKEN.fullmatch(name):
-        raise ValueError(f"expected a header name such as accept-language, found {name!r}")
-    if name.lower() in _SET_BY_US:
-        raise ValueError(f"{name} is set by the monitor itself; remove it")
-
-    return name
-
-
-def _read_method(value: object) -> object:
-    if isinstance(value, str) and not _TOKEN.fullmatch(value):
-        raise ValueError(f"expected a method such as GET or POST, found {value!r}")
-
-    return value.upper() if isinstance(value, str) else value
-
-
-Text = Annotated[str, PlainValidator(_read_text), WithJsonSchema({"type": "string"})]
-HeaderName = Annotated[str, AfterValidator(_read_header_name)]
-HeaderValue = Annotated[
-    Secret, PlainValidator(_read_header_value), WithJsonSchema({"type": "string"})
-]
-
-
-class BasicAuth(Options):
-    """A user name and a password, sent with the first request."""
-
-    username: str
-    password: SecretText
-
-    @field_validator("username")
-    @classmethod
-    def _check_username(cls, username: str) -> str:
-        if ":" in username:
-            raise ValueError("a user name of basic authentication cannot contain a colon")
-
-        return username
-
-
-class AuthOptions(Options):
-    """Who we say we are: exactly one of `basic` and `bearer`."""
-
-    basic: BasicAuth | None = None
-    bearer: SecretText | None = None
-
-    @model_validator(mode="after")
-    def _check_one(self) -> Self:
-        if (self.basic is None) == (self.bearer is None):
-            raise ValueError("expected exactly one of basic, bearer")
-
-        return self
 
 
 class RequestOptions(Options):
     """What is sent, how far redirects are followed, and how much of the body is read.
 
     `body_file` is read for each request. `body_limit` counts decoded bytes. `ip` is the family of
-    addresses that is used, `resolver` a DNS server that is asked instead of the system's.
+    addresses that is used, `resolver` a DNS server that is asked instead of the system's; both are
+    about the `proxy`, where there is one. `burst` is how many requests are sent at once.
     """
 
-    method: Annotated[str, BeforeValidator(_read_method)] = "GET"
+    method: Method = "GET"
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     body: Text | None = Field(default=None, repr=False)
     body_file: FilePath | None = None
@@ -136,6 +49,9 @@ class RequestOptions(Options):
     tls: TlsOptions = Field(default_factory=TlsOptions)
     ip: IpChoiceName = IpChoice.ANY
     resolver: NameserverText | None = None
+    proxy: ProxyUrl | None = None
+    compression: CompressionName = Compression.ANY
+    burst: Annotated[int, Field(ge=2, le=100)] | None = None
 
     @property
     def has_payload(self) -> bool:
@@ -178,6 +94,29 @@ class RequestOptions(Options):
 
         return self
 
+    @model_validator(mode="after")
+    def _check_accepted(self) -> Self:
+        """Refuse to demand a compression that our own header does not accept."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        accepted = headers.get("accept-encoding")
+        if accepted is None or accepts(accepted.current, self.compression):
+            return self
+
+        raise ValueError(
+            f"compression {self.compression} is demanded, but the header Accept-Encoding "
+            "does not accept it"
+        )
+
+    @model_validator(mode="after")
+    def _check_burst(self) -> Self:
+        if self.burst is not None and self.burst * self.body_limit > _LARGEST_BURST:
+            raise ValueError(
+                f"{self.burst} answers at once of up to {self.body_limit} bytes each are more than "
+                f"{_LARGEST_BURST // 1024**2} MiB; lower body_limit or burst"
+            )
+
+        return self
+
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
 _PLAIN: Final = RequestOptions()
@@ -216,29 +155,28 @@ class HttpOptions(Options):
 
     @cached_property
     def harmless(self) -> bool:
-        """Whether asking changes nothing there, as far as its method says."""
-        return self.request.method in _SAFE
+        """Whether asking changes nothing there, as far as its method says, and costs little."""
+        return self.request.method in _SAFE and self.request.burst is None
 
     @cached_property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[Secret | str, ...]:
         """The values that must never be shown, for a redactor."""
         url = URL(self.url)
-        found = [url.password or ""]
+        found: list[Secret | str] = [url.password or ""]
         found += [
             value
             for name, value in url.query.items()
             if SECRET_NAME.search(name) and len(value) >= _SHORTEST_CREDENTIAL
         ]
-        auth = self.request.auth
-        if auth and auth.basic:
-            found.append(auth.basic.password.reveal())
-        if auth and auth.bearer:
-            found.append(auth.bearer.reveal())
+        if self.request.auth:
+            found += self.request.auth.secrets
+        if self.request.proxy:
+            found += read_proxy(self.request.proxy.current).secrets
         for name, value in self.request.headers.items():
             if name.lower() in _CARRIES_SECRETS or SECRET_NAME.search(name):
                 found += [value.reveal(), *_credentials_in(value.reveal())]
 
-        return tuple(secret for secret in found if secret)
+        return tuple(secret for secret in found if not isinstance(secret, str) or secret)
 
 
 def _credentials_in(value: str) -> list[str]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from yarl import URL
 
-from monitor.core.model.observation import Code, Fault, Hop
+from monitor.core.model.observation import Code, Fault
 from monitor.logs import Log
-from monitor.probes._http.connector import Call, connect, is_inward
+from monitor.probes._http.compression import Compression, find_other_compression
+from monitor.probes._http.connector import is_afar
 from monitor.probes._http.cookies import Jar
-from monitor.probes._http.exchange import Exchange
-from monitor.probes._http.explain import clean, explain_redirects
+from monitor.probes._http.explain import explain_redirects
+from monitor.probes._http.oauth2 import find_tokens
 from monitor.probes._http.request import (
     first_request,
     is_constant,
@@ -21,12 +22,10 @@ from monitor.probes._http.request import (
     preflight_request,
     with_cookies,
 )
+from monitor.probes._http.sender import Sender
 from monitor.probes._http.sighting import Sighting, explain_timeout, write_down
-from monitor.probes._http.urls import show_location
-from monitor.probes._http.wire_request import WireRequest, write_request
 from monitor.probes._net.deadline import Deadline
 from monitor.probes._net.faults import Faulted
-from monitor.probes._net.resolve import Question, prepare
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -35,10 +34,10 @@ if TYPE_CHECKING:
     from monitor.probes._http.answer import Answer
     from monitor.probes._http.options import HttpOptions
     from monitor.probes._http.request import Request
+    from monitor.probes._http.wire_request import WireRequest
     from monitor.probes.probe import ProbeContext
 
 _log = Log()
-_ALPN: Final = ("http/1.1",)
 
 
 class HttpProbe:
@@ -48,22 +47,17 @@ class HttpProbe:
     """
 
     __slots__ = (
-        "_body_limit",
         "_clock",
+        "_compression",
         "_follow",
-        "_host",
-        "_ip",
         "_is_constant",
         "_most_redirects",
-        "_nameserver",
         "_options",
         "_preflight",
-        "_resolver",
         "_seconds",
-        "_server_name",
-        "_terms",
-        "_terms_of_others",
+        "_sender",
         "_timeout",
+        "_tokens",
         "_user_agent",
         "_wire",
     )
@@ -71,18 +65,18 @@ class HttpProbe:
     def __init__(self, options: HttpOptions, context: ProbeContext) -> None:
         self._options = options
         self._clock = context.clock
-        self._resolver = context.resolver
         self._user_agent = context.user_agent
         self._follow = options.request.follow_redirects
         self._most_redirects = options.request.max_redirects
-        self._body_limit = options.request.body_limit
-        self._terms = options.request.tls.terms(alpn=_ALPN)
-        self._terms_of_others = options.request.tls.terms(alpn=_ALPN, anonymous=True)
-        self._server_name = options.request.tls.server_name
-        self._ip = options.request.ip
-        self._nameserver = options.request.resolver
-        prepare(self._nameserver)
-        self._host = URL(options.url).host
+        self._compression = options.request.compression
+        self._sender = Sender(
+            options.request,
+            URL(options.url).host,
+            context.resolver,
+            follow=self._follow,
+            body_limit=options.request.body_limit,
+        )
+        self._tokens = find_tokens(options.request, context)
         self._preflight = context.preflight
         self._timeout = context.timeout
         self._seconds = context.timeout.total_seconds()
@@ -102,6 +96,9 @@ class HttpProbe:
 
         Give as well at which URL it ended, None where no answer stands.
         """
+        if self._tokens is not None and (lack := await self._tokens.provide(self._timeout)):
+            return write_down(self._clock(), Sighting(), lack, asked=self._options.target), None
+
         at = self._clock()
         sighting = Sighting()
         deadline = Deadline(self._seconds)
@@ -122,7 +119,11 @@ class HttpProbe:
             sighting.watch.leave()
             sighting.hang_up()
 
-        return write_down(at, sighting, fault, asked=self._options.target), final
+        seen = write_down(at, sighting, fault, asked=self._options.target)
+        if self._tokens is not None and final is not None and self._is_home(final):
+            self._tokens.hear(seen)
+
+        return seen, final
 
     async def close(self) -> None:
         """Hold nothing: each observation gives back what it used."""
@@ -133,13 +134,13 @@ class HttpProbe:
         wire = self._wire
         if jar is not None:
             request = first_request(self._options, self._user_agent)
-            wire = write_request(with_cookies(request, jar.header_for(request.url)))
+            wire = self._sender.write(with_cookies(request, jar.header_for(request.url)))
         elif wire is None:
             request = first_request(self._options, self._user_agent)
-            wire = write_request(request)
+            wire = self._sender.write(request)
             self._wire = wire if self._is_constant else None
 
-        answer = await self._send(sighting, wire)
+        answer = await self._sender.send(sighting, wire)
         if self._follow and answer.location is not None:
             request = request or first_request(self._options, self._user_agent)
             return await self._go_on(sighting, request, answer, jar or Jar())
@@ -147,6 +148,7 @@ class HttpProbe:
         url = URL(self._options.url)
         if jar is not None:
             jar.take(answer.all(b"set-cookie"), url, self._clock())
+        self._check_compression(answer, wire)
 
         return url
 
@@ -156,7 +158,7 @@ class HttpProbe:
         deadline = Deadline((self._timeout - passed).total_seconds())
         try:
             request = preflight_request(url, self._options, self._user_agent)
-            answer = await self._send(sighting, write_request(request))
+            answer = await self._sender.send(sighting, self._sender.write(request))
         except Faulted:
             return None
         except asyncio.CancelledError:
@@ -179,56 +181,27 @@ class HttpProbe:
         while True:
             jar.take(answer.all(b"set-cookie"), request.url, self._clock())
             if answer.location is None:
+                assert sighting.call is not None
+                self._check_compression(answer, sighting.call.wire)
                 return request.url
             if len(sighting.hops) > self._most_redirects:
                 raise Faulted(explain_redirects(self._most_redirects))
 
             request = next_request(request, answer.status, answer.location)
-            address = sighting.call.address if sighting.call else None
-            from_afar = from_afar or (address is not None and not is_inward(address))
-            wire = write_request(with_cookies(request, jar.header_for(request.url)))
-            answer = await self._send(sighting, wire, from_afar=from_afar)
+            from_afar = from_afar or (sighting.call is not None and is_afar(sighting.call))
+            wire = self._sender.write(with_cookies(request, jar.header_for(request.url)))
+            answer = await self._sender.send(sighting, wire, from_afar=from_afar)
 
-    async def _send(
-        self, sighting: Sighting, wire: WireRequest, *, from_afar: bool = False
-    ) -> Answer:
-        """Send one request and hear its answer; of one that is redirected further, the head."""
-        exchange = Exchange(
-            asyncio.get_running_loop(),
-            wire,
-            sighting.watch,
-            body_limit=self._body_limit,
-            follows=self._follow,
-        )
-        configured = wire.named == self._host
-        sighting.call = Call(
-            wire,
-            exchange,
-            sighting.watch,
-            question=Question(
-                wire.host,
-                wire.port,
-                self._resolver,
-                ip=self._ip,
-                nameserver=self._nameserver,
-                remember=configured,
-            ),
-            terms=self._terms if configured else self._terms_of_others,
-            server_name=self._server_name if configured else None,
-            from_afar=from_afar,
-        )
-        try:
-            await connect(sighting.call)
-            await exchange.over
-        finally:
-            if exchange.answer is not None and exchange.answer.location is not None:
-                sighting.hops.append(_write_hop(wire, exchange.answer))
+    def _check_compression(self, answer: Answer, wire: WireRequest) -> None:
+        """Raise Faulted where another compression was demanded."""
+        if self._compression is Compression.ANY:
+            return
+        if other := find_other_compression(answer, self._compression, wire.peer):
+            raise Faulted(other)
 
-        if exchange.fault is not None:
-            raise Faulted(exchange.fault)
-        assert exchange.answer is not None
-
-        return exchange.answer
+    def _is_home(self, url: URL) -> bool:
+        """Say whether an answer came from where our credentials are sent."""
+        return url.origin() == URL(self._options.url).origin()
 
     def _explain_bug(self, error: Exception) -> Fault:
         """Tell of a bug: a fault of ours must not look like the target's."""
@@ -239,11 +212,3 @@ class HttpProbe:
             message=f"the probe failed inside the monitor: {type(error).__name__}",
             own=True,
         )
-
-
-def _write_hop(wire: WireRequest, answer: Answer) -> Hop:
-    pointed = clean(show_location(answer.location or ""))
-
-    cookies = tuple(answer.all(b"set-cookie"))
-
-    return Hop(url=wire.shown, status=answer.status, location=pointed, cookies=cookies)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from yarl import URL
 from monitor.core.headers.cors import FOREIGN_ORIGIN
 from monitor.core.model.observation import Code, Fault
 from monitor.options import Secret
+from monitor.probes._http.auth import encode_pair
 from monitor.probes._http.urls import SECRET_NAME, show_location
 from monitor.probes._net.faults import Faulted
 
@@ -41,14 +41,15 @@ def is_constant(options: HttpOptions) -> bool:
     """Say whether the same is sent each time: nothing of it comes from a file."""
     spec = options.request
     secrets = list(spec.headers.values())
-    if spec.auth and spec.auth.bearer:
-        secrets.append(spec.auth.bearer)
-    if spec.auth and spec.auth.basic:
-        secrets.append(spec.auth.basic.password)
+    if spec.auth:
+        secrets += spec.auth.given
+    if spec.proxy:
+        secrets.append(spec.proxy)
     bodies = (spec.body, spec.payload, spec.form)
 
     return (
         spec.body_file is None
+        and not (spec.auth and spec.auth.oauth2)
         and not any(secret.live for secret in secrets)
         and not any(_holds_live_text(body) for body in bodies)
     )
@@ -61,7 +62,7 @@ def first_request(options: HttpOptions, user_agent: str) -> Request:
     """
     url = URL(options.url)
     spec = options.request
-    headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
+    headers = {"User-Agent": user_agent, "Accept": "*/*", "Accept-Encoding": spec.compression.asked}
     body, content_type = _write_body(spec)
     if content_type is not None:
         headers["Content-Type"] = content_type
@@ -148,15 +149,15 @@ def _without_person(url: URL) -> URL:
 
 def _write_body(spec: RequestOptions) -> tuple[bytes | None, str | None]:
     if spec.body is not None:
-        return str(_as_it_is_now(spec.body)).encode(), None
+        return str(as_it_is_now(spec.body)).encode(), None
     if spec.body_file is not None:
         return _read_body_file(spec.body_file), None
     if spec.has_payload:
         return json.dumps(
-            _as_it_is_now(spec.payload), ensure_ascii=False
+            as_it_is_now(spec.payload), ensure_ascii=False
         ).encode(), "application/json"
     if spec.form is not None:
-        return urlencode(_as_it_is_now(spec.form)).encode(), "application/x-www-form-urlencoded"
+        return urlencode(as_it_is_now(spec.form)).encode(), "application/x-www-form-urlencoded"
 
     return None, None
 
@@ -171,12 +172,12 @@ def _holds_live_text(value: Any) -> bool:
     return isinstance(getattr(value, "secret", None), Secret)
 
 
-def _as_it_is_now(value: Any) -> Any:
+def as_it_is_now(value: Any) -> Any:
     """Read again what came from a file, at any depth. Any: a JSON document of the user's."""
     if isinstance(value, dict):
-        return {key: _as_it_is_now(inner) for key, inner in value.items()}
+        return {key: as_it_is_now(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_as_it_is_now(inner) for inner in value]
+        return [as_it_is_now(inner) for inner in value]
 
     live = getattr(value, "secret", None)
 
@@ -194,6 +195,8 @@ def _read_body_file(path: str) -> bytes:
 def _write_authorization(url: URL, spec: RequestOptions) -> str | None:
     if spec.auth and spec.auth.bearer:
         return f"Bearer {spec.auth.bearer.reveal()}"
+    if spec.auth and spec.auth.oauth2:
+        return f"Bearer {spec.auth.oauth2.latest.secret.current}"
 
     person: tuple[str, str] | None = None
     if spec.auth and spec.auth.basic:
@@ -203,4 +206,4 @@ def _write_authorization(url: URL, spec: RequestOptions) -> str | None:
     if person is None:
         return None
 
-    return "Basic " + base64.b64encode(":".join(person).encode()).decode()
+    return f"Basic {encode_pair(*person)}"

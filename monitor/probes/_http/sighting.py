@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from monitor.core.model.observation import Observation
+from monitor.probes._http.proxy import explain_lost_proxy
 from monitor.probes._net import timeouts
 from monitor.probes._net.stopwatch import Stopwatch
 
@@ -57,17 +58,26 @@ def write_down(at: datetime, sighting: Sighting, fault: Fault | None, *, asked: 
         content_length=answer.declared_length if answer else None,
         body=answer.body.content() if answer else b"",
         body_truncated=answer.body.truncated if answer else False,
+        remark=_remark(call) if call and call.wire.proxy else "",
     )
+
+
+def _remark(call: Call) -> str:
+    """Say that an answer may be the proxy's own; over TLS it cannot be."""
+    return "" if call.wire.secure else f"through {call.wire.proxy}"
 
 
 def explain_timeout(sighting: Sighting, limit: timedelta) -> Fault:
     """Say what was waited for when the time was up."""
     call = sighting.call
-
-    return timeouts.explain_timeout(
+    fault = timeouts.explain_timeout(
         sighting.watch,
         limit,
-        peer=call.wire.peer if call else "the target",
+        peer=call.peer if call else "the target",
         question=call.question if call else None,
         received=sighting.answer.body.received if sighting.answer else 0,
     )
+    if call and call.at_proxy and call.wire.proxy:
+        return explain_lost_proxy(fault, call.wire.proxy)
+
+    return fault

@@ -160,7 +160,7 @@ class MetricsOptions(Options):
         return not is_loopback(self.shown.host or "")
 
     @cached_property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[Secret | str, ...]:
         """The values that must never be shown."""
         return self.asked.secrets
 

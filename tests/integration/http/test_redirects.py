@@ -242,7 +242,7 @@ async def test_a11_a_distant_server_cannot_send_the_monitor_to_its_own_machine(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the counterpart is on loopback as well: let the first hop count as distant
-    monkeypatch.setattr("monitor.probes._http.probe.is_inward", lambda _address: False)
+    monkeypatch.setattr("monitor.probes._http.probe.is_afar", lambda _call: True)
     async with (
         serve_pages({"/secret": page(b"inner")}) as inner,
         serve_pages({"/": redirect(f"http://{host}:{inner.port}/secret")}) as server,
@@ -260,7 +260,7 @@ async def test_names_that_a_server_redirects_to_do_not_say_whether_the_resolver_
     monkeypatch: pytest.MonkeyPatch, inward: bool
 ) -> None:
     """Who could choose the names that are compared could have a failure of another excused."""
-    monkeypatch.setattr("monitor.probes._http.probe.is_inward", lambda _address: inward)
+    monkeypatch.setattr("monitor.probes._http.probe.is_afar", lambda _call: not inward)
     resolver = Resolver(ask=ask_loopback)
     async with serve_pages({"/": redirect("http://chosen.test/")}) as server:
         url = f"http://watched.test:{server.port}/"

@@ -13,7 +13,8 @@ from aiohttp import web
 from monitor.config.document import LiveText
 from monitor.core.model.observation import Code, Phase
 from monitor.options import Secret
-from monitor.probes._http.options import AuthOptions, HttpOptions, RequestOptions
+from monitor.probes._http.auth import AuthOptions
+from monitor.probes._http.options import HttpOptions, RequestOptions
 from monitor.probes._http.probe import HttpProbe
 from tests.support.http_probe import USER_AGENT, make_context, observe, probing
 from tests.support.servers import answers_page, page, redirect, serve_pages, serve_script

@@ -252,7 +252,13 @@ def test_secrets_are_given_to_a_redactor() -> None:
         }
     )
 
-    assert set(options.secrets) == {"from-url", "from-auth", "from-cookie", "from-key"}
+    assert set(options.secrets) == {
+        "from-url",
+        "from-auth",
+        "YW5hOmZyb20tYXV0aA==",  # the same as it is sent
+        "from-cookie",
+        "from-key",
+    }
     assert read(auth={"bearer": "from-bearer"}).secrets == ("from-bearer",)
     assert read().secrets == ()
 
