@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.config.compile_checks import Checks, digest
 from monitor.config.compile_rules import Rules
-from monitor.config.kinds import own_data, read_flat, read_plugin
+from monitor.config.kinds import own_data, read_flat, read_plugin, suggest_place
 from monitor.config.masking import mask, secrets_of
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
 from monitor.config.settings_fields import name_problem
@@ -204,7 +204,8 @@ def _read_probe(
         findings.complain(at, f"nothing says what to ask: expected {wanted}", key=True)
         return None
     if len(named) > 1:
-        findings.complain(at, f"expected exactly one kind of probe, found {' and '.join(named)}")
+        both = " and ".join(named) + suggest_place(named, kinds)
+        findings.complain(at, f"expected exactly one kind of probe, found {both}")
         return None
 
     (name,) = named

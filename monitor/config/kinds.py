@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from monitor.config.compiled import Plugin
 from monitor.config.suggest import suggest
-from monitor.config.translate import keys_of, kind_of
+from monitor.config.translate import keys_of, kind_of, models_in
 from monitor.core.expectations.shown import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from monitor.config.document import At
     from monitor.config.findings import Findings
@@ -61,6 +62,19 @@ def _read(findings: Findings, name: str, kind: Kind, data: object, at: At) -> Pl
     options = findings.read(kind.options, data, at)
 
     return None if options is None else Plugin(kind=name, options=options)
+
+
+def suggest_place(named: Sequence[str], kinds: Mapping[str, Kind]) -> str:
+    """Say where a key belongs that names a kind itself, and an option of another that is named."""
+    for owner, key in permutations(named, 2):
+        for name, field in kinds[owner].options.model_fields.items():
+            place = name if kinds[owner].flat else f"{owner}.{name}"
+            if name == key:
+                return f"; did you mean {place}?"
+            if any(key in keys_of(model) for model in models_in(field.annotation)):
+                return f"; did you mean {place}.{key}?"
+
+    return ""
 
 
 def _unknown(key: str, kinds: Mapping[str, Kind], what: str) -> str:

@@ -217,7 +217,7 @@ def _keys_at(model: type[BaseModel], steps: Sequence[str | int]) -> tuple[str, .
             (field for name, field in model.model_fields.items() if step in (name, field.alias)),
             None,
         )
-        found_models = list(_models_in(inner.annotation)) if inner else []
+        found_models = list(models_in(inner.annotation)) if inner else []
         if found_models:
             model = found_models[0]
 
@@ -230,9 +230,9 @@ def keys_of(model: type[BaseModel]) -> tuple[str, ...]:
     return tuple(field.alias or name for name, field in model.model_fields.items())
 
 
-def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
-
+def models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """Give the models that a field may hold."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):
-        yield from _models_in(inner)
+        yield from models_in(inner)

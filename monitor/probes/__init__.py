@@ -12,6 +12,7 @@ KINDS: Final = Kinds(
         "grpc": "monitor.probes.grpc",
         "redis": "monitor.probes.redis",
         "tcp": "monitor.probes.tcp",
+        "tls": "monitor.probes.tls",
         "metrics": "monitor.probes.metrics",
         "dns": "monitor.probes.dns",
     },

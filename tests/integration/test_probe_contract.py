@@ -7,6 +7,8 @@ import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ from monitor.config.translate import keys_of
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
+from tests.support.authority import Authority
 from tests.support.grpc_server import serve_grpc
 from tests.support.http_probe import make_context
 from tests.support.nameservers import answering, serve_dns
@@ -85,6 +88,14 @@ async def serve_replies() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
+async def shake_hands() -> AsyncIterator[int]:
+    with TemporaryDirectory() as folder:
+        context = Authority(Path(folder)).context()
+    async with serve_script(say_nothing, tls=context, reads_head=False) as server:
+        yield server.port
+
+
+@asynccontextmanager
 async def serve_greeting() -> AsyncIterator[int]:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 ready\r\n")
@@ -133,6 +144,11 @@ CONTRACTS: dict[str, Contract] = {
             "dialogue": [{"expect": "^220", "send": "PASS hunter22\r\n"}, {"expect": "^230"}],
         },
         serve=serve_greeting,
+    ),
+    "tls": Contract(
+        options=lambda port: {"address": f"127.0.0.1:{port}", "verify": False},
+        serve=shake_hands,
+        secret=False,
     ),
 }
 every_kind = pytest.mark.parametrize("name", KINDS)

@@ -89,11 +89,10 @@ TlsChoice = Annotated[
 """Whether TLS is spoken, and on which terms: `true`, `false`, or a map of them."""
 
 
-class PortOptions(Options):
-    """A port that is asked: `address` alone may be written in place of the map."""
+class Addressed(Options):
+    """Whatever is asked at a port: `address` alone may be written in place of the map."""
 
     address: AddressText
-    tls: TlsChoice = None
     ip: IpChoiceName = IpChoice.ANY
     resolver: NameserverText | None = None
 
@@ -109,6 +108,27 @@ class PortOptions(Options):
         """Offer the short form to editors as well."""
         return {"anyOf": [{"type": "string"}, handler(schema)]}
 
+    @cached_property
+    def target(self) -> str:
+        """What is asked, as it may be shown."""
+        return str(self.address)
+
+    @cached_property
+    def witnessed(self) -> bool:
+        """Whether the witnesses can say anything about the way to it: not for loopback."""
+        return not is_loopback(self.address.host)
+
+    @cached_property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that must never be shown."""
+        return ()
+
+
+class PortOptions(Addressed):
+    """A port that is asked, plain or over TLS."""
+
+    tls: TlsChoice = None
+
     def way(self, *, alpn: tuple[str, ...] = (), upgrades: bool = False) -> Way:
         """Give the way there, on which these protocols are offered where TLS is spoken."""
         return Way(
@@ -122,21 +142,6 @@ class PortOptions(Options):
         )
 
     @cached_property
-    def target(self) -> str:
-        """What is asked, as it may be shown."""
-        return str(self.address)
-
-    @cached_property
-    def witnessed(self) -> bool:
-        """Whether the witnesses can say anything about the way to it: not for loopback."""
-        return not is_loopback(self.address.host)
-
-    @cached_property
     def may_end_at_https(self) -> bool:
         """Whether an answer can come over TLS, and with a certificate."""
         return self.tls is not None
-
-    @cached_property
-    def secrets(self) -> tuple[str, ...]:
-        """The values that must never be shown."""
-        return ()

@@ -1,0 +1,1 @@
+"""What the kind `tls` is made of."""
