@@ -83,7 +83,8 @@ operators beside each other have to hold together.
 What is decided, so that nobody has to guess:
 
 - A value of another type fails, in the `not_` form as well: nothing is converted.
-- Null is not absent. On what is absent every operator fails but `exists` and `count`.
+- Null is not absent. On what is absent every operator fails but `exists` and `count`. Beside a
+  `header`, a `json` path or an `html` selector, `optional: true` lets it be absent.
 - An operator on one value needs exactly one; for several, write `every` or `any`. Of repeated
   header lines, and of the lines of `dns_records`, one that matches is enough, and the `not_` form
   needs none to match.

@@ -69,6 +69,9 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
         return _reason(expectation, said, "a smaller body", str(error))
 
     cut = expectation.cuttable and evidence.observation.body_truncated
+    if expectation.optional and not nodes and not cut:
+        return None
+
     for requirement in expectation.requirements:
         if not _met(requirement, nodes, cut):
             dns = expectation.source in _OF_DNS

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from monitor.core.expectations.sources import Entry
 
 _COLUMN: Final = "column"
+_OPTIONAL: Final = "optional"
 
 
 def _read_nothing(name: str) -> str:
@@ -101,16 +102,22 @@ def _compile_named(
     assert entry.facet is not None
     facet = entry.facet
     name, selector = entry.named.read(raw[source], (str(source),), entry.example, read_file)
-    operators = {key: operand for key, operand in raw.items() if key != source}
+    operators = {key: operand for key, operand in raw.items() if key not in (source, _OPTIONAL)}
+    optional = read_flag(raw.get(_OPTIONAL, False), (_OPTIONAL,))
     requirements: tuple[Requirement, ...]
     if entry.named.alone:
-        for key in operators:
+        for key in [key for key in raw if key != source]:
             raise ExpectationError((str(key),), f"expected {source} alone, as in {entry.example}")
         requirements = (Fits(schema=selector),)
     elif not operators:
         raise ExpectationError((), f"expected an operator beside {source}, as in {entry.example}")
     else:
         requirements = _requirements(operators, facet, ())
+        if optional and any(isinstance(each, Existence | Count) for each in requirements):
+            raise ExpectationError(
+                (_OPTIONAL,),
+                "what may be absent is not asked whether it exists: remove one of them",
+            )
 
     return Expectation(
         source=source,
@@ -120,6 +127,7 @@ def _compile_named(
         name=name,
         selector=selector,
         cuttable=facet.cuttable,
+        optional=optional,
         at=at,
     )
 

@@ -141,7 +141,8 @@ class Expectation:
     `name` is the header in lower case, the JSONPath as written or the part of the source, else
     empty. `subject` is what a person reads first: `status`, `header content-type`, `json $.db`.
     `read` gives what there is, for the `selector` that the name became. `cuttable` says that what
-    there is may have been cut. `at` is `file:line:column` of the configuration.
+    there is may have been cut. What is `optional` may be absent. `at` is `file:line:column` of the
+    configuration.
     """
 
     source: Source
@@ -151,6 +152,7 @@ class Expectation:
     name: str = ""
     selector: object = field(default=None, compare=False, repr=False)
     cuttable: bool = False
+    optional: bool = False
     at: str = ""
 
 

@@ -41,7 +41,7 @@ def _shape(source: Source, entry: Entry) -> dict[str, Any]:
 
     operators = _operators(entry.facet, entry.facet.operators)
 
-    return _object({source.value: named, **operators}, source, at_least=2)
+    return _object({source.value: named, **operators, "optional": _FLAG}, source, at_least=2)
 
 
 def _below(facet: Facet) -> dict[str, Any]:

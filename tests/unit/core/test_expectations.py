@@ -516,3 +516,33 @@ def test_a_secret_that_a_target_echoes_is_masked_before_it_is_shortened_or_escap
 def test_a_number_of_another_class_is_a_number_all_the_same() -> None:
     assert said({"status": 200}, answer(status=HTTPStatus.OK)) is None
     assert said({"json": "$.nothing", "type": None}) is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        ({"header": "x-gone", "matches": "^a", "optional": True}, None),
+        ({"header": "x-empty", "matches": "^a", "optional": True}, "header x-empty is"),
+        ({"header": "set-cookie", "not_contains": "Secure", "optional": True}, "header set-cookie"),
+        ({"json": "$.gone", "equals": 1, "optional": True}, None),
+        ({"json": "$.number", "equals": 1, "optional": True}, "json $.number is 5, expected 1"),
+        ({"json": "$.nothing", "equals": 1, "optional": True}, "json $.nothing is null"),
+        ({"json": "$.gone[*]", "every": {"lt": 1}, "optional": True}, None),
+        ({"json": "$.gone", "equals": 1, "optional": False}, "json $.gone is absent"),
+    ],
+)
+def test_what_is_optional_may_be_absent_and_is_held_to_it_where_it_is_not(
+    raw: object, message: str | None
+) -> None:
+    told = said(raw)
+
+    assert (told is None) is (message is None)
+    assert told is None or told.startswith(message or "")
+
+
+def test_what_may_have_been_cut_off_is_not_taken_for_absent() -> None:
+    cut = answer(body=b"<p>one", body_truncated=True)
+    expected = {"html": "main", "contains": "two", "optional": True}
+
+    assert said(expected, answer(body=b"<p>one")) is None
+    assert said(expected, cut) is not None

@@ -208,6 +208,12 @@ REFUSED: list[tuple[object, tuple[str | int, ...], str]] = [
         ("count", "matches"),
         "matches does not apply to a count, expected one of equals, in, lt, lte, gt, gte, between",
     ),
+    ({"json": "$.a", "equals": 1, "optional": 1}, ("optional",), "expected true or false, found 1"),
+    (
+        {"json": "$.a", "exists": True, "optional": True},
+        ("optional",),
+        "what may be absent is not asked whether it exists: remove one of them",
+    ),
     ({"json": "$.a", "every": 5}, ("every",), "expected operators such as {lt: 100}, found 5"),
     ({"json": "$.a", "any": {}}, ("any",), "expected operators such as {lt: 100}, found {}"),
     (
@@ -318,7 +324,7 @@ def _offered(source: Source, part: str) -> list[str]:
         below = below["properties"][part] if part else below
         below = below.get("anyOf", [below])[-1]["properties"]
 
-    return [name for name in below if name not in (source, "column")]
+    return [name for name in below if name not in (source, "column", "optional")]
 
 
 def _with_operator(source: Source, part: str, name: str, operand: object) -> dict[str, object]:
