@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.clock import SteadyClock
 from monitor.core.model.endpoint import (
-    Baseline,
     LatencyRule,
     RateRule,
     ValueWindowRule,
@@ -16,16 +15,16 @@ from monitor.core.model.verdict import JUDGED, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from monitor.clock import Clock
     from monitor.core.engine import Engine
-    from monitor.core.model.endpoint import Check, Endpoint
+    from monitor.core.model.endpoint import Check, Endpoint, Sample
     from monitor.core.situation import Situation
-    from monitor.core.windows import Sample
     from monitor.store import MemoryStore, Store
 
-    Windows = Iterable[tuple[Check, WindowRule]]
+    Windows = Iterable[tuple[Check, datetime]]
+    """Checks, each with the time since when it needs samples."""
 
 _MOST_RESTORED: Final = 20_000
 
@@ -46,43 +45,32 @@ async def restore_windows(
     """Fill the windows that were open, and the sliding times of failure rates."""
     await _restore_shares(engine, endpoints, store, now)
     windows = [
-        (check, check.rule)
+        (check, engine.needs_since(check, now))
         for endpoint in endpoints
         for check in endpoint.checks
         if isinstance(check.rule, WindowRule)
     ]
-    latencies = [one for one in windows if isinstance(one[1], LatencyRule)]
-    values = [one for one in windows if isinstance(one[1], ValueWindowRule)]
-    _refill(engine, latencies, await store.samples_of(_since(latencies, now)), now)
-    _refill(engine, values, await store.values_of(_since(values, now)), now)
-
-
-def _since(windows: Windows, now: datetime) -> dict[str, datetime]:
-    """Give for each endpoint the start of the longest window."""
-    since: dict[str, datetime] = {}
-    for check, rule in windows:
-        since[check.endpoint] = min(since.get(check.endpoint, now), now - _reach(rule))
-
-    return since
-
-
-def _reach(rule: WindowRule) -> timedelta:
-    """Say how far back a rule looks."""
-    if isinstance(rule, LatencyRule) and isinstance(rule.limit, Baseline):
-        return rule.limit.over + rule.window
-
-    return rule.window
+    latencies = [one for one in windows if isinstance(one[0].rule, LatencyRule)]
+    values = [one for one in windows if isinstance(one[0].rule, ValueWindowRule)]
+    _refill(engine, latencies, await store.samples_of(_earliest(latencies)))
+    _refill(engine, values, await store.values_of(_earliest(values)))
 
 
 def _refill(
-    engine: Engine,
-    windows: Windows,
-    samples: Mapping[str, Iterable[tuple[datetime, Sample]]],
-    now: datetime,
+    engine: Engine, windows: Windows, samples: Mapping[str, Iterable[tuple[datetime, Sample]]]
 ) -> None:
-    for check, rule in windows:
+    for check, since in windows:
         known = samples.get(check.endpoint, ())
-        engine.restore_window(check, [(at, one) for at, one in known if at >= now - _reach(rule)])
+        engine.restore_window(check, [(at, one) for at, one in known if at >= since])
+
+
+def _earliest(windows: Windows) -> dict[str, datetime]:
+    """Give for each endpoint since when one of its windows needs samples."""
+    earliest: dict[str, datetime] = {}
+    for check, since in windows:
+        earliest[check.endpoint] = min(earliest.get(check.endpoint, since), since)
+
+    return earliest
 
 
 async def _restore_shares(

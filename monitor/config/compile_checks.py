@@ -11,6 +11,7 @@ from monitor.config.compile_measures import Measures
 from monitor.core.expectations import Source, compile_expectation, schemas_of
 from monitor.core.headers import Policy, PolicyRule
 from monitor.core.model.endpoint import (
+    Baseline,
     CertificateRule,
     Check,
     DriftRule,
@@ -19,6 +20,7 @@ from monitor.core.model.endpoint import (
     InARow,
     Severity,
     Signal,
+    ValueWindowRule,
 )
 
 if TYPE_CHECKING:
@@ -172,7 +174,7 @@ class Checks:
         rule = self._measures.latency(percentile, settings, (*self.at, "latency", str(percentile)))
         says = [
             rule.percentile,
-            str(rule.limit),
+            _meaning(rule.limit),
             rule.inclusive,
             str(rule.window),
             rule.min_samples,
@@ -210,7 +212,10 @@ class Checks:
         if rule is None:
             return None
 
-        says: list[object] = [value.column, value.json_path, value.operators]
+        operators: dict[str, object] = dict(value.operators)
+        if isinstance(rule, ValueWindowRule) and rule.limit is not None:
+            operators = dict.fromkeys(operators, _meaning(rule.limit))
+        says: list[object] = [value.column, value.json_path, operators]
         if value.window is not None:
             says.append(
                 [str(value.window), value.statistic, value.min_samples, value.on_insufficient]
@@ -275,6 +280,11 @@ class Checks:
     def _usual_threshold(self, signal: Signal) -> FailureThreshold:
         """A rate counts many verdicts already: it opens at the first that is too high."""
         return InARow(count=1) if signal is Signal.RATE else self.defaults.failure_threshold
+
+
+def _meaning(limit: timedelta | Baseline) -> str:
+    """Say what a limit is; how far from usual something may be is a threshold."""
+    return f"usual over {limit.over}" if isinstance(limit, Baseline) else str(limit)
 
 
 def digest(*parts: object) -> str:

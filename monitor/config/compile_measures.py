@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from monitor.config.settings import BaselineSettings
+from monitor.config.settings import BaselineSettings, ValueBaselineSettings
+from monitor.config.settings_fields import LARGEST_FACTOR
 from monitor.core.model.endpoint import Baseline, LatencyRule, RateRule, ValueRule, ValueWindowRule
 from monitor.options import format_duration
 
@@ -66,9 +67,22 @@ class Measures:
         if isinstance(raw, timedelta):
             return raw
 
-        settings = self.findings.read(BaselineSettings, raw, at)
+        return self._baseline(BaselineSettings, raw, window, at) or self.timeout
+
+    def _baseline(
+        self, model: type[BaselineSettings], raw: object, window: timedelta, at: At
+    ) -> Baseline | None:
+        settings = self.findings.read(model, raw, at)
         if settings is None:
-            return self.timeout
+            return None
+
+        above = str(at[-1]).startswith("g")
+        least, most = (1 / LARGEST_FACTOR, 1) if above else (1, LARGEST_FACTOR)
+        if not least <= settings.baseline <= most:
+            self.findings.complain(
+                (*at, "baseline"),
+                f"expected {least:g}x to {most}x, found {settings.baseline:g}x",
+            )
         if settings.over < _LEAST_WINDOWS * window:
             self.findings.complain(
                 at,
@@ -104,6 +118,10 @@ class Measures:
         sources: frozenset[Source],
     ) -> ValueRule | ValueWindowRule | None:
         """Make the rule on a value that a probe brings, or on the values in a window."""
+        follows = {
+            name: limit for name, limit in settings.operators.items() if isinstance(limit, dict)
+        }
+        settings = settings.model_copy(update=dict.fromkeys(follows, 0.0))
         expectation = rules.value(settings, at, kind=kind, sources=sources)
         if expectation is None:
             return None
@@ -111,6 +129,10 @@ class Measures:
             return ValueRule(expectation=expectation, column=settings.column or "")
 
         self._check_span("window", settings.window, settings.min_samples, settings, at)
+        limits = [
+            self._baseline(ValueBaselineSettings, limit, settings.window, (*at, name))
+            for name, limit in follows.items()
+        ]
 
         return ValueWindowRule(
             expectation=expectation,
@@ -119,6 +141,7 @@ class Measures:
             min_samples=settings.min_samples,
             on_insufficient=settings.on_insufficient,
             at=self._place(at),
+            limit=next(iter(limits), None),
         )
 
     def _check_span(

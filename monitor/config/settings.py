@@ -32,6 +32,7 @@ from monitor.config.settings_fields import (
     Statistic,
     StatisticName,
     Threshold,
+    ValueLimit,
     WebUrl,
     WindowLength,
 )
@@ -171,6 +172,12 @@ class BaselineSettings(Section):
     plus: Pause = timedelta()
 
 
+class ValueBaselineSettings(BaselineSettings):
+    """The same for a value: what is added is a number."""
+
+    plus: LimitValue = 0.0  # type: ignore[assignment]  # another kind of sample
+
+
 class LatencySettings(CheckSettings):
     """What a percentile of the durations in a window stays below."""
 
@@ -216,10 +223,10 @@ class ValueSettings(CheckSettings):
 
     column: Line | None = None
     json_path: Annotated[str, Field(min_length=1)] | None = Field(default=None, alias="json")
-    lt: LimitValue | None = None
-    lte: LimitValue | None = None
-    gt: LimitValue | None = None
-    gte: LimitValue | None = None
+    lt: ValueLimit | None = None
+    lte: ValueLimit | None = None
+    gt: ValueLimit | None = None
+    gte: ValueLimit | None = None
     between: list[LimitValue] | None = None
     equals: Any = None  # Any: the core reads what it is compared with
     window: WindowLength | None = None
@@ -235,6 +242,11 @@ class ValueSettings(CheckSettings):
             raise ValueError("expected only one of column, json")
         if self.column is not None and self.window is not None:
             raise ValueError("a window is of one value, not of a column: remove one of them")
+        follows = [name for name, limit in self.operators.items() if isinstance(limit, dict)]
+        if follows and self.window is None:
+            raise ValueError("a baseline is what windows usually are: expected window as well")
+        if follows and len(self.operators) > 1:
+            raise ValueError(f"expected {follows[0]} alone: it follows from what is usual")
         alone = self.model_fields_set & {"statistic", "min_samples", "on_insufficient"}
         if alone and self.window is None:
             raise ValueError(f"{min(alone)} is about a window: expected window as well")
@@ -243,7 +255,7 @@ class ValueSettings(CheckSettings):
 
     @property
     def operators(self) -> dict[str, Any]:
-        """What is healthy, as it is written in an expectation."""
+        """What is healthy, as it is written in an expectation; a map is a baseline."""
         return {
             name: getattr(self, name) for name in VALUE_OPERATORS if name in self.model_fields_set
         }

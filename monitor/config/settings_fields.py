@@ -38,7 +38,7 @@ _K_OF_N: Final = re.compile(r"([0-9]{1,6}) +of +([0-9]{1,6})")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})")
 FACTOR_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?x$"
 _FACTOR: Final = re.compile(FACTOR_PATTERN)
-_LARGEST_FACTOR: Final = 100
+LARGEST_FACTOR: Final = 100
 _MOST_COUNTED: Final = 1000
 _MOST_OPENINGS: Final = 100
 
@@ -107,8 +107,10 @@ def _read_factor(value: object) -> float:
         raise ValueError(f"expected how many times, such as 1.5x, found {found(value)}")
 
     factor = float(value[:-1])
-    if not 1 <= factor <= _LARGEST_FACTOR:
-        raise ValueError(f"expected 1x to {_LARGEST_FACTOR}x, found {quote(value)}")
+    if not 1 <= factor * LARGEST_FACTOR <= LARGEST_FACTOR**2:
+        raise ValueError(
+            f"expected {1 / LARGEST_FACTOR:g}x to {LARGEST_FACTOR}x, found {quote(value)}"
+        )
 
     return factor
 
@@ -116,6 +118,11 @@ def _read_factor(value: object) -> float:
 def _read_latency_limit(value: object) -> timedelta | dict[str, Any]:
     """Read a duration; a map is a baseline, which is read by its own settings."""
     return value if isinstance(value, dict) else _read_span(value)
+
+
+def _read_value_limit(value: object) -> float | dict[str, Any]:
+    """Read a number; a map is a baseline, which is read by its own settings."""
+    return value if isinstance(value, dict) else _read_limit(value)
 
 
 def name_problem(name: str) -> str | None:
@@ -298,6 +305,20 @@ def _read_mode(value: object) -> Mode:
     return _one_of(Mode)(value)
 
 
+def _baseline(plus: dict[str, Any]) -> dict[str, Any]:
+    """Give the JSON Schema of a limit that follows from what is usual."""
+    return {
+        "type": "object",
+        "properties": {
+            "baseline": {"type": "string", "pattern": FACTOR_PATTERN},
+            "over": {"type": "string", "pattern": DURATION_PATTERN},
+            "plus": plus,
+        },
+        "required": ["baseline"],
+        "additionalProperties": False,
+    }
+
+
 Name = Annotated[str, PlainValidator(_read_name), _text("storefront", pattern=NAME_PATTERN)]
 Line = Annotated[str, PlainValidator(_read_line), WithJsonSchema({"type": "string"})]
 WebUrl = Annotated[str, PlainValidator(_read_web_url), _text("https://shop.example/")]
@@ -371,16 +392,7 @@ LatencyLimit = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": DURATION_PATTERN},
-                {
-                    "type": "object",
-                    "properties": {
-                        "baseline": {"type": "string", "pattern": FACTOR_PATTERN},
-                        "over": {"type": "string", "pattern": DURATION_PATTERN},
-                        "plus": {"type": "string", "pattern": DURATION_PATTERN},
-                    },
-                    "required": ["baseline"],
-                    "additionalProperties": False,
-                },
+                _baseline({"type": "string", "pattern": DURATION_PATTERN}),
             ],
             "examples": ["400ms", {"baseline": "1.5x", "over": "7d", "plus": "50ms"}],
         }
@@ -391,6 +403,16 @@ LimitValue = Annotated[
     float,
     PlainValidator(_read_limit),
     WithJsonSchema({"type": ["number", "string"], "examples": [10, "5%"]}),
+]
+ValueLimit = Annotated[
+    float | dict[str, Any],
+    PlainValidator(_read_value_limit),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": ["number", "string"]}, _baseline({"type": ["number", "string"]})],
+            "examples": [10, "5%", {"baseline": "1.5x", "over": "7d", "plus": 10}],
+        }
+    ),
 ]
 StatisticName = Annotated[Statistic, PlainValidator(_one_of(Statistic)), _words(Statistic)]
 SeverityName = Annotated[Severity, PlainValidator(_one_of(Severity)), _words(Severity)]

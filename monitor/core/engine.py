@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from monitor.core import alerting, clock_set, incidents, pins, timeline, tracker
+from monitor.core.baselines import baseline_of, reach
+from monitor.core.freezing import frozen_since
 from monitor.core.model.changes import Changes
-from monitor.core.model.endpoint import OverTime, RateRule, ValueWindowRule
+from monitor.core.model.endpoint import OverTime, RateRule, WindowRule
 from monitor.core.model.rollback import RollbackState
 from monitor.core.results import make_result
 from monitor.core.rollback import Circumstances, decide, deploys, verify
@@ -21,14 +23,13 @@ if TYPE_CHECKING:
 
     from monitor.core.model.check_state import CheckEvent, CheckState
     from monitor.core.model.deploy import DeployKind, DeployState
-    from monitor.core.model.endpoint import Check, Endpoint
+    from monitor.core.model.endpoint import Check, Endpoint, Sample
     from monitor.core.model.observation import Observation
     from monitor.core.model.rollback import Blocked, Rollback
     from monitor.core.model.service import Directory, Service
     from monitor.core.model.verdict import Verdict
     from monitor.core.sight import Latest
     from monitor.core.situation import Situation
-    from monitor.core.windows import Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +80,16 @@ class Engine:
     ) -> Changes:
         """Judge one observation by each check of its endpoint, and draw all consequences."""
         verdicts = self._sight.take(
-            endpoint, observation, scheduled=scheduled, pins=self.situation.pins
+            endpoint,
+            observation,
+            scheduled=scheduled,
+            pins=self.situation.pins,
+            frozen=self._frozen_since,
         )
         states, events = self._advance(endpoint, verdicts)
         service = self.directory.service(endpoint.service)
         version = _version(service, endpoint, observation)
-        result = make_result(
-            endpoint, observation, verdicts, scheduled=scheduled, version=version
-        )
+        result = make_result(endpoint, observation, verdicts, scheduled=scheduled, version=version)
 
         self._apply(Changes(states=states, results=(result,)))
         self._apply(pins.keep(endpoint, observation, self.situation, self._mask))
@@ -196,7 +199,7 @@ class Engine:
         kept = tuple(
             state
             for known in self.situation.states_of(self.checks)
-            if (state := tracker.adopt(self.checks[known.check], known)) != known
+            if (state := tracker.adopt(self.checks[known.check], known, now)) != known
         )
         self._tell(incidents.adopt(self.checks, self.situation, now), now)
         self._apply(Changes(states=kept, forgotten=gone))
@@ -231,23 +234,34 @@ class Engine:
         """Whether this is a run that ends by itself."""
         return not self._conditions().warms_up
 
-    def restore_window(self, check: Check, samples: Iterable[tuple[datetime, Sample]]) -> None:
-        """Fill the open window of a check again from stored samples, oldest first."""
-        state = self.situation.states.get(check.id)
-        if isinstance(check.rule, ValueWindowRule) and (
-            state is not None and state.fingerprint != check.fingerprint
-        ):
-            return  # they are of something else
+    def needs_since(self, check: Check, now: datetime) -> datetime:
+        """Give since when stored samples are needed to fill the window of a check again."""
+        assert isinstance(check.rule, WindowRule)
+        baseline = baseline_of(check.rule)
+        if baseline is None:
+            return now - check.rule.window
 
-        self._sight.restore_window(check, samples, state.window_end if state else None)
+        return reach(baseline, check.rule.window, now, self._frozen_since(check, now))
+
+    def restore_window(self, check: Check, samples: Iterable[tuple[datetime, Sample]]) -> None:
+        """Fill the open window of a check again from stored samples, unless it meant another."""
+        state = self.situation.states.get(check.id)
+        if state is None or state.fingerprint == check.fingerprint:
+            self._sight.restore_window(check, samples, state)
 
     def restore_share(self, check: Check, seen: Iterable[tuple[datetime, bool]]) -> None:
         """Fill the sliding time of a failure rate from stored verdicts, if they mean the same."""
         assert isinstance(check.rule, RateRule)
         counted = self.checks[check.rule.of]
-        state = self.situation.states.get(counted.id)
-        if state is not None and state.fingerprint == counted.fingerprint:
-            self._sight.restore_share(check, seen)
+        state, own = (self.situation.states.get(one.id) for one in (counted, check))
+        if state is None or state.fingerprint != counted.fingerprint:
+            return
+        if own is not None and own.fingerprint != check.fingerprint:
+            return
+
+        since = (one.counted_since for one in (state, own) if one is not None)
+        begun = max((one for one in since if one is not None), default=None)
+        self._sight.restore_share(check, [one for one in seen if begun is None or one[0] >= begun])
 
     def settled(self, endpoint: Endpoint) -> bool:
         """Whether no check of an endpoint is on its way up or down, so that no retry is due."""
@@ -275,6 +289,9 @@ class Engine:
             if id in before and before[id].fingerprint == check.fingerprint
         }
         self._sight.keep(self.endpoints, same)
+
+    def _frozen_since(self, check: Check, at: datetime) -> datetime | None:
+        return frozen_since(check, self.situation, at)
 
     def _advance(
         self, endpoint: Endpoint, verdicts: Mapping[str, tuple[Verdict, ...]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from monitor.core import windows
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import datetime, timedelta
 
-    from monitor.core.model.endpoint import Check, Endpoint
+    from monitor.core.baselines import Frozen
+    from monitor.core.model.check_state import CheckState
+    from monitor.core.model.endpoint import Check, Endpoint, Sample
     from monitor.core.model.observation import Observation
     from monitor.core.model.pin import HeaderPin
 
@@ -70,13 +73,19 @@ class Sight:
         *,
         scheduled: bool,
         pins: Mapping[str, HeaderPin],
+        frozen: Callable[[Check, datetime], datetime | None],
     ) -> dict[str, tuple[Verdict, ...]]:
-        """Give the verdicts of each check: one for a sample, one for each window that closed."""
+        """Give the verdicts of each check: one for a sample, one for each window that closed.
+
+        `frozen` says since when the baseline of a check stands still at a time.
+        """
         verdicts: dict[str, tuple[Verdict, ...]] = {}
         for check in endpoint.checks:
             match check.rule:
                 case LatencyRule() | ValueWindowRule() as rule:
-                    said = self._judge_window(check, rule, endpoint, observation, scheduled)
+                    said = self._judge_window(
+                        check, rule, endpoint, observation, scheduled, partial(frozen, check)
+                    )
                 case RateRule() as rate:
                     said = self._judge_rate(check, rate, verdicts.get(rate.of, ()), scheduled)
                 case DriftRule() as drift:
@@ -112,12 +121,22 @@ class Sight:
     def restore_window(
         self,
         check: Check,
-        samples: Iterable[tuple[datetime, windows.Sample]],
-        window_end: datetime | None,
+        samples: Iterable[tuple[datetime, Sample]],
+        state: CheckState | None,
     ) -> None:
-        """Fill the open window of a check; `window_end` is that of the last judged one."""
+        """Fill the open window of a check again, by how far it was judged."""
         assert isinstance(check.rule, WindowRule)
-        self._windows[check.id] = windows.restore(check.rule, samples, window_end)
+        self._windows[check.id] = (
+            windows.restore(check.rule, samples, None)
+            if state is None
+            else windows.restore(
+                check.rule,
+                samples,
+                state.window_end,
+                since=state.counted_since,
+                failed=state.failed_windows,
+            )
+        )
 
     def restore_share(self, check: Check, seen: Iterable[tuple[datetime, bool]]) -> None:
         """Fill the sliding time of a failure rate: when probes were judged, True for a fail."""
@@ -162,10 +181,11 @@ class Sight:
         endpoint: Endpoint,
         observation: Observation,
         scheduled: bool,
+        frozen: Frozen,
     ) -> tuple[Verdict, ...]:
         """Put a sample into its window; a retry, or a fault of our own, asked nothing of it."""
         if isinstance(rule, ValueWindowRule):
-            sample: windows.Sample | None = read_number(rule.expectation, observation)
+            sample: Sample | None = read_number(rule.expectation, observation)
             own = carrier_fault(observation) is not None
         else:
             sample = windows.latency_sample(observation, endpoint.timeout)
@@ -179,6 +199,7 @@ class Sight:
             sample if asked else None,
             observation.at,
             asked=asked,
+            frozen=frozen,
         )
 
         return verdicts

@@ -111,6 +111,10 @@ class Situation:
             ),
         )
 
+    def deploys_of(self, service: str) -> list[Deploy]:
+        """Give the deploys of a service, oldest first."""
+        return sorted(self._deploys.get(service, {}).values(), key=lambda deploy: deploy.at)
+
     def current_deploy(self, service: str) -> Deploy | None:
         """Give the newest deploy of a service that did not fail."""
         return max(

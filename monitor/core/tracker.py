@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from monitor.core.baselines import baseline_of, leave_out
 from monitor.core.flapping import note_closing, note_opening, settle
 from monitor.core.model.check_state import Change, CheckEvent, CheckState
 from monitor.core.model.endpoint import InARow, KOfN, WindowRule
@@ -33,10 +34,12 @@ def advance(
     waiting moves none, save that `on_insufficient: reset` restarts them; what is open stays open.
     """
     state = (
-        adopt(check, state) if state else CheckState(check=check.id, fingerprint=check.fingerprint)
+        adopt(check, state, verdict.at)
+        if state
+        else CheckState(check=check.id, fingerprint=check.fingerprint)
     )
     if isinstance(check.rule, WindowRule):
-        state = replace(state, window_end=verdict.at)
+        state = _note_window(check.rule, state, verdict)
 
     match verdict.outcome:
         case Outcome.WAITING:
@@ -53,7 +56,7 @@ def advance(
             return state, (*seen, *closed)
 
 
-def adopt(check: Check, state: CheckState) -> CheckState:
+def adopt(check: Check, state: CheckState, now: datetime) -> CheckState:
     """Fit a state to the configuration as it is now.
 
     A changed request or rule restarts the counts; what is open or blind stays so until it closes
@@ -61,7 +64,7 @@ def adopt(check: Check, state: CheckState) -> CheckState:
     fail does.
     """
     if state.fingerprint != check.fingerprint:
-        state = replace(_restart(state), fingerprint=check.fingerprint)
+        state = replace(_restart(state), fingerprint=check.fingerprint, counted_since=now)
 
     match check.failure_threshold:
         case InARow():
@@ -81,6 +84,18 @@ def settled(check: Check, state: CheckState) -> bool:
     return not (state.consecutive_passes if state.open else state.consecutive_failures)
 
 
+def _note_window(rule: WindowRule, state: CheckState, verdict: Verdict) -> CheckState:
+    """Remember until when windows were judged, and those that are no part of a baseline."""
+    state = replace(state, window_end=verdict.at)
+    baseline = baseline_of(rule)
+    if baseline is None or verdict.outcome is not Outcome.FAIL:
+        return state
+
+    span = (verdict.since or verdict.at, verdict.at)
+
+    return replace(state, failed_windows=leave_out(baseline, state.failed_windows, span))
+
+
 def _remember(state: CheckState, verdict: Verdict) -> CheckState:
     return replace(
         state,
@@ -95,7 +110,7 @@ def _restart(state: CheckState) -> CheckState:
     shown = Outcome.FAIL if state.open else Outcome.UNKNOWN
     openings = state.openings if state.flapping else ()
 
-    return replace(_reset(state), state=shown, judged=0, openings=openings)
+    return replace(_reset(state), state=shown, judged=0, openings=openings, failed_windows=())
 
 
 def _reset(state: CheckState) -> CheckState:
@@ -190,6 +205,8 @@ def _go_on_passing(state: CheckState, verdict: Verdict) -> CheckState:
         last_reasons=verdict.reasons,
         openings=state.openings,
         flapping=state.flapping,
+        counted_since=state.counted_since,
+        failed_windows=state.failed_windows,
     )
 
 

@@ -6,10 +6,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, TypeVar, assert_never
 
-from monitor.core.baselines import explain, limit_of, needed, recent
-from monitor.core.expectations.shown import show
+from monitor.core.baselines import (
+    baseline_of,
+    explain,
+    keep,
+    known,
+    limit_of,
+    needed,
+    show_sample,
+)
+from monitor.core.expectations import compile_expectation
+from monitor.core.expectations.record import Each
 from monitor.core.lateness import is_timely
-from monitor.core.model.endpoint import Baseline, LatencyRule, OnInsufficient, WindowRule
+from monitor.core.model.endpoint import (
+    LatencyRule,
+    OnInsufficient,
+    Sample,
+    WindowRule,
+)
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome, Reason, Verdict
 from monitor.core.values import is_healthy, wanted_of
@@ -18,13 +32,13 @@ from monitor.options import format_duration
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from monitor.core.baselines import History
+    from monitor.core.baselines import Frozen, History
+    from monitor.core.model.check_state import Span
+    from monitor.core.model.endpoint import Baseline
     from monitor.core.model.observation import Observation
 
-Sample = timedelta | float
 Measure = TypeVar("Measure", timedelta, float, Sample)
 
-_LARGEST_WHOLE: Final = 10**15
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -66,6 +80,11 @@ def latency_sample(observation: Observation, timeout: timedelta) -> timedelta | 
     return observation.duration if fault is None else max(observation.duration, timeout)
 
 
+def _never(_end: datetime) -> datetime | None:
+    """Say that a baseline moves along with time."""
+    return None
+
+
 def advance_window(
     rule: WindowRule,
     window: Window | None,
@@ -73,12 +92,14 @@ def advance_window(
     at: datetime,
     *,
     asked: bool = True,
+    frozen: Frozen = _never,
 ) -> tuple[Window, tuple[Verdict, ...]]:
     """Take one sample and judge the window that it closes; `at` is when its probe started.
 
     `asked` is False for what says nothing about the target: a retry, the monitor's own fault. At
     most two verdicts come back: one for the window that was open, one for all windows in which
-    nothing was asked since. They rest on `since` to `at`, the bounds of the window.
+    nothing was asked since. They rest on `since` to `at`, the bounds of the window. `frozen` says
+    since when a baseline stands still.
     """
     start = _floor(at, rule.window)
     if window is None or window.start is None:
@@ -92,8 +113,9 @@ def advance_window(
         return _go_back(rule, window, sample, start, asked=asked), ()
 
     away = window.away_until is not None and window.away_until > start
-    verdicts = [] if window.void else [_judge(rule, window, window.start)]
-    history = _learn(rule, window, verdicts)
+    since = frozen(window.start + rule.window) if baseline_of(rule) else None
+    verdicts = [] if window.void else [_judge(rule, window, window.start, since)]
+    history = _learn(rule, window, verdicts, since)
     end = window.start + rule.window
     if end < start:
         verdicts.append(_insufficient(rule, Window(), end, start))
@@ -121,66 +143,75 @@ def restore(
     rule: WindowRule,
     samples: Iterable[tuple[datetime, Sample]],
     window_end: datetime | None,
+    *,
+    since: datetime | None = None,
+    failed: Sequence[Span] = (),
 ) -> Window:
     """Rebuild the open window after a restart from stored scheduled samples, in any order.
 
     `window_end` is the end of the last window that was judged, None where none was: what is older
-    was counted already. Of the rest only the newest window can still be open.
+    was counted already. Of the rest only the newest window can still be open. The rule is judged
+    by since `since`; `failed` are the spans of windows that failed.
     """
-    known = sorted(samples)
-    fresh = [(at, sample) for at, sample in known if window_end is None or at >= window_end]
+    stored = sorted(one for one in samples if since is None or one[0] >= since)
+    fresh = [(at, sample) for at, sample in stored if window_end is None or at >= window_end]
     if not fresh:
         start = _floor(window_end, rule.window) if window_end else None
-        return Window(start=start, partial=True, history=_learn_again(rule, known, start))
+        return Window(start=start, partial=True, history=_learn_again(rule, stored, start, failed))
 
     start = max(_floor(at, rule.window) for at, _ in fresh)
     kept = tuple(sample for at, sample in fresh if at >= start)
-    partial = window_end is None or window_end < start
+    partial = window_end is None or window_end < start or (since is not None and since > start)
 
     return Window(
         start=start,
         samples=kept,
         asked=len(kept),
         partial=partial,
-        history=_learn_again(rule, known, start),
+        history=_learn_again(rule, stored, start, failed),
     )
 
 
 def _learn_again(
-    rule: WindowRule, samples: list[tuple[datetime, Sample]], start: datetime | None
+    rule: WindowRule,
+    samples: list[tuple[datetime, Sample]],
+    start: datetime | None,
+    failed: Sequence[Span],
 ) -> History:
-    """Judge what is stored of earlier windows once more, for what they say of the usual."""
-    if not isinstance(rule, LatencyRule) or not isinstance(rule.limit, Baseline) or start is None:
+    """Give what was found in the windows before the open one, save in those that failed."""
+    if baseline_of(rule) is None or start is None:
         return ()
 
-    window: Window | None = None
+    windows: dict[datetime, list[Sample]] = {}
     for at, sample in samples:
-        if at < start:
-            window, _ = advance_window(rule, window, sample, at)
-    if window is None:
-        return ()
+        windows.setdefault(_floor(at, rule.window) + rule.window, []).append(sample)
 
-    closing, _ = advance_window(rule, window, None, start, asked=False)
+    return tuple(
+        [
+            (end, nearest_rank(found, rule.percentile))
+            for end, found in windows.items()
+            if end <= start and len(found) >= max(rule.min_samples, 1)
+            if not any(first < end <= last for first, last in failed)
+        ]
+    )
 
-    return closing.history
 
-
-def _learn(rule: WindowRule, window: Window, verdicts: Sequence[Verdict]) -> History:
+def _learn(
+    rule: WindowRule, window: Window, verdicts: Sequence[Verdict], frozen: datetime | None
+) -> History:
     """Add what was found in a window to the baseline, unless it was a failure or said nothing."""
-    if not isinstance(rule, LatencyRule) or not isinstance(rule.limit, Baseline):
+    baseline = baseline_of(rule)
+    if baseline is None:
         return ()
 
     assert window.start is not None
     end = window.start + rule.window
-    history = recent(rule.limit, window.history, end)
+    history = keep(baseline, window.history, end, frozen)
     said_nothing = len(window.samples) < max(rule.min_samples, 1)
     if said_nothing or any(verdict.outcome is Outcome.FAIL for verdict in verdicts) or not verdicts:
         return history
 
-    found = nearest_rank(window.samples, rule.percentile)
-    assert isinstance(found, timedelta)
-
-    return (*history, (end, found))
+    return (*history, (end, nearest_rank(window.samples, rule.percentile)))
 
 
 def window_progress(rule: WindowRule, window: Window) -> tuple[int, int]:
@@ -234,16 +265,28 @@ def _go_back(
     return _add(Window(start=start, partial=True, history=window.history), sample, asked)
 
 
-def _judge(rule: WindowRule, window: Window, start: datetime) -> Verdict:
+def _judge(rule: WindowRule, window: Window, start: datetime, frozen: datetime | None) -> Verdict:
     end = start + rule.window
     if len(window.samples) < max(rule.min_samples, 1):
         return _insufficient(rule, window, start, end)
-    if isinstance(rule, LatencyRule) and isinstance(rule.limit, Baseline):
-        return _judge_by_baseline(rule, rule.limit, window, start)
 
-    found = nearest_rank(window.samples, rule.percentile)
-    samples = len(window.samples)
-    note = f"{_name(rule)} {_show(found)}, {samples} samples"
+    baseline = baseline_of(rule)
+    if baseline is None:
+        return _judge_by_limit(rule, window.samples, start)
+
+    history = known(baseline, window.history, end, frozen)
+    enough = needed(baseline, rule.window)
+    if len(history) < enough:
+        note = f"learning what is usual: {len(history)} of {enough} windows"
+        return Verdict(outcome=Outcome.WAITING, at=end, since=start, note=note)
+
+    return _judge_by_baseline(rule, baseline, history, window.samples, start)
+
+
+def _judge_by_limit(rule: WindowRule, samples: Sequence[Sample], start: datetime) -> Verdict:
+    end = start + rule.window
+    found = nearest_rank(samples, rule.percentile)
+    note = f"{_name(rule)} {show_sample(found)}, {len(samples)} samples"
     if _is_healthy(rule, found):
         return Verdict(outcome=Outcome.PASS, at=end, since=start, note=note)
 
@@ -252,29 +295,45 @@ def _judge(rule: WindowRule, window: Window, start: datetime) -> Verdict:
         at=end,
         since=start,
         note=note,
-        reasons=(_too_bad(rule, found, samples),),
+        reasons=(_too_bad(rule, found, len(samples)),),
     )
 
 
 def _judge_by_baseline(
-    rule: LatencyRule, baseline: Baseline, window: Window, start: datetime
+    rule: WindowRule,
+    baseline: Baseline,
+    history: History,
+    samples: Sequence[Sample],
+    start: datetime,
 ) -> Verdict:
-    """Judge by what is usual; as long as that is not known, wait."""
-    end = start + rule.window
-    history = recent(baseline, window.history, end)
-    enough = needed(baseline, rule.window)
-    if len(history) < enough:
-        note = f"learning what is usual: {len(history)} of {enough} windows"
-        return Verdict(outcome=Outcome.WAITING, at=end, since=start, note=note)
-
-    fixed = replace(rule, limit=limit_of(baseline, history))
-    verdict = _judge(fixed, window, start)
+    """Judge by the limit that follows from what is usual, and say so."""
+    verdict = _judge_by_limit(_with_limit(rule, limit_of(baseline, history)), samples, start)
     why = explain(baseline, history)
 
     return replace(
         verdict,
         note=f"{verdict.note}, {why}",
         reasons=tuple([replace(one, message=f"{one.message} ({why})") for one in verdict.reasons]),
+    )
+
+
+def _with_limit(rule: WindowRule, limit: Sample) -> WindowRule:
+    """Give a rule with a limit of its own instead of a baseline."""
+    if isinstance(rule, LatencyRule):
+        assert isinstance(limit, timedelta)
+        return replace(rule, limit=limit)
+
+    assert not isinstance(limit, timedelta)
+    (requirement,) = rule.expectation.requirements
+    assert isinstance(requirement, Each)
+    whole = int(limit) if float(limit).is_integer() else limit
+    raw = {"value": {requirement.condition.operator.value: whole}}
+    (compared,) = compile_expectation(raw, rule.at)
+
+    return replace(
+        rule,
+        limit=None,
+        expectation=replace(rule.expectation, requirements=compared.requirements),
     )
 
 
@@ -324,7 +383,7 @@ def _too_bad(rule: WindowRule, found: Sample, samples: int) -> Reason:
             shown = f"{found / timedelta(milliseconds=1)}ms"
         expected = f"{'at most' if rule.inclusive else 'less than'} {limit}"
     else:
-        shown, expected = _show(found), wanted_of(rule.expectation)
+        shown, expected = show_sample(found), wanted_of(rule.expectation)
 
     return Reason(
         code=Code.EXPECTATION,
@@ -345,13 +404,6 @@ def _too_few(rule: WindowRule, found: int) -> Reason:
         found=f"{found} samples",
         at=rule.at,
     )
-
-
-def _show(found: Sample) -> str:
-    """Write a sample; a whole number was kept as a fraction."""
-    whole = isinstance(found, float) and found.is_integer() and abs(found) < _LARGEST_WHOLE
-
-    return show(int(found) if whole and isinstance(found, float) else found)
 
 
 def _samples(rule: WindowRule) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from monitor.core.model.verdict import Outcome, Reason
 
-if TYPE_CHECKING:
-    from datetime import datetime
+Span = tuple[datetime, datetime]
+"""From when until when."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,8 @@ class CheckState:
     last latency window that was judged. `judged` counts the verdicts since the start of the
     counts; `last_outcome`, `last_reasons` and `last_at` are of the newest verdict that was not
     waiting. `openings` are the times of its newest openings, oldest first; `flapping` is set while
-    there are too many of them to tell each.
+    there are too many of them to tell each. `counted_since` is when the check came to mean what it
+    means; `failed_windows` are the spans of windows that are no part of a baseline.
     """
 
     check: str
@@ -57,6 +58,8 @@ class CheckState:
     last_reasons: tuple[Reason, ...] = ()
     openings: tuple[datetime, ...] = ()
     flapping: Flapping | None = None
+    counted_since: datetime | None = None
+    failed_windows: tuple[Span, ...] = ()
 
     @property
     def open(self) -> bool:

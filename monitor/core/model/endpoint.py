@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from monitor.core.expectations import Expectation
     from monitor.core.headers import PolicyRule
 
@@ -97,16 +96,21 @@ class DriftRule:
     of: HeadersRule
 
 
+Sample = timedelta | float
+"""What a window holds: durations, or values."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """A limit that follows from what is usual: the median of the windows of a time, times a factor.
 
-    `plus` is added to that. Windows that failed are no part of what is usual.
+    `plus` is added to that, a sample like those in the windows. Windows that failed are no part of
+    what is usual.
     """
 
     factor: float
     over: timedelta
-    plus: timedelta
+    plus: Sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +168,8 @@ class ValueRule:
 class ValueWindowRule:
     """A nearest-rank percentile of the values of a clock-aligned window is healthy.
 
-    `percentile` is 0 to 100: 0 is the minimum, 100 the maximum.
+    `percentile` is 0 to 100: 0 is the minimum, 100 the maximum. With a `limit`, that is what the
+    expectation compares with instead of its own.
     """
 
     expectation: Expectation
@@ -173,6 +178,7 @@ class ValueWindowRule:
     min_samples: int
     on_insufficient: OnInsufficient
     at: str = ""
+    limit: Baseline | None = None
 
 
 WindowRule = LatencyRule | ValueWindowRule

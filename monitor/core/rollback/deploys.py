@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import Deploy, DeployKind, DeployState
 from monitor.core.model.verdict import Outcome
-from monitor.core.rollback.guards import failing_before
+from monitor.core.rollback.guards import failing_before, lead_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,6 +26,9 @@ a change, both versions may answer, and after a rollback what changes is its eff
 
 BEFORE: Final = timedelta(minutes=5)
 """How long the triggering checks must not have been failing before a deploy."""
+
+_UNPROVEN: Final = timedelta(days=1)
+"""So long after a deploy what is usual may still be what was usual before it."""
 
 _LONGEST_VERSION: Final = 200
 _REPLACED: Final = (DeployState.STARTED, DeployState.FINISHED, DeployState.CERTIFIED)
@@ -152,6 +155,23 @@ def certify(service: Service, *, situation: Situation, now: datetime) -> Changes
     good = replace(deploy, state=DeployState.CERTIFIED, certified_at=now)
 
     return Changes(deploys=(good,))
+
+
+def unproven_since(service: str, situation: Situation, at: datetime) -> datetime | None:
+    """Say since when what is live is not known to be good: before that, nothing of it was seen.
+
+    Deploys that replaced each other before one was certified are one time. After a day nobody
+    certifies any more, and where nothing is rolled back nobody ever does.
+    """
+    began = None
+    for deploy in reversed(situation.deploys_of(service)):
+        if deploy.state is DeployState.FAILED:
+            continue
+        if deploy.baseline or deploy.certified_at is not None or at - deploy.at > _UNPROVEN:
+            break
+        began = deploy.at - lead_of(deploy)
+
+    return began
 
 
 def watch_anew(situation: Situation) -> Changes:

@@ -132,6 +132,57 @@ def test_a_limit_may_follow_from_what_is_usual(tmp_path: Path) -> None:
     )
 
 
+def test_the_limit_of_a_value_may_follow_from_what_is_usual(tmp_path: Path) -> None:
+    made = check(
+        tmp_path,
+        "value: {json: $.queue, gt: {baseline: 0.5x, plus: -5}, window: 10m, statistic: p95}",
+        "value",
+    )
+
+    assert isinstance(made.rule, ValueWindowRule)
+    assert made.rule.limit == Baseline(factor=0.5, over=timedelta(days=7), plus=-5)
+
+
+def test_how_far_from_usual_it_may_be_is_a_threshold_and_keeps_counts(tmp_path: Path) -> None:
+    def fingerprint(extra: str, of: str) -> str:
+        return check(tmp_path, extra, of).fingerprint
+
+    latency = "latency: {{p95: {{lt: {{baseline: {}, over: {}, plus: {}}}, window: 10m}}}}"
+    value = "value: {{json: $.a, lt: {{baseline: {}, over: {}, plus: {}}}, window: 10m}}"
+    for written, of, plus in ((latency, "latency.p95", "50ms"), (value, "value", "5")):
+        before = fingerprint(written.format("1.5x", "7d", plus), of)
+        assert fingerprint(written.format("3x", "7d", f"9{plus}"), of) == before
+        assert fingerprint(written.format("1.5x", "6d", plus), of) != before
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            "lt: {baseline: 2x}",
+            "5:12: endpoints.api.value: a baseline is what windows usually are: expected window as "
+            "well",
+        ),
+        (
+            "lt: {baseline: 2x}, gt: 1, window: 10m",
+            "5:12: endpoints.api.value: expected lt alone: it follows from what is usual",
+        ),
+        (
+            "gt: {baseline: 2x}, window: 10m",
+            "5:39: endpoints.api.value.gt.baseline: expected 0.01x to 1x, found 2x",
+        ),
+        (
+            "lt: {baseline: 2x, plus: 5s}, window: 10m",
+            '5:49: endpoints.api.value.lt.plus: expected a number such as 10, or 5%, found "5s"',
+        ),
+    ],
+)
+def test_a_baseline_of_values_that_cannot_be_meant_is_refused(
+    tmp_path: Path, value: str, message: str
+) -> None:
+    assert mistakes(tmp_path, text(f"value: {{json: $.a, {value}}}")) == [message]
+
+
 @pytest.mark.parametrize(
     ("limit", "message"),
     [
@@ -142,7 +193,7 @@ def test_a_limit_may_follow_from_what_is_usual(tmp_path: Path) -> None:
         ),
         (
             "{baseline: 0.5x}",
-            '5:36: endpoints.api.latency.p95.lt.baseline: expected 1x to 100x, found "0.5x"',
+            "5:36: endpoints.api.latency.p95.lt.baseline: expected 1x to 100x, found 0.5x",
         ),
         (
             "{baseline: 2x, over: 1h}",

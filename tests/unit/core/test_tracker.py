@@ -363,7 +363,7 @@ def test_what_changed_meanwhile_is_settled_until_it_is_judged() -> None:
 def test_a_changed_threshold_keeps_the_counts_and_opens_with_the_next_fail() -> None:
     state, _, _ = follow(in_a_row(5), "FFF")
 
-    kept = adopt(in_a_row(2), state)
+    kept = adopt(in_a_row(2), state, NOON)
     after, events = advance(in_a_row(2), kept, verdict("F", 3), every=EVERY)
 
     assert not kept.open
@@ -375,15 +375,15 @@ def test_a_changed_threshold_keeps_the_counts_and_opens_with_the_next_fail() -> 
 def test_fails_in_a_row_count_among_n_after_a_change_of_the_threshold() -> None:
     state, _, _ = follow(in_a_row(5), "FF")
 
-    assert follow(k_of_n(3, 5), "PF", adopt(k_of_n(3, 5), state))[2] == "-O"
+    assert follow(k_of_n(3, 5), "PF", adopt(k_of_n(3, 5), state, NOON))[2] == "-O"
 
 
 def test_a_shorter_memory_forgets_the_oldest() -> None:
     state, _, _ = follow(k_of_n(4, 6), "FFPPF")
 
-    assert adopt(k_of_n(2, 3), state).recent == (False, False, True)
-    assert adopt(k_of_n(2, 3), state).failing_since == tick(4)
-    assert adopt(in_a_row(3), state).recent == ()
+    assert adopt(k_of_n(2, 3), state, NOON).recent == (False, False, True)
+    assert adopt(k_of_n(2, 3), state, NOON).failing_since == tick(4)
+    assert adopt(in_a_row(3), state, NOON).recent == ()
     assert follow(in_a_row(3), "FF", state)[2] == "-O"
 
 
@@ -391,7 +391,7 @@ def test_a_changed_rule_restarts_the_counts() -> None:
     state, _, _ = follow(in_a_row(3), "PFF")
     changed = replace(in_a_row(3), fingerprint="new")
 
-    adopted = adopt(changed, state)
+    adopted = adopt(changed, state, NOON)
 
     assert (adopted.consecutive_failures, adopted.judged) == (0, 0)
     assert adopted.state is Outcome.UNKNOWN
@@ -402,7 +402,7 @@ def test_what_is_open_closes_by_the_new_rule() -> None:
     state, _, _ = follow(in_a_row(3), "FFF")
     changed = replace(in_a_row(3, success=2), fingerprint="new")
 
-    adopted = adopt(changed, state)
+    adopted = adopt(changed, state, NOON)
 
     assert adopted.open
     assert adopted.failing_since == tick(0)
