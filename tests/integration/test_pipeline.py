@@ -468,6 +468,53 @@ async def test_slots_bound_how_many_probes_look_at_once() -> None:
     assert len(line.observed) == 5
 
 
+class Wide(Told):
+    """A probe that holds several sockets at once, as a burst does."""
+
+    def __init__(self, sockets: int) -> None:
+        super().__init__()
+        self.sockets = sockets
+        self.held.clear()
+
+
+async def test_a_burst_holds_a_slot_for_each_of_its_sockets() -> None:
+    wide, narrow, wider = Wide(3), Told(), Wide(100)
+    probes = {"wide": wide, "narrow": narrow, "wider": wider}
+    async with wired(dict(probes), *[endpoint(name) for name in probes], slots=3) as line:
+        first = asyncio.create_task(line.run("wide"))
+        await wide.looking.wait()
+        others = [asyncio.create_task(line.run(name)) for name in ("narrow", "wider")]
+        await asyncio.sleep(0.02)
+        waited = not narrow.looking.is_set() and not wider.looking.is_set()
+        wide.held.set()
+        await wider.looking.wait()  # more than there are is all that there are
+        wider.held.set()
+        await asyncio.gather(first, *others)
+
+    assert waited
+    assert len(line.observed) == 3
+
+
+async def test_two_bursts_do_not_wait_for_each_other_and_who_gives_up_holds_nothing() -> None:
+    one, two, after = Wide(3), Wide(3), Told()
+    probes = {"busy": Wide(1), "one": one, "two": two, "after": after}
+    async with wired(dict(probes), *[endpoint(name) for name in probes], slots=4) as line:
+        tasks = [asyncio.create_task(line.run(name)) for name in ("busy", "one", "two")]
+        await one.looking.wait()
+        await asyncio.sleep(0.02)
+        tasks[2].cancel()
+        await asyncio.wait({tasks[2]})
+        for probe in (probes["busy"], one):
+            probe.held.set()
+        await asyncio.gather(*tasks[:2])
+        two.held.set()
+        async with asyncio.timeout(5):
+            await asyncio.gather(line.run("one"), line.run("two"), line.run("after"))
+
+    assert len(line.observed) == 5
+    assert line.broken == []
+
+
 async def test_waiting_for_witnesses_holds_no_slot() -> None:
     async with serve_script(say_nothing) as silent:
         gone = Told(fault=Fault(code=Code.TIMEOUT, message="late"))

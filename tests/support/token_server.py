@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 # what a test makes up: each sign has to be encoded
-CLIENT = "monitor: prod"
+CLIENT = "monitor"
 SECRET = "hunter22/+ä"
 
 

@@ -13,7 +13,7 @@ from yarl import URL
 from monitor.fields import Options, SecretText
 from monitor.options import Secret
 from monitor.probes._http.fields import Text
-from monitor.probes._http.urls import read_url, show_url
+from monitor.probes._http.urls import read_url, secrets_of_url, show_url
 
 _OF_THE_GRANT: Final = frozenset({"grant_type", "client_id", "client_secret", "scope"})
 
@@ -121,7 +121,8 @@ class AuthOptions(Options):
         if self.oauth2:
             client, secret = self.oauth2.client_id, self.oauth2.client_secret.current
             pair = encode_pair(quote_plus(client), quote_plus(secret))
-            return (secret, pair, self.oauth2.latest.secret)
+            of_url = secrets_of_url(URL(self.oauth2.token_url))
+            return (*of_url, secret, pair, self.oauth2.latest.secret)
 
         return tuple(secret.current for secret in self.given)
 

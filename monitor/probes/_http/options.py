@@ -15,14 +15,18 @@ from monitor.probes._http.auth import AuthOptions
 from monitor.probes._http.compression import Compression, CompressionName, accepts
 from monitor.probes._http.fields import HeaderName, HeaderValue, Method, Text
 from monitor.probes._http.proxy import ProxyUrl, read_proxy
-from monitor.probes._http.urls import SECRET_NAME, read_url, show_url
+from monitor.probes._http.urls import (
+    SECRET_NAME,
+    SHORTEST_CREDENTIAL,
+    read_url,
+    secrets_of_url,
+    show_url,
+)
 from monitor.probes._net.options import FilePath, IpChoice, IpChoiceName, NameserverText, TlsOptions
 
 if TYPE_CHECKING:
     from monitor.options import Secret
 
-_SHORTEST_CREDENTIAL: Final = 8
-"""Shorter parts of a header value are words such as `Bearer`, which would be masked everywhere."""
 _LARGEST_BURST: Final = 128 * 1024**2
 _CARRIES_SECRETS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 
@@ -161,13 +165,7 @@ class HttpOptions(Options):
     @cached_property
     def secrets(self) -> tuple[Secret | str, ...]:
         """The values that must never be shown, for a redactor."""
-        url = URL(self.url)
-        found: list[Secret | str] = [url.password or ""]
-        found += [
-            value
-            for name, value in url.query.items()
-            if SECRET_NAME.search(name) and len(value) >= _SHORTEST_CREDENTIAL
-        ]
+        found: list[Secret | str] = [*secrets_of_url(URL(self.url))]
         if self.request.auth:
             found += self.request.auth.secrets
         if self.request.proxy:
@@ -184,4 +182,4 @@ def _credentials_in(value: str) -> list[str]:
     words = re.split(r"[\s;,]+", value)
     words += [word.partition("=")[2] for word in words]  # the values of cookies
 
-    return [word for word in words if len(word) >= _SHORTEST_CREDENTIAL]
+    return [word for word in words if len(word) >= SHORTEST_CREDENTIAL]

@@ -12,6 +12,9 @@ from monitor.options import MASK, found
 
 _EXPECTED: Final = "expected a URL such as https://shop.example/"
 
+SHORTEST_CREDENTIAL: Final = 8
+"""Shorter parts of a header value are words such as `Bearer`, which would be masked everywhere."""
+
 SECRET_NAME: Final = re.compile(
     r"token|secret|passw|key|sig|auth|credential|session|code", re.IGNORECASE
 )
@@ -38,6 +41,18 @@ def read_url(text: object) -> str:
         raise ValueError("expected a port of 1 to 65535, found 0")
 
     return text
+
+
+def secrets_of_url(url: URL) -> list[str]:
+    """Give what a URL holds that must never be shown: its password, and what looks like one."""
+    found = [url.password or ""]
+    found += [
+        value
+        for name, value in url.query.items()
+        if SECRET_NAME.search(name) and len(value) >= SHORTEST_CREDENTIAL
+    ]
+
+    return [secret for secret in found if secret]
 
 
 def show_url(url: URL) -> str:

@@ -274,7 +274,10 @@ async def test_who_is_cancelled_ends_the_request_that_nobody_waits_for() -> None
 async def test_neither_secret_nor_token_is_shown() -> None:
     async with serve_tokens() as tokens, serve_shop(tokens) as shop:
         options = KIND.options.model_validate(
-            {"url": shop.url(), "request": {"auth": settings(tokens)}}
+            {
+                "url": shop.url(),
+                "request": {"auth": settings(tokens, token_url=f"{tokens.url}?api_key=qwertzuiop")},
+            }
         )
         redactor = Redactor(options.secrets)  # type: ignore[attr-defined]  # of HTTP options
         probe = KIND.make(options, make_context())
@@ -289,6 +292,7 @@ async def test_neither_secret_nor_token_is_shown() -> None:
     assert tokens.issued[0] not in redactor.mask(echoed)
     assert refused.fault is not None
     assert SECRET not in redactor.mask(refused.fault.message)
+    assert "qwertzuiop" in options.secrets  # type: ignore[attr-defined]  # of HTTP options
     assert SECRET not in repr(options)
     assert tokens.issued[0] not in repr(options)
 
