@@ -15,6 +15,7 @@ KINDS: Final = Kinds(
         "tls": "monitor.probes.tls",
         "metrics": "monitor.probes.metrics",
         "dns": "monitor.probes.dns",
+        "icmp": "monitor.probes.icmp",
     },
     beside={"url": ("request",)},
 )

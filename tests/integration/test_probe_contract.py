@@ -134,6 +134,7 @@ CONTRACTS: dict[str, Contract] = {
         serve=serve_name,
         secret=False,
     ),
+    "icmp": Contract(options=lambda _port: "127.0.0.1", secret=False),
     "redis": Contract(
         options=lambda port: {"address": f"127.0.0.1:{port}", "password": "hunter22"},
         serve=serve_replies,

@@ -7,10 +7,11 @@ import ctypes
 import os
 import socket
 import threading
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import aiohttp
 import pytest
@@ -24,6 +25,7 @@ PROGRAMS: Final = ("unshare", "nsenter", "ip")
 
 INSIDE: Final = "10.66.0.1"
 _CLONE_NEWNET: Final = 0x40000000
+T = TypeVar("T")
 _HOSTS: Final = "127.0.0.1 localhost\n"
 
 
@@ -44,11 +46,22 @@ class Network:
         process = await asyncio.create_subprocess_exec(*self.enter(Path("/")), *command)
         assert await process.wait() == 0, command
 
+    async def set(self, name: str, value: str) -> None:
+        """Set what the kernel keeps of this network, such as `ipv4/ip_forward`."""
+        await self.run("sh", "-c", f"echo '{value}' > /proc/sys/net/{name}")
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Do something on a thread that is in here, and nowhere else."""
+        return _in_namespace(self.holder.pid, work)
+
     def make_socket(
-        self, family: int = socket.AF_INET, kind: int = socket.SOCK_STREAM
+        self,
+        family: int = socket.AF_INET,
+        kind: int = socket.SOCK_STREAM,
+        protocol: int = 0,
     ) -> socket.socket:
         """Make a socket that belongs in here, for this process to use."""
-        return _in_namespace(self.holder.pid, lambda: socket.socket(family, kind))
+        return self.call(lambda: socket.socket(family, kind, protocol))
 
     def listen(self, host: str, port: int = 0) -> socket.socket:
         """Make a socket in here on which connections can be accepted."""
@@ -113,24 +126,26 @@ async def _open_network() -> AsyncIterator[Network]:
         await holder.communicate()
 
 
-def _in_namespace(pid: int, make: Callable[[], socket.socket]) -> socket.socket:
-    """Make a socket on a thread that is in the namespace of a process, and nowhere else."""
-    made: list[socket.socket] = []
+def _in_namespace(pid: int, work: Callable[[], T]) -> T:
+    """Do something on a thread that is in the namespace of a process, and nowhere else."""
+    done: Future[T] = Future()
     libc = ctypes.CDLL(None, use_errno=True)
 
-    def work() -> None:
+    def enter_and_work() -> None:
         descriptor = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        entered = libc.setns(descriptor, _CLONE_NEWNET) == 0
+        os.close(descriptor)
         try:
-            if libc.setns(descriptor, _CLONE_NEWNET) == 0:
-                made.append(make())
-        finally:
-            os.close(descriptor)
+            assert entered
+            done.set_result(work())
+        except BaseException as error:  # noqa: BLE001 -- raised again where it was called for
+            done.set_exception(error)
 
-    thread = threading.Thread(target=work, name="namespace")
+    thread = threading.Thread(target=enter_and_work, name="namespace")
     thread.start()
     thread.join()
 
-    return made[0]
+    return done.result()
 
 
 @dataclass

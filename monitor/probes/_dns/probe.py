@@ -86,6 +86,9 @@ class DnsProbe:
         look.watch.enter(Phase.PROCESSING)
         try:
             return await _exchange(look, sock, query, self._way.peer)
+        except ConnectionRefusedError as error:
+            message = f"{self._way.peer} refused the question: nothing listens there for UDP"
+            raise Faulted(Fault(code=Code.CONNECTION_REFUSED, message=message)) from error
         except OSError as error:
             raise Faulted(explain_connect(error, self._way.peer)) from error
         finally:

@@ -235,10 +235,13 @@ async def test_dns_over_tls_is_asked_and_the_certificate_is_seen(tmp_path: Path)
 
 
 async def test_a_closed_port_is_told_at_once() -> None:
-    seen = await look(f"{HOST}:{unused_port()}")
+    place = f"{HOST}:{unused_port()}"
+
+    seen = await look(place)
 
     assert seen.fault is not None
     assert seen.fault.code is Code.CONNECTION_REFUSED
+    assert seen.fault.message == f"{place} refused the question: nothing listens there for UDP"
     assert measured(seen, "probe_dns_query_succeeded") == 0
     assert measured(seen, "probe_dns_answer_rrs") is None
 

@@ -1,0 +1,1 @@
+"""What the kind `icmp` is made of."""
