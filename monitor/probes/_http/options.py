@@ -99,6 +99,16 @@ class RequestOptions(Options):
         return self
 
     @model_validator(mode="after")
+    def _check_proxy(self) -> Self:
+        if self.proxy and any(name.lower() == "proxy-authorization" for name in self.headers):
+            raise ValueError(
+                "a header Proxy-Authorization is sent to the target; what the proxy is to know "
+                "of us stands in its URL: http://user:password@host:port"
+            )
+
+        return self
+
+    @model_validator(mode="after")
     def _check_accepted(self) -> Self:
         """Refuse to demand a compression that our own header does not accept."""
         headers = {name.lower(): value for name, value in self.headers.items()}

@@ -129,8 +129,9 @@ class Sender:
         if exchange.fault is not None:
             raise Faulted(exchange.fault)
         assert exchange.answer is not None
-        if wire.proxy is not None and exchange.answer.status == _PROXY_WANTS_CREDENTIALS:
-            raise Faulted(explain_demand(wire.proxy))
+        proxy = None if wire.secure else wire.proxy  # through a tunnel it cannot answer
+        if proxy is not None and exchange.answer.status == _PROXY_WANTS_CREDENTIALS:
+            raise Faulted(explain_demand(proxy))
 
         return exchange.answer
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Final
 
+from monitor.options import format_address
 from monitor.probes._http.explain import clean
 from monitor.probes._http.proxy import explain_broken_proxy, explain_refusal
 from monitor.probes._net.faults import Faulted
@@ -25,7 +26,7 @@ _END: Final = re.compile(rb"\r?\n\r?\n")
 async def open_tunnel(sock: socket.socket, wire: WireRequest, proxy: Proxy) -> None:
     """Have the proxy connect this socket with the target; raises Faulted where it does not."""
     loop = asyncio.get_running_loop()
-    target = f"{wire.named}:{wire.port}"
+    target = format_address(wire.named, wire.port)
     try:
         await loop.sock_sendall(sock, wire.tunnel_head)
         status, reason = await _hear(loop, sock)

@@ -80,6 +80,38 @@ async def test_a_target_over_tls_is_reached_by_a_tunnel_that_hears_no_secret(
     assert set(seen.phases) == set(Phase)
 
 
+async def test_a_407_of_the_target_itself_is_its_own(authority: Authority) -> None:
+    async with (
+        serve_proxy() as proxy,
+        serve_script(answers_page(407), tls=authority.context()) as shop,
+    ):
+        seen = await observe(shop.url(), proxy=proxy.url(), tls={"ca_file": str(authority.file)})
+
+    assert seen.fault is None
+    assert seen.status == 407
+    assert judge_health(seen).outcome == "fail"
+
+
+def test_a_header_for_the_proxy_would_go_to_the_target_and_is_refused() -> None:
+    with pytest.raises(ValidationError) as caught:
+        make_probe(
+            "https://shop.test/",
+            proxy="http://proxy.example:3128",
+            headers={"proxy-authorization": "Basic hunter22"},
+        )
+
+    assert "Proxy-Authorization is sent to the target" in caught.value.errors()[0]["msg"]
+
+
+async def test_an_ipv6_target_is_named_as_one() -> None:
+    async with serve_script(answers(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")) as proxy:
+        seen = await observe("https://[2001:db8::1]/", proxy=f"http://{HOST}:{proxy.port}")
+
+    assert proxy.heads[0].startswith(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\n")
+    assert seen.fault is not None
+    assert "could not reach [2001:db8::1]:443: it answers 502" in seen.fault.message
+
+
 async def test_redirects_go_through_the_proxy_as_well(authority: Authority) -> None:
     async with (
         serve_proxy() as proxy,
