@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from monitor.options import Redactor
 from monitor.runner import run_command
+from monitor.runner.program import inherit_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,7 +21,6 @@ OUTPUT_LIMIT: Final = 64 * 1024
 """How much of what a hook said is kept, in characters."""
 
 _LONGEST_VALUE: Final = 2_000
-_INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL")
 
 
 class Hook(Protocol):
@@ -45,11 +44,6 @@ class Remembering(Protocol):
         ...
 
 
-def _inherit() -> dict[str, str]:
-    """Read the few variables that a command gets from the monitor's own environment."""
-    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
-
-
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -66,7 +60,7 @@ class HookContext:
     user_agent: str
     runner: RunCommand = run_command
     hook_runner: HookRunner | None = None
-    environ: Mapping[str, str] = field(default_factory=_inherit)
+    environ: Mapping[str, str] = field(default_factory=inherit_environment)
     clock: Callable[[], datetime] = _utc_now
 
     def hide(self, text: str, own: Iterable[Secret]) -> str:
