@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.runner.command import Finished
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 OUTPUT_LIMIT: Final = 64 * 1024
 KILL_AFTER: Final = timedelta(seconds=10)
@@ -52,9 +52,7 @@ async def run_command(
     A cancelled call leaves the program running: what was begun is not torn down half-way. The
     thread that watches it keeps doing so while this process lives, and never holds up its end.
     """
-    loop = asyncio.get_running_loop()
-    ended: asyncio.Future[Finished] = loop.create_future()
-    order = _Order(
+    order = Run(
         argv=tuple(argv),
         env=dict(env),
         stdin=stdin,
@@ -63,22 +61,39 @@ async def run_command(
         cwd=cwd,
         kill_after=kill_after.total_seconds(),
     )
+    try:
+        return await begin(order)
+    except NoThread as error:
+        return Finished(problem=str(error))
+
+
+class NoThread(Exception):
+    """This machine allows no further thread, so nothing was begun."""
+
+
+def begin(order: Run) -> asyncio.Future[Finished]:
+    """Run a program, watched by a thread of its own; raises NoThread.
+
+    The thread goes on if the future is cancelled.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[Finished] = loop.create_future()
 
     def watch() -> None:
         finished: Finished | Exception
         try:
-            finished = _run(order)
+            finished = run_here(order)
         except Exception as error:  # noqa: BLE001 - a bug of ours: whoever waits has to hear of it
             finished = error
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(_settle, ended, finished)
 
     try:
-        threading.Thread(target=watch, name=f"run {argv[0]}", daemon=True).start()
+        threading.Thread(target=watch, name=f"run {order.argv[0]}", daemon=True).start()
     except RuntimeError as error:
-        return Finished(problem=str(error))
+        raise NoThread(str(error)) from error
 
-    return await ended
+    return ended
 
 
 def _settle(ended: asyncio.Future[Finished], finished: Finished | Exception) -> None:
@@ -91,8 +106,24 @@ def _settle(ended: asyncio.Future[Finished], finished: Finished | Exception) -> 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Order:
-    """What to run; times in seconds, the limit in bytes."""
+class Tie:
+    """What holds a program to whoever wants it: without them it is ended, with all that it started.
+
+    `let_go` says that nobody waits any more. `started` is called with the process group once there
+    is one, `ended` once nobody is left in it.
+    """
+
+    let_go: Callable[[], bool]
+    started: Callable[[int], None] = lambda _group: None
+    ended: Callable[[int], None] = lambda _group: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What to run; times in seconds, the limit in bytes.
+
+    Without a `tie` it goes on when we end, and what it leaves behind in its group is left alone.
+    """
 
     argv: tuple[str, ...]
     env: dict[str, str]
@@ -101,6 +132,7 @@ class _Order:
     limit: int
     cwd: Path | None
     kill_after: float
+    tie: Tie | None = None
 
 
 @dataclass(slots=True)
@@ -118,34 +150,44 @@ class _Output:
             self.truncated = True
 
 
-def _run(order: _Order) -> Finished:
+def run_here(order: Run) -> Finished:
+    """Run a program and wait for its end, in this thread."""
     try:
         process, answer = _start(order)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return Finished(problem=_explain(error))
 
+    tie = order.tie
+    if tie is not None:
+        tie.started(process.pid)
     output = _Output(order.limit)
     with _Pipes(process, answer, order.stdin, output) as pipes:
-        timed_out = not _wait(process, pipes, monotonic() + order.timeout)
-        if timed_out:
+        let_go = tie.let_go if tie is not None else lambda: False
+        ended = _wait(process, pipes, monotonic() + order.timeout, let_go)
+        if not ended:
             _stop_group(process, pipes, order.kill_after)
+        elif tie is not None:
+            _signal_group(process.pid, signal.SIGKILL)
         pipes.drain()
 
     code = process.wait()
+    if tie is not None:
+        tie.ended(process.pid)
 
     return Finished(
         exit_code=code if code >= 0 else None,
         signal=-code if code < 0 else None,
         output=output.kept.decode("utf-8", "replace"),
         truncated=output.truncated,
-        timed_out=timed_out,
+        timed_out=not ended,
     )
 
 
-def _start(order: _Order) -> tuple[subprocess.Popen[bytes], FileIO]:
+def _start(order: Run) -> tuple[subprocess.Popen[bytes], FileIO]:
     """Start the program; give it with the end of the pipe at which its output comes.
 
-    It holds that end as well: so it can go on to write after we have ended, and is not killed.
+    One that is not tied to us holds that end as well: so it can go on to write after we have ended,
+    and is not killed.
     """
     read, write = os.pipe()
     answer = FileIO(read)
@@ -161,7 +203,7 @@ def _start(order: _Order) -> tuple[subprocess.Popen[bytes], FileIO]:
             stderr=subprocess.STDOUT,
             bufsize=0,
             start_new_session=True,
-            pass_fds=(read,),
+            pass_fds=(read,) if order.tie is None else (),
         )
         with suppress(OSError):  # no longer ours to say, or ended already
             Path(f"/proc/{process.pid}/oom_score_adj").write_text(_GOES_FIRST)
@@ -192,12 +234,18 @@ class _Pipes:
         ):
             os.set_blocking(pipe.fileno(), False)
             self._selector.register(pipe, event)
+        self._end: int | None = None
+        with suppress(OSError):  # no descriptor left: then its end is seen at the next look
+            self._end = os.pidfd_open(process.pid)
+            self._selector.register(self._end, selectors.EVENT_READ)
 
     def __enter__(self) -> _Pipes:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._selector.close()
+        if self._end is not None:
+            os.close(self._end)
         self._stdin.close()
         self._stdout.close()
 
@@ -210,8 +258,10 @@ class _Pipes:
         for key, _ in self._selector.select(longest):
             if key.fileobj is self._stdin:
                 self._feed()
-            else:
+            elif key.fileobj is self._stdout:
                 self._read()
+            else:
+                self._selector.unregister(key.fileobj)  # it has ended: whoever turns will see
 
     def drain(self) -> None:
         """Take what lies in the pipe now; a process that still holds it is not waited for."""
@@ -246,11 +296,13 @@ class _Pipes:
         return True
 
 
-def _wait(process: subprocess.Popen[bytes], pipes: _Pipes, until: float) -> bool:
+def _wait(
+    process: subprocess.Popen[bytes], pipes: _Pipes, until: float, let_go: Callable[[], bool]
+) -> bool:
     """Wait for the program itself, not for what it left behind; say whether it ended in time."""
     while process.poll() is None:
         remaining = until - monotonic()
-        if remaining <= 0:
+        if remaining <= 0 or let_go():
             return False
         pipes.turn(min(_LOOK_EVERY, remaining))
 

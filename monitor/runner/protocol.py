@@ -93,7 +93,7 @@ def write_order(order: Order) -> bytes:
 
 def read_order(line: bytes) -> Order:
     """Read an order; raises Malformed."""
-    data = _object(line)
+    data = read_object(line)
     if data.keys() != {"wish", "fingerprint", "context"}:
         raise Malformed("expected wish, fingerprint and context")
     context = data["context"]
@@ -116,7 +116,7 @@ def write_answer(answer: Answer) -> bytes:
 
 def read_answer(line: bytes) -> Answer:
     """Read an answer; raises Malformed."""
-    data = _object(line)
+    data = read_object(line)
     try:
         effect = data["effect"]
         return Answer(
@@ -158,7 +158,8 @@ def _line(data: dict[str, Any]) -> bytes:
     return json.dumps(data).encode() + b"\n"
 
 
-def _object(line: bytes) -> dict[str, Any]:
+def read_object(line: bytes) -> dict[str, Any]:
+    """Read a line that holds a JSON object; raises Malformed. Any: its values are not known."""
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:

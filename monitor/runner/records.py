@@ -24,6 +24,9 @@ RETENTION: Final = timedelta(days=30)
 ALWAYS_KEPT: Final = 100
 """How many of the newest results are kept whatever the clock says: it may be wrong."""
 
+FRESH: Final = timedelta(minutes=5)
+"""By how much the time of a probe's key may differ from our clock."""
+
 _LEFT_BEHIND: Final = timedelta(days=1)
 
 
@@ -151,6 +154,34 @@ class Records:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+class Keys:
+    """A folder with an empty file for each key that was used lately, by its time: none twice.
+
+    Nothing else is kept of a run. Whoever comes with a key of another time than about now is turned
+    away, so old ones can be forgotten.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def claim(self, key: str) -> bool:
+        """Say whether a key is new, and use it up; raises OSError."""
+        try:
+            os.close(os.open(self._folder / key, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            return False
+
+        return True
+
+    def prune(self, now: float) -> None:
+        """Forget the keys of which nobody may make use any more."""
+        for entry in os.scandir(self._folder):
+            at = entry.name.partition("-")[0]
+            if at.isdecimal() and abs(now - int(at) / 1000) > 2 * FRESH.total_seconds():
+                with suppress(FileNotFoundError):  # another runner may be as far as we are
+                    Path(entry.path).unlink()
 
 
 def _is_locked(record: Path) -> bool:

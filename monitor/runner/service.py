@@ -58,14 +58,14 @@ def serve(
     try:
         if problem := find_stranger(connection, group):
             raise Denied(problem)
-        order = read_order(_receive(connection))
+        order = read_order(receive(connection))
         answer = _answer(connection, order, records, prepare)
     except (Denied, Malformed) as error:
         _log.warning("order_denied", reason=str(error))
         answer = Answer(known=Known.DENIED, detail=str(error))
     except TimeoutError:
         answer = Answer(known=Known.DENIED, detail="no whole order came in time")
-    except _Gone:
+    except Gone:
         return
 
     try:
@@ -90,12 +90,12 @@ def find_stranger(connection: socket.socket, group: int | None) -> str | None:
     return f"user {user} of group {its_group} is not the monitor"
 
 
-class _Gone(Exception):
+class Gone(Exception):
     """Nobody waits for an answer any more."""
 
 
-def _receive(connection: socket.socket) -> bytes:
-    """Read one line; raises TimeoutError, Malformed or _Gone."""
+def receive(connection: socket.socket) -> bytes:
+    """Read one line; raises TimeoutError, Malformed or Gone."""
     until = monotonic() + _PATIENCE
     received = bytearray()
     while not received.endswith(b"\n"):
@@ -103,9 +103,9 @@ def _receive(connection: socket.socket) -> bytes:
         try:
             part = connection.recv(LARGEST_ORDER)
         except ConnectionError as error:
-            raise _Gone from error
+            raise Gone from error
         if not part:
-            raise _Gone
+            raise Gone
         received += part
         if len(received) > LARGEST_ORDER:
             raise Malformed(f"an order is at most {LARGEST_ORDER} bytes")
@@ -124,8 +124,8 @@ def _answer(connection: socket.socket, order: Order, records: Records, prepare: 
 
     _check_earlier(order, records)
     carry_out = prepare(order)
-    if _is_gone(connection):
-        raise _Gone  # whoever comes after it decides anew
+    if is_gone(connection):
+        raise Gone  # whoever comes after it decides anew
     facts = {"service": order.context.service, "pid": os.getpid(), "at": time()}
     with ExitStack() as stack:
         try:
@@ -169,13 +169,13 @@ def _check_earlier(order: Order, records: Records) -> None:
 def _wait(connection: socket.socket, order: Order, records: Records) -> Answer | NoResult:
     """Wait while the attempt runs elsewhere, as long as somebody wants to know."""
     while (known := records.recall(order.name)) is NoResult.RUNNING:
-        if _is_gone(connection, _LOOK_EVERY):
-            raise _Gone
+        if is_gone(connection, _LOOK_EVERY):
+            raise Gone
 
     return known
 
 
-def _is_gone(connection: socket.socket, within: float = 0) -> bool:
+def is_gone(connection: socket.socket, within: float = 0) -> bool:
     """Whether whoever asked has left: after an order there is nothing more to say but that."""
     readable, _, _ = select.select([connection], [], [], within)
 

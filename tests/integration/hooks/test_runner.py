@@ -54,7 +54,7 @@ async def test_a_bug_in_the_watching_is_raised_and_keeps_nobody_waiting(
     def broken(_order: object) -> Finished:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(local, "_run", broken)
+    monkeypatch.setattr(local, "run_here", broken)
 
     with pytest.raises(ZeroDivisionError):
         await asyncio.wait_for(run("pass"), 5)
