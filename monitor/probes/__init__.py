@@ -13,6 +13,7 @@ KINDS: Final = Kinds(
         "redis": "monitor.probes.redis",
         "tcp": "monitor.probes.tcp",
         "tls": "monitor.probes.tls",
+        "websocket": "monitor.probes.websocket",
         "metrics": "monitor.probes.metrics",
         "dns": "monitor.probes.dns",
         "icmp": "monitor.probes.icmp",

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
 
 from monitor.config.translate import keys_of
 from monitor.core.model.observation import Code
@@ -28,6 +29,7 @@ from tests.support.servers import (
     reset,
     say_nothing,
     serve_script,
+    serve_pages,
     unused_port,
 )
 
@@ -96,6 +98,19 @@ async def shake_hands() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
+@asynccontextmanager
+async def serve_socket() -> AsyncIterator[int]:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(f"heard {message.data}")
+        return socket
+
+    async with serve_pages({"/": answer}) as server:
+        yield server.port
+
+
 async def serve_greeting() -> AsyncIterator[int]:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 ready\r\n")
@@ -158,6 +173,13 @@ every_kind_of_port = pytest.mark.parametrize(
 )
 
 
+    "websocket": Contract(
+        options=lambda port: {
+            "url": f"ws://ana:hunter22@127.0.0.1:{port}/",
+            "dialogue": [{"send": "hello"}, {"expect": "hello"}],
+        },
+        serve=serve_socket,
+    ),
 def read(name: str, port: int) -> Any:
     return KINDS[name].options.model_validate(CONTRACTS[name].options(port))
 

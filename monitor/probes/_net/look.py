@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
-    from monitor.core.model.observation import Certificate, Phase
+    from monitor.core.model.observation import Certificate, HeaderLines, Phase
     from monitor.probes._net.resolve import Question
     from monitor.probes.probe import ProbeContext
 
@@ -38,11 +38,14 @@ class Look:
         "body",
         "body_truncated",
         "certificate",
+        "headers",
         "host",
+        "http_version",
         "ip_family",
         "measures",
         "peer",
         "question",
+        "status",
         "target",
         "tls_version",
         "values",
@@ -60,6 +63,9 @@ class Look:
         self.ip_family: int | None = None
         self.certificate: Certificate | None = None
         self.tls_version: str | None = None
+        self.status: int | None = None
+        self.http_version: str | None = None
+        self.headers: HeaderLines = ()
         self.body = b""
         self.body_truncated = False
         self.values: dict[str, object] = {}
@@ -77,6 +83,9 @@ class Look:
             fault=fault,
             phases=self.watch.phases(),
             url=self.target,
+            status=self.status,
+            http_version=self.http_version,
+            headers=self.headers,
             certificate=self.certificate,
             tls_version=self.tls_version,
             ip_family=self.ip_family,

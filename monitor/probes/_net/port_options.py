@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
 
+    from monitor.options import Secret
+
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})")
 
 
@@ -119,7 +121,7 @@ class Addressed(Options):
         return not is_loopback(self.address.host)
 
     @cached_property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[Secret | str, ...]:
         """The values that must never be shown."""
         return ()
 

@@ -40,7 +40,7 @@ def explain_timeout(
             message = f"{peer} did not accept the connection within {within}"
         case Phase.TLS:
             message = f"the TLS handshake with {peer} was not done within {within}"
-        case Phase.TRANSFER:
+        case Phase.TRANSFER if awaited == "answer":
             message = (
                 f"the answer of {peer} did not end within {within} ({received} bytes received)"
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
@@ -13,6 +13,9 @@ from monitor.probes._net.dial import Way
 from monitor.probes._net.dialogue import MOST_STEPS, LabelName, Script, Step, secrets_in
 from monitor.probes._net.options import IpChoice, TlsOptions
 from monitor.probes._net.port_options import Address, PortOptions, read_address_text
+
+if TYPE_CHECKING:
+    from monitor.options import Secret
 
 _UNIX: Final = "unix:"
 _LONGEST_PATH: Final = 107  # what the system's structure of such an address holds
@@ -165,9 +168,11 @@ class TcpOptions(PortOptions):
         return self.terms is not None
 
     @cached_property
-    def secrets(self) -> tuple[str, ...]:
+    def secrets(self) -> tuple[Secret | str, ...]:
         """The values that must never be shown: what is sent."""
-        return secrets_in(step.send.reveal() for step in self.dialogue if step.send)
+        sent = [step.send for step in self.dialogue if step.send]
+
+        return (*sent, *secrets_in(one.reveal() for one in sent))
 
     def way(self, *, alpn: tuple[str, ...] = (), upgrades: bool = False) -> Way:
         """Give the way there."""

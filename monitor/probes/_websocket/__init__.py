@@ -1,0 +1,1 @@
+"""What the kind `websocket` is made of."""
