@@ -76,4 +76,4 @@ def _tell(connection: socket.socket, sight: Sight) -> None:
         connection.settimeout(_PATIENCE)
         connection.sendall(write_sight(sight))
     except OSError as error:
-        _log.debug("answer_not_heard", error=str(error))
+        _log.info("answer_not_heard", error=str(error))
