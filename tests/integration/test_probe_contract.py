@@ -98,7 +98,6 @@ async def shake_hands() -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-@asynccontextmanager
 async def serve_socket() -> AsyncIterator[int]:
     async def answer(request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse()
@@ -111,6 +110,7 @@ async def serve_socket() -> AsyncIterator[int]:
         yield server.port
 
 
+@asynccontextmanager
 async def serve_greeting() -> AsyncIterator[int]:
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 ready\r\n")
@@ -161,6 +161,13 @@ CONTRACTS: dict[str, Contract] = {
         },
         serve=serve_greeting,
     ),
+    "websocket": Contract(
+        options=lambda port: {
+            "url": f"ws://ana:hunter22@127.0.0.1:{port}/",
+            "dialogue": [{"send": "hello"}, {"expect": "hello"}],
+        },
+        serve=serve_socket,
+    ),
     "tls": Contract(
         options=lambda port: {"address": f"127.0.0.1:{port}", "verify": False},
         serve=shake_hands,
@@ -173,13 +180,6 @@ every_kind_of_port = pytest.mark.parametrize(
 )
 
 
-    "websocket": Contract(
-        options=lambda port: {
-            "url": f"ws://ana:hunter22@127.0.0.1:{port}/",
-            "dialogue": [{"send": "hello"}, {"expect": "hello"}],
-        },
-        serve=serve_socket,
-    ),
 def read(name: str, port: int) -> Any:
     return KINDS[name].options.model_validate(CONTRACTS[name].options(port))
 
