@@ -82,6 +82,7 @@ def test_each_example_is_exercised_here() -> None:
     assert {path.name for path in EXAMPLES.glob("*.yml")} == {
         "minimal.yml",
         "full.yml",
+        "network.yml",  # by test_network_example.py
         "requests.yml",  # by test_request_examples.py
         Path(SITE).name,
         Path(RAILWAY).name,
