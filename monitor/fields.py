@@ -30,7 +30,9 @@ from monitor.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    Place = tuple[str | int, ...]
 
 _SHELL_VARIABLE: Final = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 
@@ -104,9 +106,10 @@ class Kind:
     instead of under the kind's name. The rest is of probes. `sources` are what an answer tells:
     what expectations can look at. `healthy` are the expectations that hold where nobody wrote one
     on the same source. `carries` says that what is asked may merely carry a figure about something
-    else: with a `value` its own health is judged only where that is written. `prober` is what
-    blackbox_exporter calls it, `series` its families beside those that each kind has, with what
-    they mean.
+    else: with a `value` its own health is judged only where that is written. `judges` gives the
+    lists of expectations in the options that the kind judges itself, each with its place: its probe
+    finds them compiled in its context. `prober` is what blackbox_exporter calls it, `series` its
+    families beside those that each kind has, with what they mean.
     """
 
     options: type[Options]
@@ -115,6 +118,8 @@ class Kind:
     sources: frozenset[Source] = HTTP_SOURCES
     healthy: tuple[Mapping[str, object], ...] = ()
     carries: bool = False
+    # Any: its own options
+    judges: Callable[[Any], Iterable[tuple[Place, Sequence[object]]]] | None = None
     prober: str = ""
     series: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 

@@ -77,7 +77,7 @@ def make_plugins(
     return Plugins(
         resolver=resolver,
         probes={
-            one.name: make_probe(compiled, one, clock=clock, resolver=resolver)
+            one.name: make_probe(compiled, one, clock=clock, resolver=resolver, mask=mask)
             for one in compiled.endpoints
         },
         notifiers={
@@ -111,7 +111,7 @@ def remake_plugins(
             _probe_specs(before),
             known.probes,
             lambda name, _spec: make_probe(
-                compiled, asked[name], clock=clock, resolver=known.resolver
+                compiled, asked[name], clock=clock, resolver=known.resolver, mask=mask
             ),
         ),
         notifiers=keep_same(
@@ -148,6 +148,7 @@ def make_probe(
     *,
     clock: Callable[[], datetime],
     resolver: Resolver,
+    mask: Callable[[str], str] = str,
 ) -> Probe:
     """Make the probe of one endpoint."""
     plugin = compiled.probes[endpoint.name]
@@ -157,6 +158,8 @@ def make_probe(
         timeout=endpoint.timeout,
         user_agent=USER_AGENT,
         preflight=endpoint.preflight,
+        expectations=plugin.expectations,
+        mask=mask,
     )
     probe: Probe = probes.KINDS[plugin.kind].make(plugin.options, context)
 

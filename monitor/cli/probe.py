@@ -19,6 +19,7 @@ from monitor.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from monitor.config import Compiled
@@ -52,8 +53,8 @@ def probe(target: str, configs: tuple[Path, ...], output: str) -> None:
     from monitor.options import Redactor
     from monitor.tools.explain import explain
 
-    observation = uvloop.run(_observe(compiled, endpoint))
     mask = Redactor(compiled.secrets).mask
+    observation = uvloop.run(_observe(compiled, endpoint, mask))
     explained = explain(
         endpoint,
         observation,
@@ -97,7 +98,9 @@ def _compile(url: str) -> Compiled:
         raise click.UsageError("; ".join(one.message for one in error.problems)) from error
 
 
-async def _observe(compiled: Compiled, endpoint: Endpoint) -> Observation:
+async def _observe(
+    compiled: Compiled, endpoint: Endpoint, mask: Callable[[str], str]
+) -> Observation:
     """Ask once, and the witnesses if there was no answer."""
     from datetime import UTC, datetime
 
@@ -106,7 +109,9 @@ async def _observe(compiled: Compiled, endpoint: Endpoint) -> Observation:
     from monitor.plugins import make_probe
     from monitor.witness import Witnesses
 
-    made = make_probe(compiled, endpoint, clock=lambda: datetime.now(UTC), resolver=Resolver())
+    made = make_probe(
+        compiled, endpoint, clock=lambda: datetime.now(UTC), resolver=Resolver(), mask=mask
+    )
     witnesses = Witnesses(compiled.witnesses)
     try:
         observation = await made.observe()

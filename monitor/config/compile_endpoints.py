@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from monitor.config.compile_checks import Checks, digest
@@ -118,7 +118,7 @@ class _Reading:
         at, pace = ("endpoints", name), self.pace
         known = self.findings.known_keys(data, self.keys, at)
         settings, whole = self._settings(data, at)
-        plugin = _read_probe(self.findings, data, self.kinds, at)
+        plugin = self._probe(data, at)
         if settings is None:
             return None
 
@@ -166,6 +166,20 @@ class _Reading:
         )
 
         return endpoint, plugin
+
+    def _probe(self, data: Mapping[str, object], at: At) -> Plugin | None:
+        """Read the kind of probe, and compile what it judges itself."""
+        plugin = _read_probe(self.findings, data, self.kinds, at)
+        judges = self.kinds[plugin.kind].judges if plugin else None
+        if plugin is None or judges is None:
+            return plugin
+
+        compiled = {
+            place: self.rules.expectations(raw, (*at, plugin.kind, *place))
+            for place, raw in judges(plugin.options)
+        }
+
+        return replace(plugin, expectations=compiled)
 
     def _settings(self, data: Mapping[str, object], at: At) -> tuple[EndpointSettings | None, bool]:
         """Read what every endpoint has, and say whether it is whole."""

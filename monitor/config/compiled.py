@@ -6,6 +6,7 @@ import json
 import zlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from monitor.core.expectations import Expectation
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.model.service import Directory
     from monitor.core.model.witness import Witness
@@ -58,10 +60,16 @@ class WebSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugin:
-    """One configured plug-in: the name of its kind, and the options (a model of that kind)."""
+    """One configured plug-in: the name of its kind, and the options (a model of that kind).
+
+    `expectations` are those that a kind of probe judges itself, by where they stand in its options.
+    """
 
     kind: str
     options: Any  # each kind has its own model, and only that kind reads it
+    expectations: Mapping[tuple[str | int, ...], tuple[Expectation, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

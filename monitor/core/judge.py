@@ -52,10 +52,10 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
     match check.rule:
         case HealthRule() as rule:
             evidence = Evidence(observation, mask)
-            reasons = _with_remark(_judge_health(rule, evidence), observation)
+            reasons = _with_remark(judge_health(rule, evidence), observation)
             if reasons and not is_timely(observation):
                 untimed = tuple(one for one in rule.expectations if one.source not in _TIMES)
-                if not _judge_health(replace(rule, expectations=untimed), evidence):
+                if not judge_health(replace(rule, expectations=untimed), evidence):
                     return _too_late(observation, reasons[0])
         case HeadersRule() as asked:
             judged = judge_headers(asked, observation, mask)
@@ -105,7 +105,7 @@ def _waiting(observation: Observation) -> Verdict:
     return Verdict(outcome=Outcome.WAITING, at=observation.at, note=NO_ANSWER)
 
 
-def _judge_health(rule: HealthRule, evidence: Evidence) -> tuple[Reason, ...]:
+def judge_health(rule: HealthRule, evidence: Evidence) -> tuple[Reason, ...]:
     """Judge the status first: an error page says nothing about what a page should hold."""
     observation = evidence.observation
     if observation.fault is not None:
@@ -249,5 +249,9 @@ def _expires(rule: CertificateRule, certificate: Certificate, left: timedelta) -
 
 def _of_fault(fault: Fault, expected: str, at: str = "") -> Reason:
     return Reason(
-        code=fault.code, message=fault.message, expected=expected, found=fault.message, at=at
+        code=fault.code,
+        message=fault.message,
+        expected=fault.expected or expected,
+        found=fault.found or fault.message,
+        at=fault.at or at,
     )

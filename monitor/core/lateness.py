@@ -31,7 +31,9 @@ def excuse(observation: Observation, late: timedelta) -> Observation:
 
     seen = replace(observation, late=late)
     fault = observation.fault
-    if fault is None or fault.own or fault.code is not Code.TIMEOUT or not _was_mostly_late(seen):
+    if fault is None or fault.own or not _was_mostly_late(seen):
+        return seen
+    if fault.code is not Code.TIMEOUT and not fault.of_time:
         return seen
 
     message = blame_lateness(late, fault.message)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
 
+    from monitor.core.expectations import Expectation
     from monitor.core.model.observation import Observation
     from monitor.names import Resolver
 
@@ -35,7 +37,8 @@ class ProbeContext:
     `clock` tells the time, `resolver` the addresses of names; all probes share both.
     `timeout` bounds one whole observation, name resolution included. `user_agent` is sent where
     none is configured. `preflight` says that a check judges what a foreign origin may do,
-    for which a second request is needed.
+    for which a second request is needed. `expectations` are those in its own options, by where
+    they stand there, and `mask` takes the secrets of the configuration out of what it tells.
     """
 
     clock: Callable[[], datetime]
@@ -43,3 +46,7 @@ class ProbeContext:
     timeout: timedelta
     user_agent: str
     preflight: bool = False
+    expectations: Mapping[tuple[str | int, ...], tuple[Expectation, ...]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    mask: Callable[[str], str] = str

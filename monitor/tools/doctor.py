@@ -160,7 +160,7 @@ async def _examine_endpoint(
         how = f"`production-monitor probe {endpoint.name}` asks once"
         return found(Health.SKIPPED, f"not asked, since that may change something there: {how}")
 
-    probe = make_probe(compiled, endpoint, clock=_now, resolver=resolver)
+    probe = make_probe(compiled, endpoint, clock=_now, resolver=resolver, mask=mask)
     try:
         seen = await probe.observe()
     finally:

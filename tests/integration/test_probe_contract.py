@@ -150,6 +150,16 @@ CONTRACTS: dict[str, Contract] = {
         secret=False,
     ),
     "icmp": Contract(options=lambda _port: "127.0.0.1", secret=False),
+    "journey": Contract(
+        options=lambda port: [
+            {
+                "name": "look",
+                "url": f"http://127.0.0.1:{port}/",
+                "request": {"auth": {"bearer": "hunter22"}},
+            }
+        ],
+        serve=serve_page,
+    ),
     "redis": Contract(
         options=lambda port: {"address": f"127.0.0.1:{port}", "password": "hunter22"},
         serve=serve_replies,

@@ -70,7 +70,9 @@ class Fault:
     an observation is judged unknown, never fail. `unanswered` is the name about which no resolver
     said anything, as far as this failed for want of its address: whose fault that is, is open.
     `nameserver` is the DNS server that was asked since the endpoint names it: a part of the way to
-    the target, of which this machine's own resolver tells nothing.
+    the target, of which this machine's own resolver tells nothing. Where an answer was judged while
+    it was asked for, `expected`, `found` and `at` are those of the reason, and `of_time` says that
+    nothing but its time was wrong.
     """
 
     code: Code
@@ -78,6 +80,10 @@ class Fault:
     own: bool = False
     unanswered: str = ""
     nameserver: str = ""
+    expected: str = ""
+    found: str = ""
+    at: str = ""
+    of_time: bool = False
 
 
 class Phase(StrEnum):

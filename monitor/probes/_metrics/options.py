@@ -111,6 +111,8 @@ class MetricsOptions(Options):
 
     @model_validator(mode="after")
     def _check_request(self) -> Self:
+        if self.request.burst is not None:
+            raise ValueError("request.burst is of an endpoint with a url: a figure is asked once")
         if self.prometheus is None:
             return self
         for name in _BODIES:
