@@ -28,8 +28,8 @@ from tests.support.servers import (
     hang_up,
     reset,
     say_nothing,
-    serve_script,
     serve_pages,
+    serve_script,
     unused_port,
 )
 
