@@ -102,6 +102,8 @@ class Certificate:
 
     `not_after` and `not_before` are of the leaf; `earliest_not_after` is the earliest expiry in
     the whole presented chain (blackbox_exporter's `probe_ssl_earliest_cert_expiry`).
+    `trusted_not_after` is that of the chain which was verified, up to an authority that is known:
+    it may be another than was presented. None where none was.
     """
 
     subject: str
@@ -113,6 +115,7 @@ class Certificate:
     not_after: datetime
     earliest_not_after: datetime
     verified: bool
+    trusted_not_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,28 +157,32 @@ def presented_certificate(tls: ssl.SSLObject, *, verified: bool) -> Certificate 
 
     Works after a handshake that failed verification too, so that no second connection is needed.
     """
-    chain = _presented_chain(tls)
+    chain = _chain(tls, "get_unverified_chain")
     if not chain:
         return None
 
-    return read_certificates(chain, verified)
+    return read_certificates(chain, _chain(tls, "get_verified_chain") if verified else ())
 
 
-def _presented_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
-    if hasattr(tls, "get_unverified_chain"):  # public from Python 3.13 on
-        return tuple(tls.get_unverified_chain() or ())
+def _chain(tls: ssl.SSLObject, method: str) -> tuple[bytes, ...]:
+    """Give the presented or the verified chain in DER, leaf first."""
+    if hasattr(tls, method):  # public from Python 3.13 on
+        return tuple(getattr(tls, method)() or ())
 
-    # Any: the C object below has had the method since 3.10, without a place in the type stubs
+    # Any: the C object below has had the methods since 3.10, without a place in the type stubs
     inner: Any = getattr(tls, "_sslobj", None)
-    presented: Sequence[Any] = inner.get_unverified_chain() or () if inner is not None else ()
+    found: Sequence[Any] = getattr(inner, method)() or () if inner is not None else ()
 
-    return tuple(certificate.public_bytes(_DER) for certificate in presented)
+    return tuple(certificate.public_bytes(_DER) for certificate in found)
 
 
 @lru_cache(maxsize=1024)
-def read_certificates(chain: tuple[bytes, ...], verified: bool) -> Certificate | None:
+def read_certificates(
+    chain: tuple[bytes, ...], trusted: tuple[bytes, ...] = ()
+) -> Certificate | None:
     """Read a presented chain in DER, leaf first; None where the leaf is no certificate.
 
+    `trusted` is the chain that was verified, empty where none was.
     The library takes as long to import as a small run lasts, so it is, once there is something.
     """
     from cryptography import x509
@@ -186,6 +190,7 @@ def read_certificates(chain: tuple[bytes, ...], verified: bool) -> Certificate |
 
     try:
         leaf, *others = [x509.load_der_x509_certificate(der) for der in chain]
+        verified = [x509.load_der_x509_certificate(der) for der in trusted]
     except ValueError:
         return None
 
@@ -198,7 +203,8 @@ def read_certificates(chain: tuple[bytes, ...], verified: bool) -> Certificate |
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
         earliest_not_after=min(one.not_valid_after_utc for one in (leaf, *others)),
-        verified=verified,
+        verified=bool(verified),
+        trusted_not_after=min((one.not_valid_after_utc for one in verified), default=None),
     )
 
 

@@ -232,6 +232,7 @@ async def test_49_the_earliest_expiry_is_of_the_whole_presented_chain(tmp_path: 
     trusted.write_bytes(newer.pem)
     async with serve_pages({"/": page()}, tls=context_of(tmp_path, leaf, older)) as server:
         seen = await observe(server.url(host="localhost"), tls={"ca_file": str(trusted)})
+        trusting = await observe(server.url(host="localhost"), tls={"verify": False})
 
     assert seen.fault is None
     assert seen.certificate is not None
@@ -239,6 +240,9 @@ async def test_49_the_earliest_expiry_is_of_the_whole_presented_chain(tmp_path: 
     assert days_left(seen.certificate.not_after) == 2
     earliest = metrics_of(seen)["probe_ssl_earliest_cert_expiry"]
     assert earliest == older.certificate.not_valid_after_utc.timestamp()
+    assert seen.certificate.trusted_not_after == leaf.certificate.not_valid_after_utc
+    assert trusting.certificate is not None
+    assert trusting.certificate.trusted_not_after is None
 
 
 @pytest.mark.parametrize(

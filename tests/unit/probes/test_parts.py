@@ -72,4 +72,4 @@ def test_phases_add_up_and_never_exceed_the_whole() -> None:
 
 
 def test_what_is_no_certificate_is_none() -> None:
-    assert read_certificates((b"nonsense",), False) is None
+    assert read_certificates((b"nonsense",)) is None
