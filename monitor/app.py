@@ -50,7 +50,8 @@ class RunOptions:
     up. `holder` is what another process is told that finds the store taken. `selected` says which
     endpoints are probed; the others keep what is known of them. One that only `looks` changes
     nothing about the store; a `patient` one does without a store that cannot be written yet.
-    `hook_runner` is the socket of the hook runner, which runs commands in our place.
+    `hook_runner` is the socket of the hook runner, which runs commands in our place, and
+    `probe_runner` that of the one for commands of probes.
     """
 
     holder: str
@@ -62,6 +63,7 @@ class RunOptions:
     looks: bool = False
     patient: bool = True
     hook_runner: Path | None = None
+    probe_runner: Path | None = None
 
 
 class Monitor:
@@ -83,7 +85,11 @@ class Monitor:
         self._store = store
         hook_runner = HookRunner(options.hook_runner) if options.hook_runner else None
         made = plugins.make_plugins(
-            compiled, clock=clock, mask=self.redactor.mask, hook_runner=hook_runner
+            compiled,
+            clock=clock,
+            mask=self.redactor.mask,
+            hook_runner=hook_runner,
+            probe_runner=options.probe_runner,
         )
         self._setup = Setup(
             compiled=compiled,

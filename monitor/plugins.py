@@ -13,11 +13,14 @@ from monitor.logs import Log
 from monitor.names import Resolver
 from monitor.notifiers.notifier import NotifierContext
 from monitor.probes.probe import ProbeContext
+from monitor.runner.elsewhere import CommandsElsewhere
+from monitor.runner.probing import CommandsHere
 from monitor.witness import Witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
+    from pathlib import Path
 
     from monitor.config import Compiled, Plugin
     from monitor.core.model.endpoint import Endpoint
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from monitor.notifiers.notifier import Notifier
     from monitor.probes.probe import Probe
     from monitor.runner import HookRunner
+    from monitor.runner.probing import Commands
 
 USER_AGENT: Final = f"production-monitor/{__version__}"
 
@@ -47,10 +51,11 @@ class Plugins:
     """All plug-ins of one configuration: probes by endpoint, notifiers by name, hooks by service.
 
     The hooks of a service are one for each step of its rollback. All probes have one `resolver`,
-    over all reloads: its threads are a resource like descriptors.
+    over all reloads: its threads are a resource like descriptors. So have their commands.
     """
 
     resolver: Resolver
+    commands: Commands
 
     probes: Mapping[str, Probe]
     notifiers: Mapping[str, Notifier]
@@ -62,6 +67,7 @@ class Plugins:
         yield from self.notifiers.values()
         yield from chain.from_iterable(self.hooks.values())
         yield self.witnesses
+        yield self.commands
 
 
 def make_plugins(
@@ -70,14 +76,22 @@ def make_plugins(
     clock: Callable[[], datetime],
     mask: Callable[[str], str],
     hook_runner: HookRunner | None = None,
+    probe_runner: Path | None = None,
 ) -> Plugins:
-    """Make all plug-ins of a configuration; with a hook runner, commands are left to it."""
+    """Make all plug-ins of a configuration; with a runner, commands are left to it.
+
+    `probe_runner` is the socket of the one for probes.
+    """
     resolver = Resolver()
+    commands = CommandsElsewhere(probe_runner) if probe_runner else CommandsHere()
 
     return Plugins(
         resolver=resolver,
+        commands=commands,
         probes={
-            one.name: make_probe(compiled, one, clock=clock, resolver=resolver, mask=mask)
+            one.name: make_probe(
+                compiled, one, clock=clock, resolver=resolver, mask=mask, commands=commands
+            )
             for one in compiled.endpoints
         },
         notifiers={
@@ -106,12 +120,18 @@ def remake_plugins(
 
     return Plugins(
         resolver=known.resolver,
+        commands=known.commands,
         probes=keep_same(
             _probe_specs(compiled),
             _probe_specs(before),
             known.probes,
             lambda name, _spec: make_probe(
-                compiled, asked[name], clock=clock, resolver=known.resolver, mask=mask
+                compiled,
+                asked[name],
+                clock=clock,
+                resolver=known.resolver,
+                mask=mask,
+                commands=known.commands,
             ),
         ),
         notifiers=keep_same(
@@ -149,8 +169,9 @@ def make_probe(
     clock: Callable[[], datetime],
     resolver: Resolver,
     mask: Callable[[str], str] = str,
+    commands: Commands | None = None,
 ) -> Probe:
-    """Make the probe of one endpoint."""
+    """Make the probe of one endpoint; without `commands` it runs its own."""
     plugin = compiled.probes[endpoint.name]
     context = ProbeContext(
         clock=clock,
@@ -158,6 +179,8 @@ def make_probe(
         timeout=endpoint.timeout,
         user_agent=USER_AGENT,
         preflight=endpoint.preflight,
+        endpoint=endpoint.name,
+        commands=commands,
         expectations=plugin.expectations,
         mask=mask,
     )

@@ -116,6 +116,16 @@ def find_hook_runner() -> Path | None:
     return Path(named)
 
 
+def find_probe_runner() -> Path | None:
+    """Give the socket of the runner of probes' commands, where there is one to use.
+
+    One that is not there is told with each probe that needs it.
+    """
+    named = os.environ.get("PROBE_RUNNER_SOCKET", "")
+
+    return Path(named) if named else None
+
+
 @contextmanager
 def mistakes_end_it() -> Iterator[None]:
     """End the process with 2 and plain words where what was asked for cannot be done."""

@@ -17,35 +17,38 @@ from monitor.cli.common import config_option, end, find_config, start_logs
 @click.option(
     "--state",
     type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
-    help="Where results are kept. Default: $STATE_DIRECTORY.",
+    help="Where results are kept. Default: $STATE_DIRECTORY, with --probes $RUNTIME_DIRECTORY.",
 )
+@click.option("--probes", is_flag=True, help="Answer orders for commands of probes, and no others.")
 @click.option(
     "--group",
     default="production-monitor",
     show_default=True,
     help="The group as which the monitor runs; apart from root, nobody else may ask.",
 )
-def hook_runner(configs: tuple[Path, ...], state: Path | None, group: str) -> None:
+def hook_runner(configs: tuple[Path, ...], state: Path | None, probes: bool, group: str) -> None:
     """Answer the one order that comes through the socket on standard input.
 
     The order names a step of a rollback; its command is that of the configuration, which has to be
-    root's alone. It is run once, and its result is kept.
+    root's alone. It is run once, and its result is kept. With --probes the order names an endpoint;
+    its command is run for as long as whoever asks waits.
     """
     start_logs(default_level="info")
     paths = find_config(configs)
-    state = state or _state_directory()
+    state = state or _find_folder("RUNTIME_DIRECTORY" if probes else "STATE_DIRECTORY")
     if not stat.S_ISSOCK(os.fstat(0).st_mode):
         raise click.UsageError("expected a socket on standard input: systemd starts this")
 
-    from monitor.tools.hook_runner import answer_one
+    from monitor.tools.hook_runner import answer_one, answer_probe
 
+    answer = answer_probe if probes else answer_one
     with socket.socket(fileno=os.dup(0)) as connection:
-        answer_one(connection, paths=paths, state=state, group=group, environ=os.environ)
+        answer(connection, paths=paths, state=state, group=group, environ=os.environ)
 
 
-def _state_directory() -> Path:
-    folder = os.environ.get("STATE_DIRECTORY", "").split(":")[0]
+def _find_folder(variable: str) -> Path:
+    folder = os.environ.get(variable, "").split(":")[0]
     if not folder:
-        end("no folder for results: expected --state DIRECTORY or $STATE_DIRECTORY")
+        end(f"no folder for results: expected --state DIRECTORY or ${variable}")
 
     return Path(folder)

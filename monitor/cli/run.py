@@ -21,6 +21,7 @@ from monitor.cli.common import (
     count,
     end,
     find_hook_runner,
+    find_probe_runner,
     loader,
     mistakes_end_it,
     start_logs,
@@ -96,6 +97,7 @@ def run(
             hooks=not no_hooks,
             state=not no_state,
             hook_runner=find_hook_runner(),
+            probe_runner=find_probe_runner(),
         )
         if cycles is None:
             sys.exit(_watch(load, options))

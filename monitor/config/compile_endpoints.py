@@ -136,7 +136,7 @@ class _Reading:
             name=name,
             service=settings.service or name,
             kind=plugin.kind if plugin else "",
-            traits=self.kinds[plugin.kind] if plugin else None,
+            traits=_find_traits(self.kinds, plugin),
             target=target,
             defaults=pace.defaults,
             tls=bool(getattr(plugin.options, "may_end_at_https", True)) if plugin else True,
@@ -206,6 +206,16 @@ def _asks_preflight(checks: Sequence[Check]) -> bool:
         if isinstance(check.rule, HeadersRule)
         for rule in check.rule.policies
     )
+
+
+def _find_traits(kinds: Mapping[str, Kind], plugin: Plugin | None) -> Kind | None:
+    """Give what is known of the kind; what is healthy may depend on the options."""
+    if plugin is None:
+        return None
+
+    kind, healthy = kinds[plugin.kind], getattr(plugin.options, "healthy", None)
+
+    return kind if healthy is None else replace(kind, healthy=healthy)
 
 
 def _read_probe(

@@ -15,6 +15,7 @@ KINDS: Final = Kinds(
         "tls": "monitor.probes.tls",
         "websocket": "monitor.probes.websocket",
         "metrics": "monitor.probes.metrics",
+        "command": "monitor.probes.command",
         "journey": "monitor.probes.journey",
         "dns": "monitor.probes.dns",
         "icmp": "monitor.probes.icmp",

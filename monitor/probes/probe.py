@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from monitor.core.expectations import Expectation
     from monitor.core.model.observation import Observation
     from monitor.names import Resolver
+    from monitor.runner.probing import Commands
 
 
 class Probe(Protocol):
@@ -37,8 +38,10 @@ class ProbeContext:
     `clock` tells the time, `resolver` the addresses of names; all probes share both.
     `timeout` bounds one whole observation, name resolution included. `user_agent` is sent where
     none is configured. `preflight` says that a check judges what a foreign origin may do,
-    for which a second request is needed. `expectations` are those in its own options, by where
-    they stand there, and `mask` takes the secrets of the configuration out of what it tells.
+    for which a second request is needed. `endpoint` is the name of what is watched, `commands` how
+    commands are run, None where a probe has to see to that itself. `expectations` are those in its
+    own options, by where they stand there, and `mask` takes the secrets of the configuration out of
+    what it tells.
     """
 
     clock: Callable[[], datetime]
@@ -46,6 +49,8 @@ class ProbeContext:
     timeout: timedelta
     user_agent: str
     preflight: bool = False
+    endpoint: str = ""
+    commands: Commands | None = None
     expectations: Mapping[tuple[str | int, ...], tuple[Expectation, ...]] = field(
         default_factory=lambda: MappingProxyType({})
     )

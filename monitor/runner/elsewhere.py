@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 8
 """How many are asked for at once: half of what the socket's unit lets in."""
 
+_TO_BEGIN: Final = timedelta(seconds=5)
+"""How long a runner may take to begin at least: it starts, and reads the whole configuration."""
+
 _OVERHEAD: Final = timedelta(seconds=5)
 """What the runner may need beyond the time of the command, for the end of its group."""
 
@@ -54,11 +57,11 @@ class CommandsElsewhere:
         """Hold nothing between runs."""
 
     async def _ask(self, command: ProbeCommand, begun: Callable[[], None]) -> Finished:
-        seconds = command.timeout.total_seconds()
+        patience = max(command.timeout, _TO_BEGIN)
         writer: asyncio.StreamWriter | None = None
         try:
             try:
-                async with asyncio.timeout(seconds):
+                async with asyncio.timeout(patience.total_seconds()):
                     reader, writer = await asyncio.open_unix_connection(
                         self._path, limit=LARGEST_SIGHT
                     )
@@ -66,8 +69,8 @@ class CommandsElsewhere:
                     await writer.drain()
                     first = await _hear(reader)
             except TimeoutError as error:
-                took = format_duration(command.timeout)
-                raise NotBegun(f"the runner of probes did not begin within {took}") from error
+                within = format_duration(patience)
+                raise NotBegun(f"the runner of probes did not begin within {within}") from error
             except OSError as error:
                 said = error.strerror or type(error).__name__
                 raise NotBegun(f"the runner of probes cannot be reached: {said}") from error
@@ -77,7 +80,7 @@ class CommandsElsewhere:
                 raise NotBegun(f"the runner of probes refused: {first.denied}")
 
             begun()
-            return await _wait(reader, seconds + _OVERHEAD.total_seconds())
+            return await _wait(reader, command.timeout + _OVERHEAD)
         finally:
             if writer is not None:
                 writer.close()
@@ -85,9 +88,9 @@ class CommandsElsewhere:
                     await writer.wait_closed()
 
 
-async def _wait(reader: asyncio.StreamReader, seconds: float) -> Finished:
+async def _wait(reader: asyncio.StreamReader, patience: timedelta) -> Finished:
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(patience.total_seconds()):
             last = await _hear(reader)
     except TimeoutError:
         return Finished(problem="the runner of probes does not answer")

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitor.runner.records import Records
+from monitor.runner.probe_service import serve_probe
+from monitor.runner.records import Keys, Records
 from monitor.runner.service import Denied, serve
 from monitor.runner.trust import find_distrust
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from monitor.config import Compiled, Plugin
     from monitor.config.document import Document
     from monitor.core.model.rollback import Effect
+    from monitor.runner.probe_protocol import ProbeOrder
+    from monitor.runner.probing import ProbeCommand
     from monitor.runner.protocol import Order
 
 
@@ -38,6 +41,45 @@ def answer_one(
         records=Records(state),
         prepare=lambda order: prepare(order, paths=paths, environ=environ),
     )
+
+
+def answer_probe(
+    connection: socket.socket,
+    *,
+    paths: Sequence[Path],
+    state: Path,
+    group: str,
+    environ: Mapping[str, str],
+) -> None:
+    """Answer the one order of a connection for a probe; its key is kept in the `state` folder."""
+    serve_probe(
+        connection,
+        group=_find_group(group),
+        keys=Keys(state),
+        find=lambda order: find_command(order, paths=paths, environ=environ),
+    )
+
+
+def find_command(
+    order: ProbeOrder, *, paths: Sequence[Path], environ: Mapping[str, str]
+) -> ProbeCommand:
+    """Find the command of the endpoint that an order means; raises Denied."""
+    from monitor.probes._command.options import CommandOptions
+    from monitor.probes._command.probe import make_command
+
+    compiled, document = _load_trusted(paths, environ)
+    name = order.endpoint
+    if any(at[:2] == ("endpoints", name) for at in document.unsettled):
+        raise Denied(f"a variable that {name} needs is not set for the runner of probes as well")
+    endpoint = next((one for one in compiled.endpoints if one.name == name), None)
+    options = compiled.probes[name].options if endpoint else None
+    if endpoint is None or not isinstance(options, CommandOptions):
+        raise Denied("there is no such endpoint, or it runs no command: reload the monitor")
+    if options.fingerprint != order.fingerprint:
+        raise Denied(f"{name} has another command in the configuration now: reload the monitor")
+    _trust_program(options.program)
+
+    return make_command(options, endpoint=name, timeout=endpoint.timeout)
 
 
 def prepare(
@@ -93,11 +135,15 @@ def _find_step(compiled: Compiled, order: Order) -> Plugin:
             f"step {order.step} of {service} is another command in the configuration now: "
             "reload the monitor"
         )
-    program = shutil.which(plugin.options.program)
-    if program is not None and (problem := find_distrust(Path(program), {0, os.geteuid()})):
-        raise Denied(f"the program is not root's alone: {problem}")
+    _trust_program(plugin.options.program)
 
     return plugin
+
+
+def _trust_program(name: str) -> None:
+    program = shutil.which(name)
+    if program is not None and (problem := find_distrust(Path(program), {0, os.geteuid()})):
+        raise Denied(f"the program is not root's alone: {problem}")
 
 
 def _find_group(name: str) -> int | None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.hooks.command import CommandOptions
+from monitor.runner.probe_service import serve_probe
 from monitor.runner.protocol import LARGEST_ANSWER, Answer, read_answer
-from monitor.runner.records import Records
+from monitor.runner.records import Keys, Records
 from monitor.runner.service import serve
-from monitor.tools.hook_runner import prepare
+from monitor.tools.hook_runner import find_command, prepare
 from tests.support.program import environment
 
 if TYPE_CHECKING:
@@ -109,6 +110,23 @@ def runner_here(folder: Path, *, before: Callable[[], object] = lambda: None) ->
         yield runner
 
 
+@contextmanager
+def probe_runner_here(folder: Path) -> Iterator[Runner]:
+    """Run the runner of probes in this process, over `folder/monitor.yml` and `folder/kept`."""
+    keep(folder)
+
+    def answer(connection: socket.socket) -> None:
+        serve_probe(
+            connection,
+            group=None,
+            keys=Keys(folder / "kept"),
+            find=lambda order: find_command(order, paths=[folder / "monitor.yml"], environ={}),
+        )
+
+    with listening(folder, answer) as runner:
+        yield runner
+
+
 @dataclass
 class Started:
     """The processes that were started for connections."""
@@ -117,7 +135,7 @@ class Started:
 
 
 @contextmanager
-def runner_as_started(folder: Path) -> Iterator[tuple[Runner, Started]]:
+def runner_as_started(folder: Path, *options: str) -> Iterator[tuple[Runner, Started]]:
     """Start the installed command for each connection, with the connection as its input."""
     keep(folder)
     started = Started()
@@ -126,13 +144,18 @@ def runner_as_started(folder: Path) -> Iterator[tuple[Runner, Started]]:
         with (folder / "runner.log").open("ab") as log:
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "monitor", "hook-runner"),
+                    *(sys.executable, "-m", "monitor", "hook-runner", *options),
                     *("--config", str(folder / "monitor.yml")),
                 ],
                 stdin=connection.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                env=environment({"STATE_DIRECTORY": str(folder / "kept")}),
+                env=environment(
+                    {
+                        "STATE_DIRECTORY": str(folder / "kept"),
+                        "RUNTIME_DIRECTORY": str(folder / "kept"),
+                    }
+                ),
                 cwd="/",
             )
         connection.close()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
     from monitor.names import Address
     from monitor.probes.probe import Probe
+    from monitor.runner.probing import Commands
 
 USER_AGENT = "production-monitor/1.2.3"
 
@@ -57,7 +58,11 @@ def make_probe(
 
 
 def make_context(
-    timeout: float = 5, resolver: Resolver | None = None, *, preflight: bool = False
+    timeout: float = 5,
+    resolver: Resolver | None = None,
+    *,
+    preflight: bool = False,
+    commands: Commands | None = None,
 ) -> ProbeContext:
     """Give what a probe is told besides its options."""
     return ProbeContext(
@@ -66,6 +71,8 @@ def make_context(
         timeout=timedelta(seconds=timeout),
         user_agent=USER_AGENT,
         preflight=preflight,
+        endpoint="shop",
+        commands=commands,
     )
 
 

@@ -61,7 +61,7 @@ async def test_each_part_of_a_configuration_becomes_a_plug_in(tmp_path: Path) ->
     assert made.probes.keys() == {"api", "other"}
     assert made.notifiers.keys() == {"log", "hook", "file"}
     assert [len(steps) for steps in made.hooks.values()] == [2]
-    assert len(list(made)) == 2 + 3 + 2 + 1
+    assert len(list(made)) == 2 + 3 + 2 + 2
     await plugins.close_all(made)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
 _BEFORE_A_MATCH: Final = 20
 _MOST_SHOWN: Final = 10
+_LONGEST_SAID: Final = 200
 _ONLY_GROW: Final = frozenset({Operator.GT, Operator.GTE})
 _CODES: Final = {
     Source.STATUS: Code.STATUS,
@@ -60,6 +62,16 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
 
     Never raises, whatever the target sent.
     """
+    reason = _find_reason(expectation, evidence)
+    said = evidence.observation.values.get("said")
+    if reason is not None and said and expectation.source is Source.EXIT_CODE:
+        words = shorten(plain(evidence.mask(str(said))), limit=_LONGEST_SAID)
+        return replace(reason, message=f"{reason.message}: {words}")
+
+    return reason
+
+
+def _find_reason(expectation: Expectation, evidence: Evidence) -> Reason | None:
     try:
         nodes = find_nodes(expectation, evidence)
     except BodyError as error:

@@ -1,0 +1,1 @@
+"""What the kind `command` is made of."""
