@@ -31,6 +31,8 @@ _CONTENT: Final = (
     Source.HTML,
 )
 
+_NO_CHAIN: Final = -62135596800.0  # the first moment of the year 1
+_LONGEST_NAMES: Final = 1000
 
 Values = tuple[float | None, ...]
 
@@ -67,6 +69,8 @@ def render_probe(latest: Latest) -> str:
         if value is not None:
             labels = series.labels(latest) if series.labels else ""
             _add(families, series.family, labels, value)
+    if latest.observation.certificate is not None:
+        _add(families, "probe_ssl_last_chain_info", _facts(latest), 1.0)
     for one in latest.observation.measures:
         _add(families, one.family, _own_labels(one), one.value)
     known = {**_HELP, **KINDS[latest.endpoint.kind].series}
@@ -194,6 +198,7 @@ def _values(latest: Latest) -> Values:
         took.get(Phase.RESOLVE, 0.0),
         float(seen.ip_family or 0),
         None if certificate is None else certificate.earliest_not_after.timestamp(),
+        _end_of_trust(latest),
         None if seen.tls_version is None else 1.0,
         *_http_values(latest, health, took),
     )
@@ -224,6 +229,32 @@ def _tls_version(latest: Latest) -> str:
     return f'version="{escape(latest.observation.tls_version or "")}"'
 
 
+def _end_of_trust(latest: Latest) -> float | None:
+    """Give when the verified chain ends; where none was, blackbox_exporter's word for it."""
+    certificate = latest.observation.certificate
+    if certificate is None:
+        return None
+
+    end = certificate.trusted_not_after
+
+    return _NO_CHAIN if end is None else end.timestamp()
+
+
+def _facts(latest: Latest) -> str:
+    """Write what a certificate says of itself as labels: too long for the page of all endpoints."""
+    certificate = latest.observation.certificate
+    assert certificate is not None
+    facts = (
+        ("fingerprint_sha256", certificate.fingerprint_sha256),
+        ("subject", certificate.subject),
+        ("issuer", certificate.issuer),
+        ("subjectalternative", ",".join(certificate.subject_alternative_names)[:_LONGEST_NAMES]),
+        ("serialnumber", certificate.serial_number),
+    )
+
+    return ",".join([f'{name}="{escape(value)}"' for name, value in facts])
+
+
 _HELP: Final = {
     "probe_success": "Whether the health check passed.",
     "probe_duration_seconds": "How long the probe took.",
@@ -231,6 +262,8 @@ _HELP: Final = {
     "probe_dns_lookup_time_seconds": "Time taken to resolve the name.",
     "probe_ip_protocol": "The IP version that was used: 4 or 6.",
     "probe_ssl_earliest_cert_expiry": "Earliest expiry of the presented certificates, Unix time.",
+    "probe_ssl_last_chain_expiry_timestamp_seconds": "Earliest expiry of the verified chain.",
+    "probe_ssl_last_chain_info": "Which certificate was presented.",
     "probe_tls_version_info": "The TLS version that was used.",
     "probe_http_duration_seconds": "Time by phase, summed over all redirects.",
     "probe_http_status_code": "The status of the final answer; 0 if there was none.",
@@ -250,6 +283,7 @@ _SERIES: Final = (
     Series("probe_dns_lookup_time_seconds"),
     Series("probe_ip_protocol"),
     Series("probe_ssl_earliest_cert_expiry"),
+    Series("probe_ssl_last_chain_expiry_timestamp_seconds"),
     Series("probe_tls_version_info", _tls_version),
     *(Series("probe_http_duration_seconds", partial(_phase, phase)) for phase in Phase),
     Series("probe_http_status_code"),

@@ -240,9 +240,11 @@ async def test_49_the_earliest_expiry_is_of_the_whole_presented_chain(tmp_path: 
     assert days_left(seen.certificate.not_after) == 2
     earliest = metrics_of(seen)["probe_ssl_earliest_cert_expiry"]
     assert earliest == older.certificate.not_valid_after_utc.timestamp()
-    assert seen.certificate.trusted_not_after == leaf.certificate.not_valid_after_utc
-    assert trusting.certificate is not None
-    assert trusting.certificate.trusted_not_after is None
+    ends = leaf.certificate.not_valid_after_utc
+    assert seen.certificate.trusted_not_after == ends
+    chain = "probe_ssl_last_chain_expiry_timestamp_seconds"
+    assert metrics_of(seen)[chain] == ends.timestamp()
+    assert metrics_of(trusting)[chain] == -62135596800
 
 
 @pytest.mark.parametrize(
