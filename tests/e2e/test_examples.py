@@ -84,6 +84,8 @@ def test_each_example_is_exercised_here() -> None:
         "full.yml",
         "network.yml",  # by test_network_example.py
         "requests.yml",  # by test_request_examples.py
+        "runbook-001-pre-deploy.yml",  # by test_command_examples.py
+        "runbook-004-integration-tests.yml",
         Path(SITE).name,
         Path(RAILWAY).name,
     }
