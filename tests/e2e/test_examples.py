@@ -84,6 +84,10 @@ def test_each_example_is_exercised_here() -> None:
         "full.yml",
         "network.yml",  # by test_network_example.py
         "requests.yml",  # by test_request_examples.py
+        "runbook-001-journey.yml",  # by test_journey_examples.py, as is the canary
+        "runbook-002-canary.yml",
+        "runbook-001-metrics.yml",  # by test_metrics_examples.py
+        "runbook-004-metrics.yml",
         "runbook-001-pre-deploy.yml",  # by test_command_examples.py
         "runbook-004-integration-tests.yml",
         Path(SITE).name,
