@@ -76,15 +76,19 @@ class Replier:
 
 
 @asynccontextmanager
-async def reply_in(network: Network, script: Script) -> AsyncIterator[Replier]:
+async def reply_in(
+    network: Network, script: Script, *, from_host: str = ""
+) -> AsyncIterator[Replier]:
     """Let the hosts of a network reply as a script says: packets, each after so many seconds.
 
-    The script is told which request it is, from 0.
+    The script is told which request it is, from 0. With `from_host`, that one replies for others.
     """
     await network.set("ipv4/icmp_echo_ignore_all", "1")
     loop = asyncio.get_running_loop()
     sock = network.make_socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
     sock.setblocking(False)
+    mouth = network.make_socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+    mouth.bind((from_host, 0))
     replier = Replier()
 
     def hear() -> None:
@@ -97,7 +101,7 @@ async def reply_in(network: Network, script: Script) -> AsyncIterator[Replier]:
         number = len(replier.heard)
         replier.heard.append(echo)
         for delay, answer in script(echo, number):
-            loop.call_later(delay, sock.sendto, answer, source)
+            loop.call_later(delay, mouth.sendto, answer, source)
 
     loop.add_reader(sock, hear)
     try:
@@ -105,6 +109,7 @@ async def reply_in(network: Network, script: Script) -> AsyncIterator[Replier]:
     finally:
         loop.remove_reader(sock)
         sock.close()
+        mouth.close()
 
 
 async def ping(

@@ -24,7 +24,6 @@ _IPV6_MTU_DISCOVER: Final = 23
 _IPV6_RECVERR: Final = 25
 _IPV6_RECVHOPLIMIT: Final = 51
 _IPV6_HOPLIMIT: Final = 52
-_IPV6_DONTFRAG: Final = 62
 _NEVER_FRAGMENT: Final = 2
 _MAY_FRAGMENT: Final = 0
 _SOL_RAW: Final = 255
@@ -100,7 +99,6 @@ def _prepare_4(sock: socket.socket, options: IcmpOptions) -> None:
 def _prepare_6(sock: socket.socket, options: IcmpOptions) -> None:
     fragments = _NEVER_FRAGMENT if options.dont_fragment else _MAY_FRAGMENT
     sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, fragments)
-    sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_DONTFRAG, int(options.dont_fragment))
     sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
     sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVHOPLIMIT, 1)
     if options.ttl is not None:

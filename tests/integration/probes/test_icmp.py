@@ -95,11 +95,16 @@ async def test_many_pings_at_once_each_hear_their_own(
 @each_socket
 async def test_a_slow_reply_takes_its_time(pair: tuple[Network, Network], raw: bool) -> None:
     async with reply_in(pair[1], lambda echo, _: [(0.1, echo.reply())]):
-        seen = await ping(pair[0], HOST, raw=raw)
+        slow = await ping(pair[0], HOST, raw=raw)
+    async with reply_in(pair[1], lambda echo, _: [(0, echo.reply()), (0.15, echo.reply())]):
+        twice = await ping(pair[0], {"host": HOST, "count": 2}, raw=raw)
 
-    rtt = measured(seen, "probe_icmp_duration_seconds", phase="rtt")
+    rtt = measured(slow, "probe_icmp_duration_seconds", phase="rtt")
     assert rtt is not None
     assert rtt >= 0.1
+    first = measured(twice, "probe_icmp_duration_seconds", phase="rtt")
+    assert first is not None
+    assert first < 0.07
 
 
 @networks
@@ -138,6 +143,50 @@ async def test_of_several_pings_the_share_that_is_lost_is_the_value(
 
 @networks
 @each_socket
+async def test_a_ping_that_a_router_gave_up_is_lost_unless_a_reply_came_after_all(
+    pair: tuple[Network, Network], raw: bool
+) -> None:
+    def give_up(echo: Echo, number: int) -> list[tuple[float, bytes]]:
+        given_up = unreachable(echo.reply(kind=8), from_host=INSIDE, to_host=HOST)
+        if number == 0:
+            return [(0, given_up)]
+        if number == 1:
+            return [(0, given_up), (0.05, echo.reply())]
+        return [(0.1, echo.reply())]
+
+    async with reply_in(pair[1], give_up):
+        seen = await ping(pair[0], {"host": HOST, "count": 3}, raw=raw)
+
+    assert seen.fault is None
+    assert measured(seen, "probe_icmp_loss_ratio") == pytest.approx(1 / 3)
+
+
+@networks
+@each_socket
+async def test_all_that_is_to_be_sent_is_sent_in_time(
+    pair: tuple[Network, Network], raw: bool
+) -> None:
+    seen = await ping(pair[0], {"host": HOST, "count": 20}, raw=raw, timeout=0.8)
+
+    assert seen.fault is None
+    assert seen.values["value"] == 0
+
+
+@networks
+@each_socket
+async def test_a_reply_of_another_host_is_none(pair: tuple[Network, Network], raw: bool) -> None:
+    await pair[1].run("ip", "address", "add", "10.66.0.3/24", "dev", "down0")
+    async with reply_in(pair[1], lambda echo, _: [(0, echo.reply())], from_host="10.66.0.3"):
+        other = await ping(pair[0], HOST, raw=raw, timeout=0.3)
+        itself = await ping(pair[0], "10.66.0.3", raw=raw)
+
+    assert other.fault is not None
+    assert other.fault.code is Code.TIMEOUT
+    assert itself.fault is None
+
+
+@networks
+@each_socket
 async def test_what_only_looks_like_a_reply_is_none(
     pair: tuple[Network, Network], raw: bool
 ) -> None:
@@ -154,7 +203,8 @@ async def test_what_only_looks_like_a_reply_is_none(
             echo.reply()[:7],
             b"",
             unreachable(wrong, from_host=INSIDE, to_host=HOST),
-            unreachable(request[:4] + b"\0\0\0\0" + request[8:], from_host=INSIDE, to_host=HOST),
+            unreachable(request[:4] + b"\0\0" + request[6:], from_host=INSIDE, to_host=HOST),
+            unreachable(request[:6] + b"\0\0" + request[8:], from_host=INSIDE, to_host=HOST),
         ]
         return [(0, packet) for packet in forged]
 
