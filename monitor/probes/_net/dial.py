@@ -66,13 +66,17 @@ class Way:
 
 
 class Connection:
-    """One connection, as streams; whoever dialled it closes it."""
+    """One connection, as streams; whoever dialled it closes it.
 
-    __slots__ = ("reader", "writer")
+    `handshakes` are the TLS objects that were made for it.
+    """
+
+    __slots__ = ("handshakes", "reader", "writer")
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
         self.writer = writer
+        self.handshakes: list[ssl.SSLObject] = []
 
     def close(self) -> None:
         """End it now, whatever is still unsent or unread."""
@@ -91,9 +95,14 @@ async def dial(look: Look, resolver: Resolver, way: Way) -> Connection:
 
     loop = asyncio.get_running_loop()
     reader, protocol = _streams(loop)
-    transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
+    made: list[ssl.SSLObject] = []
+    # uvloop calls back in the context in which a connection was made, also for TLS that begins late
+    with _recording(made):
+        transport, _ = await loop.create_connection(lambda: protocol, sock=sock)
+    connection = Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+    connection.handshakes = made
 
-    return Connection(reader, asyncio.StreamWriter(transport, protocol, reader, loop))
+    return connection
 
 
 async def upgrade(look: Look, way: Way, connection: Connection) -> None:
@@ -101,7 +110,7 @@ async def upgrade(look: Look, way: Way, connection: Connection) -> None:
     assert way.tls is not None
     look.watch.enter(Phase.TLS)
     context = client_context(way.tls)
-    with _noting(look, way, way.tls):
+    with _noting(look, way, way.tls, connection.handshakes):
         await connection.writer.start_tls(
             context,
             server_hostname=way.checked_name,
@@ -178,7 +187,7 @@ async def _handshake(look: Look, way: Way, terms: TlsTerms, sock: socket.socket)
 
     loop = asyncio.get_running_loop()
     reader, protocol = _streams(loop)
-    with _noting(look, way, terms):
+    with _noting(look, way, terms, []):
         transport, _ = await loop.create_connection(
             lambda: protocol,
             sock=sock,
@@ -192,19 +201,26 @@ async def _handshake(look: Look, way: Way, terms: TlsTerms, sock: socket.socket)
 
 
 @contextmanager
-def _noting(look: Look, way: Way, terms: TlsTerms) -> Iterator[None]:
-    """Note what is presented during a handshake, and say why it failed where it does."""
-    made: list[ssl.SSLObject] = []
+def _recording(made: list[ssl.SSLObject]) -> Iterator[None]:
+    """Have the TLS objects that are made left here."""
     token = handshakes.set(made)
     try:
         yield
+    finally:
+        handshakes.reset(token)
+
+
+@contextmanager
+def _noting(look: Look, way: Way, terms: TlsTerms, made: list[ssl.SSLObject]) -> Iterator[None]:
+    """Note what is presented during a handshake, and say why it failed where it does."""
+    try:
+        with _recording(made):
+            yield
     except OSError as error:
         if made:
             look.certificate = presented_certificate(made[-1], verified=False)
         fault = explain_tls(error, way.peer, way.checked_name, look.certificate)
         raise Faulted(fault) from error
-    finally:
-        handshakes.reset(token)
 
     if made:
         look.certificate = presented_certificate(made[-1], verified=terms.verify)
