@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 _PACKAGES = {
+    "/usr/lib/nagios/plugins/check_disk": "monitoring-plugins-basic",
+    "/usr/lib/nagios/plugins/check_dummy": "monitoring-plugins-basic",
     "dnsmasq": "dnsmasq-base",
     "ip": "iproute2",
     "nsenter": "util-linux",

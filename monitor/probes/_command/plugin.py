@@ -32,7 +32,6 @@ _UNITS: Final = {
     "mib": ("bytes", 1024.0**2),
     "gib": ("bytes", 1024.0**3),
     "tib": ("bytes", 1024.0**4),
-    "c": ("count", 1.0),
 }
 """By the unit in small letters. Plugins write MB and mean 1024 times 1024 bytes."""
 
@@ -89,11 +88,12 @@ def read_plugin_output(output: str) -> Said:
 
 def _read_figures(text: str) -> tuple[Figure, ...]:
     figures: dict[str, Figure] = {}
-    at = 0
-    while at < len(text) and len(figures) < MOST_FIGURES:
+    at = read = 0
+    while at < len(text) and read < MOST_FIGURES:
         if text[at].isspace():
             at += 1
             continue
+        read += 1
         label, at = _read_label(text, at)
         item, at = _read_word(text, at)
         if label and item.startswith("=") and len(item) <= _LONGEST_ITEM:
@@ -143,7 +143,7 @@ def _read_figure(label: str, item: str) -> Figure | None:
     if read is None:
         return None
 
-    unit, factor = _UNITS.get(read[2].lower(), (read[2], 1.0))
+    unit, factor = _find_unit(read[2])
     value = _scale(read[1], factor)
     if not math.isfinite(value):
         return None
@@ -159,13 +159,21 @@ def _read_figure(label: str, item: str) -> Figure | None:
     )
 
 
+def _find_unit(written: str) -> tuple[str, float]:
+    """Give the base unit and what a value is multiplied by; a `C` counts nothing."""
+    if written == "c":
+        return "count", 1.0
+
+    return _UNITS.get(written.lower(), (written, 1.0))
+
+
 def _read_range(text: str, factor: float) -> float | str | None:
     if not text or not _RANGE.fullmatch(text):
         return None
     if _IN_RANGE.fullmatch(text):
         return _read_number(text, factor)
 
-    return _IN_RANGE.sub(lambda found: f"{_scale(found[0], factor):.12g}", text)
+    return _IN_RANGE.sub(lambda found: f"{_scale(found[0], factor):.15g}", text)
 
 
 def _read_number(text: str, factor: float) -> float | None:
@@ -179,4 +187,4 @@ def _read_number(text: str, factor: float) -> float | None:
 
 def _scale(text: str, factor: float) -> float:
     """Scale a number, rid of what binary fractions add: 5 ms are 0.005 s."""
-    return float(f"{float(text.replace(',', '.')) * factor:.12g}")
+    return float(f"{float(text.replace(',', '.')) * factor:.15g}")
