@@ -188,7 +188,8 @@ def _write_check(page: Page, one: ExplainedCheck) -> None:
             at = f" [dim]({escape(finding.reason.at)})[/]" if finding.reason.at else ""
             page.line(f"{escape(finding.reason.message)}{at}", lead=_BAD)
     if one.unread:
-        page.line(f"[dim]{_unread_text(one.unread)}[/]", lead=_NEITHER)
+        what = one.findings[0].subject if one.findings else "status"
+        page.line(f"[dim]{_unread_text(one.unread, what)}[/]", lead=_NEITHER)
     for result in one.policies:
         _write_policy(page, result)
 
@@ -218,11 +219,11 @@ def _threshold_text(check: Check) -> str:
     return f"{check.severity}, alerts at {when}"
 
 
-def _unread_text(count: int) -> str:
+def _unread_text(count: int, what: str) -> str:
     if count == 1:
-        return "1 more expectation means nothing with this status"
+        return f"1 more expectation means nothing with this {what}"
 
-    return f"{count} more expectations mean nothing with this status"
+    return f"{count} more expectations mean nothing with this {what}"
 
 
 def _label(word: str) -> str:

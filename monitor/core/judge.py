@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 NO_ANSWER: Final = "no answer to judge"
 """The note of a waiting verdict: what the check looks at never arrived."""
 
+OPENING: Final = frozenset({Source.STATUS, Source.RCODE})
+"""What an answer begins with: where that is wrong, nothing behind it is judged."""
+
 _NOT_TLS: Final = "no TLS"
 _TIMES: Final = frozenset({Source.RESPONSE_TIME})
 
@@ -106,13 +109,13 @@ def _waiting(observation: Observation) -> Verdict:
 
 
 def judge_health(rule: HealthRule, evidence: Evidence) -> tuple[Reason, ...]:
-    """Judge the status first: an error page says nothing about what a page should hold."""
+    """Judge the status or rcode first: an error says nothing about what an answer should hold."""
     observation = evidence.observation
     if observation.fault is not None:
         return (_of_fault(observation.fault, "an answer"),)
 
-    about_status = [one for one in rule.expectations if one.source is Source.STATUS]
-    others = [one for one in rule.expectations if one.source is not Source.STATUS]
+    about_status = [one for one in rule.expectations if one.source in OPENING]
+    others = [one for one in rule.expectations if one.source not in OPENING]
     if rule.has_status and not about_status and not _is_success(observation.status):
         return (_not_success(observation.status),)
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from monitor.core.expectations import Evidence, Source
+from monitor.core.expectations import Evidence
 from monitor.core.expectations.describing import Finding, describe
 from monitor.core.headers import has_headers, judge_policy
-from monitor.core.judge import judge
+from monitor.core.judge import OPENING, judge
 from monitor.core.model.endpoint import (
     CertificateRule,
     DriftRule,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class ExplainedCheck:
     """One check with its verdict, and each thing that it looked at.
 
-    `unread` counts the expectations that a wrong status left without a meaning.
+    `unread` counts the expectations that a wrong status or rcode left without a meaning.
     """
 
     report: CheckReport
@@ -173,9 +173,9 @@ def _judge(check: Check, observation: Observation, mask: Callable[[str], str]) -
 
 
 def _explain_health(report: CheckReport, rule: HealthRule, evidence: Evidence) -> ExplainedCheck:
-    """Describe the status first; where it is wrong, nothing else was judged."""
-    about_status = [one for one in rule.expectations if one.source is Source.STATUS]
-    others = [one for one in rule.expectations if one.source is not Source.STATUS]
+    """Describe the status or rcode first; where it is wrong, nothing else was judged."""
+    about_status = [one for one in rule.expectations if one.source in OPENING]
+    others = [one for one in rule.expectations if one.source not in OPENING]
     findings = [describe(one, evidence) for one in about_status]
     if rule.has_status and not about_status:
         findings.append(_success(report, evidence.observation))

@@ -51,14 +51,15 @@ endpoints:
 
 {sources}
 
-Without an expectation on the `status`, 2xx stays required; where the status is wrong, nothing else
-of the answer is judged. `json` takes a JSONPath of RFC 9535, `html` a CSS selector; what is
-compared is the text of the element as a person reads it, with one space between words. A
-`json_schema` is a file beside the configuration file that names it (draft 2020-12, or the one that
-its `$schema` names), and is read with the configuration; it may refer to nothing outside of
-itself, and its patterns are in RE2 syntax. `redirect.to` is the final URL. `response_size` counts
-the bytes of the decoded body. `dns_answer` is what the records of the answer say, `dns_records` are
-whole records, a line each, as `dig` writes them; a section without records is one empty line.
+Without an expectation on the `status`, 2xx stays required; where the status (or the `rcode`) is
+wrong, nothing else of the answer is judged. `json` takes a JSONPath of RFC 9535, `html` a CSS
+selector; what is compared is the text of the element as a person reads it, with one space between
+words. A `json_schema` is a file beside the configuration file that names it (draft 2020-12, or the
+one that its `$schema` names), and is read with the configuration; it may refer to nothing outside
+of itself, and its patterns are in RE2 syntax. `redirect.to` is the final URL. `response_size`
+counts the bytes of the decoded body. `dns_answer` is what the records of the answer say,
+`dns_records` are whole records, a line each, as `dig` writes them; a section without records is one
+empty line.
 
 ## Operators
 
@@ -119,9 +120,12 @@ endpoints:
 - With `window` the values between two ticks of the clock are judged once, when it closes, by one
   of them: `statistic` is `min`, `p50` (where nothing is said), `p95`, `p99` or `max`. `min_samples`
   (20) and `on_insufficient` (`hold`) are those of latency windows.
-- A latency limit may follow from what is usual: `lt: {baseline: 1.5x, over: 7d, plus: 50ms}` is
-  half as much again as the median of the windows of a week, plus 50 ms. It waits until a hundred
-  windows are known, or half of those that the time holds; windows that failed are no part of it.
+- A limit may follow from what is usual, of latencies (`lt: {baseline: 1.5x, over: 7d, plus: 50ms}`)
+  as of values in windows (`gt: {baseline: 0.5x, over: 7d}`): half as much again as the median of
+  the windows of a week, plus 50 ms; or half of it. It waits until a hundred windows are known, or
+  half of those that the time holds. What is usual stands still while the check alerts, and from a
+  deploy until it is certified, has failed, or is a day old; windows that failed are no part of it.
+  The factor and `plus` may be changed without learning anew.
 - Where what carries the figure does not answer, or answers 5xx, the verdict is unknown: that is a
   matter of `health`.
 - `failure_rate` is the share of failed `health` verdicts in the time `over`, up to now. It waits

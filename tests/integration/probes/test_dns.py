@@ -148,6 +148,14 @@ async def test_an_outage_can_be_what_is_expected(rcode: str) -> None:
     assert passes is (rcode != "NOERROR")
 
 
+async def test_where_the_rcode_is_wrong_no_records_are_missed() -> None:
+    seen = await look_at_answer(lambda query: respond(query, rcode="NXDOMAIN"))
+
+    verdict = judge_health("dns", seen, {"dns_answer": {"any": {"equals": "192.0.2.1"}}})
+
+    assert [one.message for one in verdict.reasons] == ['rcode is "NXDOMAIN", expected "NOERROR"']
+
+
 async def test_the_serial_of_a_zone_is_the_value() -> None:
     seen = await look_at_answer(lambda query: respond(query, [SOA]), type="SOA")
 
