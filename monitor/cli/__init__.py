@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -27,6 +28,7 @@ _COMMANDS: Final = {
     "status": "monitor.cli.acts",
     "deploy": "monitor.cli.acts",
     "headers": "monitor.cli.acts",
+    "import": "monitor.cli.importing",
     "demo": "monitor.cli.demo",
     "hook-runner": "monitor.cli.hook_runner",
 }
@@ -44,7 +46,8 @@ class _Commands(click.Group):
             return None
 
         module = import_module(_COMMANDS[cmd_name])
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(module, f"{name}_" if iskeyword(name) else name)
 
         return command
 

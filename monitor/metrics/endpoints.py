@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations import Source
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.model.endpoint import Endpoint
-    from monitor.core.model.observation import Measure
+    from monitor.core.model.observation import Measure, Observation
     from monitor.core.model.verdict import Verdict
     from monitor.core.sight import Latest
 
 _HTTP: Final = "http"
+_WITHOUT_CONTENT: Final = frozenset({204, 304})
+_FNV_BASIS: Final = 0x811C9DC5  # http://www.isthe.com/chongo/tech/comp/fnv/
+_FNV_PRIME: Final = 0x01000193
 _CONTENT: Final = (
     Source.HEADER,
     Source.BODY,
@@ -197,6 +201,7 @@ def _values(latest: Latest) -> Values:
         latest.endpoint.timeout.total_seconds(),
         took.get(Phase.RESOLVE, 0.0),
         float(seen.ip_family or 0),
+        None if seen.address is None else _hash_address(seen.address),
         None if certificate is None else certificate.earliest_not_after.timestamp(),
         _end_of_trust(latest),
         None if seen.tls_version is None else 1.0,
@@ -205,7 +210,7 @@ def _values(latest: Latest) -> Values:
 
 
 def _http_values(latest: Latest, health: Verdict | None, took: Mapping[Phase, float]) -> Values:
-    seen, length = latest.observation, latest.observation.content_length
+    seen = latest.observation
     if KINDS[latest.endpoint.kind].prober != _HTTP:
         return _NO_HTTP
 
@@ -215,10 +220,32 @@ def _http_values(latest: Latest, health: Verdict | None, took: Mapping[Phase, fl
         float(seen.http_version or 0),
         float(seen.over_tls),
         float(len(seen.redirects)),
-        -1.0 if length is None else float(length),
+        _length_of_content(seen),
         float(latest.body_length),
         _content_failed(latest, health),
     )
+
+
+@lru_cache(maxsize=4096)
+def _hash_address(address: str) -> float:
+    """Give FNV-1a in 32 bits over the bytes of an IP address, as blackbox_exporter has it."""
+    try:
+        packed = ip_address(address.partition("%")[0]).packed
+    except ValueError:
+        packed = address.encode()
+    digest = _FNV_BASIS
+    for byte in packed:
+        digest = (digest ^ byte) * _FNV_PRIME & 0xFFFFFFFF
+
+    return float(digest)
+
+
+def _length_of_content(seen: Observation) -> float:
+    """Give the declared length: -1 where it was not, 0 where there can be no content."""
+    if seen.content_length is not None:
+        return float(seen.content_length)
+
+    return 0.0 if seen.status is None or seen.status in _WITHOUT_CONTENT else -1.0
 
 
 def _phase(phase: Phase, _latest: Latest) -> str:
@@ -244,15 +271,21 @@ def _facts(latest: Latest) -> str:
     """Write what a certificate says of itself as labels: too long for the page of all endpoints."""
     certificate = latest.observation.certificate
     assert certificate is not None
+    names = [one for one in certificate.subject_alternative_names if not _is_address(one)]
     facts = (
         ("fingerprint_sha256", certificate.fingerprint_sha256),
         ("subject", certificate.subject),
         ("issuer", certificate.issuer),
-        ("subjectalternative", ",".join(certificate.subject_alternative_names)[:_LONGEST_NAMES]),
+        ("subjectalternative", ",".join(names)[:_LONGEST_NAMES]),
         ("serialnumber", certificate.serial_number),
     )
 
     return ",".join([f'{name}="{escape(value)}"' for name, value in facts])
+
+
+def _is_address(name: str) -> bool:
+    """Whether a name is an IP address, which blackbox_exporter does not list among the names."""
+    return ":" in name or name.replace(".", "").isdigit()
 
 
 _HELP: Final = {
@@ -261,6 +294,7 @@ _HELP: Final = {
     "probe_timeout_seconds": "How long the probe was allowed to take.",
     "probe_dns_lookup_time_seconds": "Time taken to resolve the name.",
     "probe_ip_protocol": "The IP version that was used: 4 or 6.",
+    "probe_ip_addr_hash": "A hash of the address that was used: it tells whether it changed.",
     "probe_ssl_earliest_cert_expiry": "Earliest expiry of the presented certificates, Unix time.",
     "probe_ssl_last_chain_expiry_timestamp_seconds": "Earliest expiry of the verified chain.",
     "probe_ssl_last_chain_info": "Which certificate was presented.",
@@ -282,6 +316,7 @@ _SERIES: Final = (
     Series("probe_timeout_seconds"),
     Series("probe_dns_lookup_time_seconds"),
     Series("probe_ip_protocol"),
+    Series("probe_ip_addr_hash"),
     Series("probe_ssl_earliest_cert_expiry"),
     Series("probe_ssl_last_chain_expiry_timestamp_seconds"),
     Series("probe_tls_version_info", _tls_version),

@@ -38,14 +38,15 @@ async def serve_dnsmasq(folder: Path, *lines: str) -> AsyncIterator[str]:
         stderr=asyncio.subprocess.DEVNULL,
     )
     try:
-        await until(lambda: _accepts(port))
+        await until(lambda: accepts(port))
         yield f"{HOST}:{port}"
     finally:
         process.terminate()
         await process.wait()
 
 
-def _accepts(port: int) -> bool:
+def accepts(port: int) -> bool:
+    """Say whether somebody listens there."""
     with socket.socket() as sock:
         return sock.connect_ex((HOST, port)) == 0
 

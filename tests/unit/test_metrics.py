@@ -91,6 +91,7 @@ def eventful() -> tuple[Story, Metrics]:
         phases={Phase.RESOLVE: timedelta(milliseconds=2), Phase.TLS: timedelta(milliseconds=9)},
         http_version="1.1",
         ip_family=4,
+        address="192.0.2.1",
         content_length=8,
         tls_version='TLS "1.3"\n\\',
     )

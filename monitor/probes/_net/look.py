@@ -73,7 +73,9 @@ class Look:
 
     def measure(self, family: str, value: float, **labels: str) -> None:
         """Add a sample of a series that the kind has."""
-        self.measures.append(Measure(family=family, value=value, labels=tuple(labels.items())))
+        self.measures.append(
+            Measure(family=family, value=float(value), labels=tuple(labels.items()))
+        )
 
     def write_down(self, at: datetime, fault: Fault | None) -> Observation:
         """Write what is known as an observation that began `at`."""
