@@ -85,6 +85,7 @@ def build_schema() -> dict[str, Any]:
     for checks in ("HealthSettings", "HeadersSettings"):
         definitions[checks]["properties"]["expect"]["items"] = _ref(_EXPECT)
     definitions["HeadersSettings"]["properties"]["policies"]["items"] = policies_schema()
+    definitions["StepOptions"]["properties"]["expect"]["items"] = _ref(_EXPECT)
     definitions["RollbackSettings"]["properties"]["steps"]["items"] = _ref("Step")
 
     return _top(definitions, models)

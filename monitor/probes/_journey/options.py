@@ -215,6 +215,11 @@ class JourneyOptions(Options):
         return not all(is_loopback(origin.host or "") for origin in self.origins)
 
     @cached_property
+    def harmless(self) -> bool:
+        """Whether asking changes nothing there: a journey mostly leaves something behind."""
+        return all(step.stand_in.harmless for step in self.steps)
+
+    @cached_property
     def secrets(self) -> tuple[Secret | str, ...]:
         """The values that must never be shown; a name in braces is none."""
         told = (secret for step in self.steps for secret in step.stand_in.secrets)
@@ -237,6 +242,9 @@ class JourneyOptions(Options):
                 for name in names_in(text):
                     if name not in known:
                         yield (index, *place), _explain(name, everywhere)
+            for place, text in _texts_in(step.expect, ("expect",)):
+                if name := next((one for one in names_in(text) if one in everywhere), ""):
+                    yield (index, *place), f"{{{name}}} is not filled in: an expectation is fixed"
             known |= set(step.capture)
 
 

@@ -141,7 +141,7 @@ class JourneyProbe:
         """Ask once; give the answer, if there is one, and what is wrong."""
         left = self._context.timeout - way.passed
         if left <= _LEAST:
-            message = f"no time was left of the {format_duration(self._context.timeout)} for all"
+            message = "no time was left for it"
             return None, Fault(code=Code.TIMEOUT, message=message)
 
         try:
@@ -203,6 +203,8 @@ class JourneyProbe:
         """Say which step it was, and take out what was captured."""
         mask = self._mask(way)
         again = f" (asked {times} times)" if times > 1 else ""
+        if fault.code is Code.TIMEOUT and index:
+            again += f" (all steps together have {self._all()})"
         which = f"step {index + 1} of {len(self._options.steps)}, {step.name}"
 
         return replace(
@@ -211,6 +213,9 @@ class JourneyProbe:
             expected=mask(fault.expected),
             found=mask(fault.found),
         )
+
+    def _all(self) -> str:
+        return format_duration(self._context.timeout)
 
     def _mask(self, way: _Way) -> Callable[[str], str]:
         return lambda text: way.veil.mask(self._context.mask(text))

@@ -252,6 +252,7 @@ async def test_the_timeout_is_of_all_steps_together() -> None:
     assert fault is not None
     assert fault.code is Code.TIMEOUT
     assert fault.message.startswith("step 3 of 4, s3: ")
+    assert fault.message.endswith(" (all steps together have 600ms)")
     assert seen.duration < timedelta(seconds=1)
 
 
