@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import signal
 from typing import TYPE_CHECKING, Final
@@ -16,6 +17,7 @@ from monitor.runner.probing import CommandsHere, NotBegun, ProbeCommand, grace_o
 from monitor.runner.program import inherit_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
     from monitor.core.model.observation import Observation
@@ -43,6 +45,7 @@ class CommandProbe:
         self._context = context
         self._closes = context.commands is None
         self._commands: Commands = context.commands or CommandsHere()
+        self._running: set[asyncio.Task[Finished]] = set()
 
     async def observe(self) -> Observation:
         """Run it; what was not run is our own fault, and its time begins when it does."""
@@ -60,7 +63,7 @@ class CommandProbe:
             command = make_command(
                 self._options, endpoint=self._context.endpoint, timeout=self._context.timeout
             )
-            finished = await self._commands.run(command, begun)
+            finished = await self._run(command, begun)
             look.watch.leave()
             fault = self._read(look, finished)
         except NotBegun as error:
@@ -72,9 +75,24 @@ class CommandProbe:
         return look.write_down(at, fault)
 
     async def close(self) -> None:
-        """Hold nothing between looks but what runs commands, where nobody else sees to that."""
+        """End what still runs: nobody wants to know it any more."""
+        for running in self._running:
+            running.cancel()
         if self._closes:
             await self._commands.close()
+
+    async def _run(self, command: ProbeCommand, begun: Callable[[], None]) -> Finished:
+        running = asyncio.create_task(self._commands.run(command, begun))
+        self._running.add(running)
+        try:
+            return await running
+        except asyncio.CancelledError:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            raise NotBegun("it is no longer to be run, so it was ended") from None
+        finally:
+            self._running.discard(running)
 
     def _read(self, look: Look, finished: Finished) -> Fault | None:
         name = self._options.target
