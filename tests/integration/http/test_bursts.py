@@ -109,7 +109,7 @@ OURS = replace(answer(0), status=None, fault=Fault(code=Code.INTERNAL, message="
     ("said", "worst", "remark"),
     [
         ([answer(200), REFUSED, answer(429)], REFUSED, "1 of 3 requests at once"),
-        ([answer(500), answer(429), answer(429)], answer(429), "2 of 3 requests at once"),
+        ([answer(429), answer(500, 5), answer(429)], answer(429), "2 of 3 requests at once"),
         ([answer(200), answer(500), answer(200)], answer(500), "1 of 3 requests at once"),
         ([answer(200), OURS, answer(503)], answer(503), "1 of 3 requests at once"),
         ([answer(200), OURS, OURS], OURS, "2 of 3 requests at once"),
@@ -130,6 +130,14 @@ async def test_the_worst_answer_is_what_is_seen(
     if seen.fault is not None and worst.fault is not None:
         assert seen.fault.own is worst.fault.own
         assert seen.fault.message == f"{worst.fault.message} ({remark})"
+
+
+async def test_what_a_preflight_said_is_known_whichever_answer_is_the_worst() -> None:
+    first = replace(answer(200), preflight=(("X-Way", "OPTIONS"),))
+    seen = await BurstProbe(Saying(first), Saying(answer(500)), 2).observe()
+
+    assert seen.status == 500
+    assert seen.preflight == first.preflight
 
 
 async def test_a_preflight_is_asked_once_for_all() -> None:
