@@ -31,6 +31,9 @@ _GRACE_OF_THE_PREFERRED: Final = 2.0
 """Once there are addresses of one family, those of the other are waited for so many seconds."""
 
 _MOST_ALIASES: Final = 8
+_MOST_PARTS: Final = 300
+"""To read some thousands of records takes seconds, in which nothing else is done."""
+
 _A: Final = dns.rdatatype.A
 _AAAA: Final = dns.rdatatype.AAAA
 
@@ -143,6 +146,8 @@ class _Inquiry:
             wire = await self._over_udp(query)
             if _is_truncated(wire):
                 wire = await self._over_tcp(query)
+            if _count_parts(wire) > _MOST_PARTS:
+                raise self._fault(f"its answer has more than {_MOST_PARTS} records")
             answer = dns.message.from_wire(wire, ignore_trailing=True)
         # uvloop raises RuntimeError where a descriptor is no longer usable
         except (OSError, RuntimeError) as error:
@@ -224,6 +229,11 @@ def _explain_rcode(rcode: dns.rcode.Rcode) -> str:
         return f"there is no such name ({said})"
 
     return f"it answers {said}"
+
+
+def _count_parts(wire: bytes) -> int:
+    """Give how many questions and records there are to be, as the header says."""
+    return sum(int.from_bytes(wire[at : at + 2], "big") for at in range(4, 12, 2))
 
 
 def _is_truncated(wire: bytes) -> bool:

@@ -274,7 +274,11 @@ async def test_an_answer_that_does_not_fit_is_asked_for_over_tcp() -> None:
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        pytest.param(lambda q, _: q.to_wire()[:2] + b"\xff" * 30, "not valid DNS", id="garbage"),
+        pytest.param(
+            lambda q, _: q.to_wire()[:2] + b"\x81\x80" + b"\0\1" * 4 + b"\xff" * 30,
+            "not valid DNS",
+            id="garbage",
+        ),
         pytest.param(lambda q, _: q.to_wire()[:3], "not valid DNS", id="cut"),
         pytest.param(lambda q, _: q.to_wire(), "to something else", id="the question itself"),
         pytest.param(
@@ -282,6 +286,11 @@ async def test_an_answer_that_does_not_fit_is_asked_for_over_tcp() -> None:
         ),
         pytest.param(
             lambda q, _: other_question(q), "to something else", id="an answer to another question"
+        ),
+        pytest.param(
+            lambda q, _: q.to_wire()[:2] + b"\x81\x80" + bytes(4) + b"\x10\0" + bytes(4000),
+            "more than 300 records",
+            id="records without end",
         ),
     ],
 )
