@@ -17,7 +17,7 @@ from monitor.tools.importing.blackbox_others import (
     draft_unix,
     draft_websocket,
 )
-from monitor.tools.importing.draft import Draft
+from monitor.tools.importing.draft import Draft, fit_name
 from monitor.tools.importing.foreign import Part, Unusable
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def _draft_endpoint(module: Part, target: Target, draft: Draft) -> None:
 
     said = target.target or _STAND_INS[prober]
     drafted = _PROBERS[prober](module.part(prober), said, draft)
-    endpoint = {**drafted}
+    endpoint = {**drafted, "tags": [fit_name(target.module, ())]}  # what `/probe` knows it by
     if target.every:
         endpoint["every"] = target.every
     if timeout := module.take("timeout"):
