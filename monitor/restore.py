@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.clock import SteadyClock
+from monitor.core.baselines import baseline_of, reach
+from monitor.core.freezing import frozen_since
 from monitor.core.model.endpoint import (
     LatencyRule,
     RateRule,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     """Checks, each with the time since when it needs samples."""
 
 _MOST_RESTORED: Final = 20_000
+_FIRST_WINDOWS: Final = 3
+"""So many windows ago the first one may have been that was never judged."""
 
 
 def start_clock(situation: Situation) -> Clock:
@@ -45,23 +49,38 @@ async def restore_windows(
     """Fill the windows that were open, and the sliding times of failure rates."""
     await _restore_shares(engine, endpoints, store, now)
     windows = [
-        (check, engine.needs_since(check, now))
+        (check, _needs_since(check, check.rule, engine.situation, now))
         for endpoint in endpoints
         for check in endpoint.checks
         if isinstance(check.rule, WindowRule)
     ]
     latencies = [one for one in windows if isinstance(one[0].rule, LatencyRule)]
     values = [one for one in windows if isinstance(one[0].rule, ValueWindowRule)]
-    _refill(engine, latencies, await store.samples_of(_earliest(latencies)))
-    _refill(engine, values, await store.values_of(_earliest(values)))
+    _refill(engine, latencies, await store.samples_of(_earliest(latencies)), now)
+    _refill(engine, values, await store.values_of(_earliest(values)), now)
+
+
+def _needs_since(check: Check, rule: WindowRule, situation: Situation, now: datetime) -> datetime:
+    """Say since when a window needs samples: since it was judged last, or for its baseline."""
+    state = situation.states.get(check.id)
+    judged = state.window_end if state is not None else None
+    since = min(judged or now, now - _FIRST_WINDOWS * rule.window)
+    baseline = baseline_of(rule)
+    if baseline is None:
+        return since
+
+    return min(since, reach(baseline, rule.window, now, frozen_since(check, situation, now)))
 
 
 def _refill(
-    engine: Engine, windows: Windows, samples: Mapping[str, Iterable[tuple[datetime, Sample]]]
+    engine: Engine,
+    windows: Windows,
+    samples: Mapping[str, Iterable[tuple[datetime, Sample]]],
+    now: datetime,
 ) -> None:
     for check, since in windows:
         known = samples.get(check.endpoint, ())
-        engine.restore_window(check, [(at, one) for at, one in known if at >= since])
+        engine.restore_window(check, [(at, one) for at, one in known if at >= since], now)
 
 
 def _earliest(windows: Windows) -> dict[str, datetime]:

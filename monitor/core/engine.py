@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core import alerting, clock_set, incidents, pins, timeline, tracker
-from monitor.core.baselines import baseline_of, reach
+from monitor.core import alerting, clock_set, incidents, pings, pins, timeline, tracker
 from monitor.core.freezing import frozen_since
 from monitor.core.model.changes import Changes
-from monitor.core.model.endpoint import OverTime, RateRule, WindowRule
+from monitor.core.model.endpoint import OverTime, RateRule
 from monitor.core.model.rollback import RollbackState
 from monitor.core.results import make_result
 from monitor.core.rollback import Circumstances, decide, deploys, verify
@@ -115,6 +114,8 @@ class Engine:
             service = self.directory.service(name)
             self._verify(service, now)
             self._notify(incidents.NO_STEP, now, self._decide(service, now))
+        if self._conditions().warms_up:  # a daemon, on which pings are heard
+            self._apply(pings.attend(self.situation, now))
 
         return self._collect()
 
@@ -203,6 +204,7 @@ class Engine:
         )
         self._tell(incidents.adopt(self.checks, self.situation, now), now)
         self._apply(Changes(states=kept, forgotten=gone))
+        self._apply(pings.adopt(endpoints, self.situation, now))
         if self._conditions().store_works:
             self._tell(incidents.store_works_again(self.situation, now), now)
         missed = alerting.tell_missed(directory, self.situation, now)
@@ -214,6 +216,7 @@ class Engine:
         """Go on by a clock that was set by so much and shows `now`; nothing is decided thereby."""
         self._sight.set_clock(by)
         self._apply(clock_set.move(self.situation, by, now))
+        self._apply(pings.interrupt(self.situation, now, abs(by)))
 
         return self._collect()
 
@@ -221,6 +224,7 @@ class Engine:
         """Take note that this process stood still until now: nobody saw that all was well."""
         self._sight.note_absence(until)
         self._apply(deploys.watch_anew(self.situation))
+        self._apply(pings.interrupt(self.situation, until))
 
         return self._collect()
 
@@ -234,20 +238,13 @@ class Engine:
         """Whether this is a run that ends by itself."""
         return not self._conditions().warms_up
 
-    def needs_since(self, check: Check, now: datetime) -> datetime:
-        """Give since when stored samples are needed to fill the window of a check again."""
-        assert isinstance(check.rule, WindowRule)
-        baseline = baseline_of(check.rule)
-        if baseline is None:
-            return now - check.rule.window
-
-        return reach(baseline, check.rule.window, now, self._frozen_since(check, now))
-
-    def restore_window(self, check: Check, samples: Iterable[tuple[datetime, Sample]]) -> None:
+    def restore_window(
+        self, check: Check, samples: Iterable[tuple[datetime, Sample]], now: datetime
+    ) -> None:
         """Fill the open window of a check again from stored samples, unless it meant another."""
         state = self.situation.states.get(check.id)
         if state is None or state.fingerprint == check.fingerprint:
-            self._sight.restore_window(check, samples, state)
+            self._sight.restore_window(check, samples, state, now)
 
     def restore_share(self, check: Check, seen: Iterable[tuple[datetime, bool]]) -> None:
         """Fill the sliding time of a failure rate from stored verdicts, if they mean the same."""
@@ -261,7 +258,7 @@ class Engine:
 
         since = (one.counted_since for one in (state, own) if one is not None)
         begun = max((one for one in since if one is not None), default=None)
-        self._sight.restore_share(check, [one for one in seen if begun is None or one[0] >= begun])
+        self._sight.restore_share(check, [one for one in seen if begun is None or one[0] > begun])
 
     def settled(self, endpoint: Endpoint) -> bool:
         """Whether no check of an endpoint is on its way up or down, so that no retry is due."""

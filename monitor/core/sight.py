@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 STALE_AFTER_INTERVALS: Final = 2
 
 
+def _never(_check: Check, _at: datetime) -> datetime | None:
+    """Say that baselines move along with time."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latest:
     """The newest probe of an endpoint, without its body, and what each check said of it.
@@ -73,7 +78,7 @@ class Sight:
         *,
         scheduled: bool,
         pins: Mapping[str, HeaderPin],
-        frozen: Callable[[Check, datetime], datetime | None],
+        frozen: Callable[[Check, datetime], datetime | None] = _never,
     ) -> dict[str, tuple[Verdict, ...]]:
         """Give the verdicts of each check: one for a sample, one for each window that closed.
 
@@ -123,19 +128,17 @@ class Sight:
         check: Check,
         samples: Iterable[tuple[datetime, Sample]],
         state: CheckState | None,
+        now: datetime,
     ) -> None:
         """Fill the open window of a check again, by how far it was judged."""
         assert isinstance(check.rule, WindowRule)
-        self._windows[check.id] = (
-            windows.restore(check.rule, samples, None)
-            if state is None
-            else windows.restore(
-                check.rule,
-                samples,
-                state.window_end,
-                since=state.counted_since,
-                failed=state.failed_windows,
-            )
+        self._windows[check.id] = windows.restore(
+            check.rule,
+            samples,
+            state.window_end if state else None,
+            now=now,
+            since=state.counted_since if state else None,
+            failed=state.failed_windows if state else (),
         )
 
     def restore_share(self, check: Check, seen: Iterable[tuple[datetime, bool]]) -> None:

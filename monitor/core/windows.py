@@ -144,30 +144,33 @@ def restore(
     samples: Iterable[tuple[datetime, Sample]],
     window_end: datetime | None,
     *,
+    now: datetime | None = None,
     since: datetime | None = None,
     failed: Sequence[Span] = (),
 ) -> Window:
     """Rebuild the open window after a restart from stored scheduled samples, in any order.
 
     `window_end` is the end of the last window that was judged, None where none was: what is older
-    was counted already. Of the rest only the newest window can still be open. The rule is judged
-    by since `since`; `failed` are the spans of windows that failed.
+    was counted already. Of the rest only the newest window can still be open. Until `now` nobody
+    knows for how long the monitor was away, so that too few samples are its own doing. What was seen
+    before `since` is of something else; `failed` are the spans of windows that failed.
     """
-    stored = sorted(one for one in samples if since is None or one[0] >= since)
+    stored = sorted(one for one in samples if since is None or one[0] > since)
     fresh = [(at, sample) for at, sample in stored if window_end is None or at >= window_end]
     if not fresh:
         start = _floor(window_end, rule.window) if window_end else None
-        return Window(start=start, partial=True, history=_learn_again(rule, stored, start, failed))
+        history = _learn_again(rule, stored, start, failed)
+        return Window(start=start, partial=True, away_until=now, history=history)
 
     start = max(_floor(at, rule.window) for at, _ in fresh)
     kept = tuple(sample for at, sample in fresh if at >= start)
-    partial = window_end is None or window_end < start or (since is not None and since > start)
 
     return Window(
         start=start,
         samples=kept,
         asked=len(kept),
-        partial=partial,
+        partial=True,
+        away_until=now,
         history=_learn_again(rule, stored, start, failed),
     )
 

@@ -290,7 +290,7 @@ def test_a_window_in_which_the_monitor_saw_nothing_is_not_blamed_on_the_target()
 def test_a_window_goes_on_from_stored_samples_after_a_restart() -> None:
     story = make_story(make_endpoint(LATENCY))
     samples = [(at(30 * n), timedelta(milliseconds=900)) for n in range(4)]
-    story.engine.restore_window(LATENCY, samples)
+    story.engine.restore_window(LATENCY, samples, story.now)
 
     assert story.engine.waiting(LATENCY) == (4, 5)
 

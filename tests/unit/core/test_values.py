@@ -279,7 +279,7 @@ def test_values_of_another_query_fill_no_window() -> None:
         situation=situation,
         mask=str,
     )
-    after.restore_window(after.checks["api.value"], [(at(11), 80.0)])
+    after.restore_window(after.checks["api.value"], [(at(11), 80.0)], at(11))
 
     assert after.waiting(after.checks["api.value"]) is None
 

@@ -365,7 +365,7 @@ def test_after_a_restart_the_open_window_is_filled_again() -> None:
 
     window = restore(latency_rule(), stored, at(5))
 
-    assert (window.start, window.samples, window.partial) == (at(5), (FAST, SLOW), False)
+    assert (window.start, window.samples, window.partial) == (at(5), (FAST, SLOW), True)
 
 
 def test_what_was_judged_before_a_restart_is_not_judged_again() -> None:
@@ -397,6 +397,19 @@ def test_after_a_long_absence_the_monitor_blames_nobody() -> None:
     _, verdicts = feed(rule, [(at(120), FAST)], window)
 
     assert {verdict.outcome for verdict in verdicts} == {Outcome.WAITING}
+
+
+def test_what_was_not_seen_around_a_restart_is_not_the_targets_fault() -> None:
+    rule = latency_rule(min_samples=3, on_insufficient=OnInsufficient.FAIL)
+    window = restore(rule, [(at(5), FAST), (at(6), FAST)], at(5), now=at(12))
+
+    _, verdicts = feed(rule, [(at(13), FAST), (at(15), FAST), (at(20), FAST)], window)
+
+    assert [(verdict.outcome, verdict.since) for verdict in verdicts] == [
+        (Outcome.WAITING, at(5)),
+        (Outcome.WAITING, at(10)),
+        (Outcome.FAIL, at(15)),
+    ]
 
 
 def test_a_restart_in_any_moment_judges_the_same_windows() -> None:
