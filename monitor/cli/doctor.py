@@ -14,6 +14,7 @@ from monitor.cli.common import (
     UNKNOWN,
     config_option,
     find_hook_runner,
+    find_probe_runner,
     loader,
     mistakes_end_it,
     start_logs,
@@ -78,7 +79,12 @@ async def _examine(compiled: Compiled, look: Look | None) -> list[Finding]:
 
     mask = Redactor(compiled.secrets).mask
     findings = []
-    async for finding in examine(compiled, mask=mask, hook_runner=find_hook_runner()):
+    async for finding in examine(
+        compiled,
+        mask=mask,
+        hook_runner=find_hook_runner(),
+        probe_runner=find_probe_runner(),
+    ):
         findings.append(finding)
         if look is not None:
             click.echo(mask(_line(finding, look)), nl=False)

@@ -14,6 +14,7 @@ from monitor.cli.common import (
     CODES,
     config_option,
     find_config,
+    find_probe_runner,
     mistakes_end_it,
     start_logs,
 )
@@ -107,10 +108,17 @@ async def _observe(
     from monitor.core.model.observation import WITHOUT_ANSWER
     from monitor.names import Resolver
     from monitor.plugins import make_probe
+    from monitor.runner.elsewhere import CommandsElsewhere
     from monitor.witness import Witnesses
 
+    runner = find_probe_runner()
     made = make_probe(
-        compiled, endpoint, clock=lambda: datetime.now(UTC), resolver=Resolver(), mask=mask
+        compiled,
+        endpoint,
+        clock=lambda: datetime.now(UTC),
+        resolver=Resolver(),
+        mask=mask,
+        commands=CommandsElsewhere(runner) if runner else None,
     )
     witnesses = Witnesses(compiled.witnesses)
     try:

@@ -19,6 +19,7 @@ from monitor.names import Resolver
 from monitor.options import format_address, format_duration
 from monitor.pipeline import probe_slots
 from monitor.plugins import make_hook, make_notifier, make_probe
+from monitor.runner.elsewhere import CommandsElsewhere
 from monitor.store.files import find_filesystem, is_of_a_network
 from monitor.store.lock import is_held, read_holder
 from monitor.tools.explain import explain
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.model.observation import Observation
     from monitor.plugins import Closable
+    from monitor.runner.probing import Commands
 
 _AT_ONCE: Final = 32
 _LEAST_ROOM: Final = 256 * 1024 * 1024
@@ -66,9 +68,14 @@ class Finding:
 
 
 async def examine(
-    compiled: Compiled, *, mask: Callable[[str], str], hook_runner: Path | None = None
+    compiled: Compiled,
+    *,
+    mask: Callable[[str], str],
+    hook_runner: Path | None = None,
+    probe_runner: Path | None = None,
 ) -> AsyncIterator[Finding]:
     """Try everything that a configuration names, part by part, and say what was found."""
+    commands = CommandsElsewhere(probe_runner) if probe_runner else None
     for doubt in find_doubts(compiled):
         name, _, text = doubt.partition(": ")
         yield Finding(part="configuration", name=name, health=Health.WARNING, text=text)
@@ -78,7 +85,7 @@ async def examine(
 
     resolver = Resolver()
     async for finding in _in_order(
-        [_examine_endpoint(compiled, one, resolver, mask) for one in compiled.endpoints]
+        [_examine_endpoint(compiled, one, resolver, mask, commands) for one in compiled.endpoints]
     ):
         yield finding
     for finding in await _examine_witnesses(compiled):
@@ -96,7 +103,9 @@ async def examine(
     async for finding in _in_order([_examine_plugin(*plugin) for plugin in plugins]):
         yield finding
     if hook_runner is not None:
-        yield _examine_hook_runner(hook_runner)
+        yield _examine_runner("hook runner", hook_runner, "production-monitor-hooks.socket")
+    if probe_runner is not None:
+        yield _examine_runner("probe runner", probe_runner, "production-monitor-probes.socket")
 
 
 def worst(findings: Iterable[Finding]) -> Health:
@@ -150,7 +159,11 @@ async def _in_order(tasks: Sequence[Any]) -> AsyncIterator[Finding]:
 
 
 async def _examine_endpoint(
-    compiled: Compiled, endpoint: Endpoint, resolver: Resolver, mask: Callable[[str], str]
+    compiled: Compiled,
+    endpoint: Endpoint,
+    resolver: Resolver,
+    mask: Callable[[str], str],
+    commands: Commands | None,
 ) -> Finding:
     def found(health: Health, text: str) -> Finding:
         return Finding(part="endpoint", name=endpoint.name, health=health, text=mask(text))
@@ -160,7 +173,9 @@ async def _examine_endpoint(
         how = f"`production-monitor probe {endpoint.name}` asks once"
         return found(Health.SKIPPED, f"not asked, since that may change something there: {how}")
 
-    probe = make_probe(compiled, endpoint, clock=_now, resolver=resolver, mask=mask)
+    probe = make_probe(
+        compiled, endpoint, clock=_now, resolver=resolver, mask=mask, commands=commands
+    )
     try:
         seen = await probe.observe()
     finally:
@@ -215,12 +230,12 @@ async def _examine_plugin(part: str, name: str, plugin: Closable) -> Finding:
         await plugin.close()
 
 
-def _examine_hook_runner(path: Path) -> Finding:
+def _examine_runner(part: str, path: Path, unit: str) -> Finding:
     def found(health: Health, text: str) -> Finding:
-        return Finding(part="hook runner", name=str(path), health=health, text=text)
+        return Finding(part=part, name=str(path), health=health, text=text)
 
     if not path.is_socket():
-        return found(Health.BROKEN, "expected a socket: is production-monitor-hooks.socket active?")
+        return found(Health.BROKEN, f"expected a socket: is {unit} active?")
     if not os.access(path, os.W_OK):
         return found(Health.BROKEN, "this user may not connect to it")
 

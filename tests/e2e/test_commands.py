@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.hook_runner import runner_as_started
 from tests.support.program import daemon, run
 from tests.support.waiting import until
 
@@ -99,3 +100,30 @@ async def test_a_command_is_explained_by_probe(tmp_path: Path) -> None:
 
     assert ended.code == 1
     assert "exit code is 4, expected 0: 3 tests failed" in ended.out
+
+
+async def test_with_a_runner_named_commands_are_left_to_it_by_everyone(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    write(tmp_path, "15s")
+    (tmp_path / "slow.sh").write_text('#!/bin/sh\necho "run by $PPID"\n')
+    (tmp_path / "monitor.yml").chmod(0o644)
+    with runner_as_started(tmp_path, "--probes") as (runner, started):
+        environ = {"PROBE_RUNNER_SOCKET": str(runner.path)}
+        once = await run("--cycles", "1", cwd=tmp_path, environ=environ)
+        explained = await run("probe", "slow", cwd=tmp_path, environ=environ)
+        examined = await run("doctor", cwd=tmp_path, environ=environ)
+
+    assert (once.code, explained.code) == (0, 0), once.err + explained.err
+    assert f"run by {started.processes[1].pid}" in explained.out
+    assert len(started.processes) == 3
+    assert "probe runner" in examined.out
+
+
+async def test_a_runner_that_is_named_and_not_there_makes_nothing_fail(tmp_path: Path) -> None:
+    write(tmp_path, "2s")
+    environ = {"PROBE_RUNNER_SOCKET": str(tmp_path / "none.sock")}
+
+    ended = await run("--cycles", "1", cwd=tmp_path, environ=environ)
+
+    assert ended.code == 3
+    assert "the runner of probes cannot be reached" in ended.out
