@@ -147,6 +147,7 @@ def _texts_in(value: Any, at: Place) -> Iterator[tuple[Place, str]]:
             yield at, value
         case dict():
             for key, inner in value.items():
+                yield (*at, key), str(key)
                 yield from _texts_in(inner, (*at, key))
         case list():
             for index, inner in enumerate(value):

@@ -211,7 +211,7 @@ class JourneyProbe:
             fault,
             message=mask(f"{which}: {fault.message}{again}"),
             expected=mask(fault.expected),
-            found=mask(fault.found),
+            found=mask(f"{which}: {fault.found}") if fault.found else "",
         )
 
     def _all(self) -> str:
