@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core import alerting, clock_set, incidents, pins, timeline, tracker
+from monitor.core import alerting, clock_set, incidents, pings, pins, timeline, tracker
 from monitor.core.freezing import frozen_since
 from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import OverTime, RateRule
@@ -114,6 +114,8 @@ class Engine:
             service = self.directory.service(name)
             self._verify(service, now)
             self._notify(incidents.NO_STEP, now, self._decide(service, now))
+        if self._conditions().warms_up:  # a daemon, on which pings are heard
+            self._apply(pings.attend(self.situation, now))
 
         return self._collect()
 
@@ -202,6 +204,7 @@ class Engine:
         )
         self._tell(incidents.adopt(self.checks, self.situation, now), now)
         self._apply(Changes(states=kept, forgotten=gone))
+        self._apply(pings.adopt(endpoints, self.situation, now))
         if self._conditions().store_works:
             self._tell(incidents.store_works_again(self.situation, now), now)
         missed = alerting.tell_missed(directory, self.situation, now)
@@ -213,6 +216,7 @@ class Engine:
         """Go on by a clock that was set by so much and shows `now`; nothing is decided thereby."""
         self._sight.set_clock(by)
         self._apply(clock_set.move(self.situation, by, now))
+        self._apply(pings.interrupt(self.situation, now, abs(by)))
 
         return self._collect()
 
@@ -220,6 +224,7 @@ class Engine:
         """Take note that this process stood still until now: nobody saw that all was well."""
         self._sight.note_absence(until)
         self._apply(deploys.watch_anew(self.situation))
+        self._apply(pings.interrupt(self.situation, until))
 
         return self._collect()
 

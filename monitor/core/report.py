@@ -275,6 +275,8 @@ def _report(
     outcome = verdict.outcome if verdict else Outcome.WAITING
     reasons = verdict.reasons if verdict else ()
     note = verdict.note if verdict else "" if latest else "not probed yet"
+    if latest and verdict and verdict.outcome is Outcome.PASS:
+        note = note or latest.observation.summary
     if (verdict or latest) and not fresh and (ages or latest is None):
         outcome, reasons, note = Outcome.UNKNOWN, (), STALE
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from monitor.core.forgetting import Old
     from monitor.core.model.check_state import CheckState
     from monitor.core.model.deploy import Deploy
+    from monitor.core.model.heartbeat import Heartbeat, Presence
     from monitor.core.model.incident import Incident, IncidentClass, TimelineEntry
     from monitor.core.model.notice import Delivery
     from monitor.core.model.pin import HeaderPin
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _KEPT_INCIDENTS: Final = 500
 _KEPT_DELIVERIES: Final = 2_000
+KEPT_PRESENCES: Final = 1_000
+"""So many times in which anybody listened for pings are kept, the newest."""
 _KEPT_AFTER_FORGETTING: Final = 0.75
 """What is left of them once there are too many, so that not every change has to forget."""
 
@@ -43,6 +46,8 @@ class Situation:
         self.rollbacks: dict[str, Rollback] = {}
         self.steps: dict[str, Step] = {}
         self.pins: dict[str, HeaderPin] = {}
+        self.heartbeats: dict[str, Heartbeat] = {}
+        self.presences: dict[int, Presence] = {}
         self._open: dict[str, Incident] = {}
         self._pending: dict[str, dict[str, Delivery]] = {}
         self._deploys: dict[str, dict[str, Deploy]] = {}
@@ -53,8 +58,9 @@ class Situation:
         for check in changes.forgotten:
             self.states.pop(check, None)
             self.pins.pop(check, None)
-        for state in changes.states:
-            self.states[state.check] = state
+        for endpoint in changes.silenced:
+            self.heartbeats.pop(endpoint, None)
+        self.states |= {state.check: state for state in changes.states}
         for incident in changes.incidents:
             self._take_incident(incident)
         for entry in changes.timeline:
@@ -71,8 +77,9 @@ class Situation:
             self._rollbacks.setdefault(rollback.service, {})[rollback.id] = rollback
         for step in changes.steps:
             self.steps[step.key] = step
-        for pin in changes.pins:
-            self.pins[pin.check] = pin
+        self.pins |= {pin.check: pin for pin in changes.pins}
+        self.heartbeats |= {one.endpoint: one for one in changes.heartbeats}
+        self.presences |= {one.id: one for one in changes.presences}
         self._forget_old(changes)
 
     def everything(self) -> Changes:
@@ -86,6 +93,8 @@ class Situation:
             rollbacks=tuple(self.rollbacks.values()),
             steps=tuple(self.steps.values()),
             pins=tuple(self.pins.values()),
+            heartbeats=tuple(self.heartbeats.values()),
+            presences=tuple(self.presences.values()),
         )
 
     def open_incident(self, service: str, klass: IncidentClass) -> Incident | None:
@@ -197,6 +206,8 @@ class Situation:
 
     def _forget_old(self, changes: Changes) -> None:
         """Keep memory bounded: old resolved incidents and delivered notices stay in the store."""
+        for old in sorted(self.presences)[: max(0, len(self.presences) - KEPT_PRESENCES)]:
+            del self.presences[old]
         if changes.incidents and len(self.incidents) > _KEPT_INCIDENTS:
             resolved = sorted(
                 (incident for incident in self.incidents.values() if not incident.open),

@@ -141,9 +141,11 @@ class Database:
             )
 
     def prune_deploys(self, before: datetime, now: datetime) -> int:
-        """Delete deploys and rollbacks."""
+        """Delete deploys and rollbacks, and the oldest times in which somebody listened."""
         with self.attachment.transaction(FOR_WRITING) as connection:
-            return pruning.prune_deploys(connection, pruning.cutoff(before, now))
+            return pruning.prune_deploys(
+                connection, pruning.cutoff(before, now)
+            ) + pruning.prune_presences(connection)
 
     def _recall(self, work: Callable[[Connection], dict[str, Record]]) -> dict[str, Record]:
         """Read what fills windows and rates; they begin anew where nothing can be read yet."""

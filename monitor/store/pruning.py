@@ -9,7 +9,7 @@ from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import Deploy
 from monitor.core.model.notice import PENDING
 from monitor.core.model.rollback import Rollback
-from monitor.core.situation import Situation
+from monitor.core.situation import KEPT_PRESENCES, Situation
 from monitor.store import tables
 from monitor.store.codec import decode, to_microseconds
 from monitor.store.reading import MARKS_OF_PENDING
@@ -88,6 +88,13 @@ def prune_deploys(connection: Connection, before: datetime) -> int:
     )
 
     return sum(_prune_service(connection, service, before) for service in services)
+
+
+def prune_presences(connection: Connection) -> int:
+    """Delete the oldest times in which somebody listened for pings; as many stay as are loaded."""
+    return connection.execute(
+        "DELETE FROM presences WHERE id <= (SELECT MAX(id) FROM presences) - ?", (KEPT_PRESENCES,)
+    ).rowcount
 
 
 def _prune_service(connection: Connection, service: str, before: datetime) -> int:

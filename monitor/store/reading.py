@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from monitor.core.model.changes import Changes, Result
 from monitor.core.model.check_state import CheckState
 from monitor.core.model.deploy import Deploy
+from monitor.core.model.heartbeat import Heartbeat, Presence
 from monitor.core.model.incident import Incident, TimelineEntry
 from monitor.core.model.notice import PENDING, Delivery
 from monitor.core.model.observation import Code
@@ -62,6 +63,8 @@ def read_situation(connection: Connection) -> Situation:
             ),
             steps=_records(connection, Step, "SELECT body FROM steps"),
             pins=_records(connection, HeaderPin, "SELECT body FROM header_pins"),
+            heartbeats=_records(connection, Heartbeat, "SELECT body FROM heartbeats"),
+            presences=_records(connection, Presence, "SELECT body FROM presences ORDER BY id"),
         )
     )
 

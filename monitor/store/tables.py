@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """The revisions of the schema, oldest first; the files are in `migrations/versions`."""
 
 SCHEMA: Final = (
@@ -121,6 +121,20 @@ SCHEMA: Final = (
         PRIMARY KEY ("check")
     )
     """,
+    """
+    CREATE TABLE heartbeats (
+        endpoint VARCHAR NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (endpoint)
+    )
+    """,
+    """
+    CREATE TABLE presences (
+        id INTEGER NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (id)
+    )
+    """,
 )
 """What makes a new store; a test holds it against what the migrations make."""
 
@@ -178,4 +192,6 @@ ROLLBACKS: Final = Table(
     name="rollbacks", key=("id",), rest=("service", "deploy", "state", "tripped_at", "body")
 )
 HEADER_PINS: Final = Table(name="header_pins", key=("check",), rest=("body",))
+HEARTBEATS: Final = Table(name="heartbeats", key=("endpoint",), rest=("body",))
+PRESENCES: Final = Table(name="presences", key=("id",), rest=("body",))
 STEPS: Final = Table(name="steps", key=("key",), rest=("rollback", "body"))

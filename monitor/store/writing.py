@@ -36,6 +36,7 @@ def write(connection: Connection, changes: Changes, numbers: dict[str, int]) -> 
     """
     for table in (tables.CHECK_STATES, tables.HEADER_PINS):
         delete_all(connection, table, "check", changes.forgotten)
+    delete_all(connection, tables.HEARTBEATS, "endpoint", changes.silenced)
 
     for table, rows in (
         (tables.CHECK_STATES, [_row(s, check=s.check) for s in changes.states]),
@@ -58,6 +59,8 @@ def write(connection: Connection, changes: Changes, numbers: dict[str, int]) -> 
         (tables.ROLLBACKS, [_rollback_row(rollback) for rollback in changes.rollbacks]),
         (tables.STEPS, [_row(s, key=s.key, rollback=s.rollback) for s in changes.steps]),
         (tables.HEADER_PINS, [_row(pin, check=pin.check) for pin in changes.pins]),
+        (tables.HEARTBEATS, [_row(one, endpoint=one.endpoint) for one in changes.heartbeats]),
+        (tables.PRESENCES, [_row(one, id=one.id) for one in changes.presences]),
     ):
         if rows:
             connection.executemany(table.upsert, rows)

@@ -13,11 +13,21 @@ from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hin
 
 from hypothesis import strategies as st
 
-from monitor.core.model import changes, check_state, deploy, incident, notice, rollback, verdict
+from monitor.core.model import (
+    changes,
+    check_state,
+    deploy,
+    heartbeat,
+    incident,
+    notice,
+    rollback,
+    verdict,
+)
 from monitor.core.model.changes import Result
 from monitor.core.model.check_state import CheckState
 from monitor.core.model.deploy import Deploy, DeployKind, DeployState
 from monitor.core.model.endpoint import Severity
+from monitor.core.model.heartbeat import Heartbeat, Ping, PingKind, Presence
 from monitor.core.model.incident import Incident, IncidentClass, IncidentPhase, TimelineEntry
 from monitor.core.model.notice import Delivery, DeliveryState, Notice, NoticeEvent
 from monitor.core.model.observation import Code
@@ -31,7 +41,7 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-MODULES = (changes, check_state, deploy, incident, notice, rollback, verdict)
+MODULES = (changes, check_state, deploy, heartbeat, incident, notice, rollback, verdict)
 
 
 def after(seconds: float) -> datetime:
@@ -191,6 +201,26 @@ def a_pin(check: str = "web.headers.drift", **more: Any) -> HeaderPin:
     }
 
     return HeaderPin(**accepted | more)
+
+
+def a_heartbeat(endpoint: str = "backup", **more: Any) -> Heartbeat:
+    """Give a heartbeat of which everything is known."""
+    known: dict[str, Any] = {
+        "endpoint": endpoint,
+        "schedule": "pings each 1 d",
+        "since": NOON,
+        "pings": (Ping(at=NOON, kind=PingKind.START), Ping(at=after(9), kind=PingKind.FAIL)),
+        "ended": Ping(at=after(9), kind=PingKind.FAIL, exit_code=3, output="no space left"),
+        "started": after(20),
+        "restarted": after(30),
+        "took": timedelta(seconds=9),
+    }
+
+    return Heartbeat(**known | more)
+
+
+def a_presence(id: int = 1, since: float = 0, until: float = 60) -> Presence:
+    return Presence(id=id, since=after(since), until=after(until))
 
 
 def a_step(key: str = "r1.1.1", rollback: str = "r1", **more: Any) -> Step:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.check_state import CheckState
     from monitor.core.model.deploy import Deploy
+    from monitor.core.model.heartbeat import Heartbeat, Presence
     from monitor.core.model.incident import Incident, TimelineEntry
     from monitor.core.model.notice import Delivery
     from monitor.core.model.observation import Code
@@ -46,8 +47,8 @@ class Changes:
     """Records that changed together. Every record has a key, so that a commit may be repeated.
 
     Keys: `CheckState.check`, `Incident.id`, (`incident`, `sequence`) of a timeline entry,
-    `Delivery.id`, `Deploy.id`, `Rollback.id`, `Step.key`, `HeaderPin.check`; results are only ever
-    added.
+    `Delivery.id`, `Deploy.id`, `Rollback.id`, `Step.key`, `HeaderPin.check`, `Heartbeat.endpoint`,
+    `Presence.id`; results are only ever added.
     """
 
     states: tuple[CheckState, ...] = ()
@@ -59,15 +60,19 @@ class Changes:
     rollbacks: tuple[Rollback, ...] = ()
     steps: tuple[Step, ...] = ()
     pins: tuple[HeaderPin, ...] = ()
+    heartbeats: tuple[Heartbeat, ...] = ()
+    presences: tuple[Presence, ...] = ()
     forgotten: tuple[str, ...] = ()
     """Checks whose state and pin are to be deleted: the configuration no longer has them."""
+    silenced: tuple[str, ...] = ()
+    """Endpoints whose heartbeat is to be deleted, for the same reason."""
 
     def __add__(self, later: Changes) -> Changes:
         return Changes.merge((self, later))
 
     @staticmethod
     def merge(bundles: Iterable[Changes]) -> Changes:
-        """Put bundles together, oldest first; of a state, pin or incident the newest is kept."""
+        """Put bundles together, oldest first; of what has one record by its key, the newest."""
         full = [bundle for bundle in bundles if bundle]
         if len(full) <= 1:
             return full[0] if full else NOTHING
@@ -78,21 +83,29 @@ class Changes:
         }
         states: dict[str, CheckState] = {}
         pins: dict[str, HeaderPin] = {}
+        heartbeats: dict[str, Heartbeat] = {}
         for bundle in full:
             for check in bundle.forgotten:
                 states.pop(check, None)
                 pins.pop(check, None)
+            for endpoint in bundle.silenced:
+                heartbeats.pop(endpoint, None)
             states |= {state.check: state for state in bundle.states}
             pins |= {pin.check: pin for pin in bundle.pins}
+            heartbeats |= {one.endpoint: one for one in bundle.heartbeats}
         merged["states"] = tuple(states.values())
         merged["pins"] = tuple(pins.values())
+        merged["heartbeats"] = tuple(heartbeats.values())
+        merged["presences"] = tuple({one.id: one for one in merged["presences"]}.values())
         merged["incidents"] = tuple({one.id: one for one in merged["incidents"]}.values())
 
         return Changes(**merged)
 
     @property
     def urgent(self) -> bool:
-        """Whether this must be durable before anyone is told: all but results and counters."""
+        """Whether this must be durable before anyone is told: all but results and counters,
+        and that somebody still listens.
+        """
         return bool(
             self.incidents
             or self.timeline
@@ -101,11 +114,13 @@ class Changes:
             or self.rollbacks
             or self.steps
             or self.pins
+            or self.heartbeats
             or self.forgotten
+            or self.silenced
         )
 
     def __bool__(self) -> bool:
-        return bool(self.results or self.states or self.urgent)
+        return bool(self.results or self.states or self.presences or self.urgent)
 
 
 _NAMES: Final = tuple(field.name for field in fields(Changes))

@@ -216,7 +216,8 @@ class Endpoint:
 
     `target` is what is shown (a URL without secrets). `witnessed` says whether the witnesses are
     asked when it gives no answer, `preflight` whether a foreign origin asks besides, for a check
-    that judges what it may do.
+    that judges what it may do. `beats` says by which schedule its pings are expected, empty where
+    nothing is heard and everything asked.
     """
 
     name: str
@@ -230,3 +231,4 @@ class Endpoint:
     tags: frozenset[str] = frozenset()
     witnessed: bool = True
     preflight: bool = False
+    beats: str = ""

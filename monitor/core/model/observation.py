@@ -160,7 +160,8 @@ class Observation:
     `dns_answer`, `rcode`, `exit_code`, `output`): text, numbers, true, false, null, and lists and
     maps of them. `measures` are the series of this kind of probe, for Prometheus. `not_yet` says
     why nothing can be judged before a later look, where two are needed. `remark` is what has to be
-    said with whatever is wrong with the answer.
+    said with whatever is wrong with the answer; `summary` is how it stands in one sentence, for
+    people who look.
     """
 
     at: datetime
@@ -185,6 +186,7 @@ class Observation:
     measures: tuple[Measure, ...] = ()
     not_yet: str = ""
     remark: str = ""
+    summary: str = ""
 
     def header(self, name: str) -> tuple[str, ...]:
         """Give all values of a header, in the order received; the name in any case."""

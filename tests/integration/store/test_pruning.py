@@ -11,13 +11,15 @@ from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployState
 from monitor.core.model.notice import DeliveryState
 from monitor.core.model.rollback import Blocked, RollbackState
-from monitor.core.situation import Situation
+from monitor.core.situation import KEPT_PRESENCES, Situation
 from monitor.store import pruning
 from tests.support.stored import (
     DAY,
     NOON,
     a_delivery,
     a_deploy,
+    a_heartbeat,
+    a_presence,
     a_result,
     a_rollback,
     a_state,
@@ -218,3 +220,14 @@ async def test_counters_are_never_forgotten(store: Store) -> None:
 
     assert await store.prune(BEFORE, NOW) == 0
     assert "api.health" in (await store.load()).states
+
+
+async def test_pings_are_kept_however_old_and_the_newest_presences(store: Store) -> None:
+    kept = KEPT_PRESENCES
+    presences = tuple(a_presence(n, n, n + 0.5) for n in range(1, kept + 11))
+    await store.commit(Changes(heartbeats=(a_heartbeat(),), presences=presences))
+
+    assert await store.prune(BEFORE, NOW) == 10
+    found = await store.load()
+    assert found.heartbeats == {"backup": a_heartbeat()}
+    assert list(found.presences.values()) == list(presences[10:])

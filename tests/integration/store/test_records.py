@@ -19,7 +19,9 @@ from tests.support.stored import (
     NOON,
     a_delivery,
     a_deploy,
+    a_heartbeat,
     a_pin,
+    a_presence,
     a_result,
     a_rollback,
     a_state,
@@ -45,6 +47,8 @@ EVERYTHING = Changes(
     rollbacks=(a_rollback(),),
     steps=(a_step(),),
     pins=(a_pin(), a_pin("api.headers.drift", seen=None)),
+    heartbeats=(a_heartbeat(), a_heartbeat("certificates", ended=None, started=None, pings=())),
+    presences=(a_presence(), a_presence(2, 90, 120)),
 )
 
 
@@ -74,6 +78,8 @@ async def test_the_next_process_finds_everything(open_store: OpenStore) -> None:
     assert found.rollbacks == {"r1": EVERYTHING.rollbacks[0]}
     assert found.steps == {"r1.1.1": EVERYTHING.steps[0]}
     assert found.pins == {pin.check: pin for pin in EVERYTHING.pins}
+    assert found.heartbeats == {one.endpoint: one for one in EVERYTHING.heartbeats}
+    assert found.presences == {one.id: one for one in EVERYTHING.presences}
 
 
 async def test_a_commit_may_be_repeated(store: Store) -> None:
@@ -101,6 +107,14 @@ async def test_the_newest_record_of_a_key_wins(store: Store) -> None:
     assert found.incidents["i1"].resolved_at == after(9)
     assert found.states["api.health"].judged == 7
     assert [one.status for one in await store.results("api", NOON, 9)] == [204]
+
+
+async def test_the_heartbeat_of_an_endpoint_that_is_gone_is_forgotten(store: Store) -> None:
+    await store.commit(EVERYTHING)
+
+    await store.commit(Changes(silenced=("backup",)))
+
+    assert list((await store.load()).heartbeats) == ["certificates"]
 
 
 async def test_forgotten_states_are_gone_however_many(store: Store) -> None:
@@ -320,5 +334,5 @@ async def test_a_commit_that_was_begun_is_finished_though_its_caller_is_cancelle
 def test_every_kind_of_record_is_in_the_round_trip() -> None:
     empty = [name for name in Changes.__slots__ if not getattr(EVERYTHING, name)]
 
-    assert empty == ["forgotten"]
+    assert empty == ["forgotten", "silenced"]
     assert isinstance(EVERYTHING.states[0], CheckState)
