@@ -16,7 +16,7 @@ from tests.support.judging import make_check
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from monitor.core.model.observation import Observation
+    from monitor.core.model.observation import Fault, Observation
     from monitor.core.model.verdict import Verdict
     from monitor.names import Resolver
 
@@ -58,6 +58,13 @@ def judge_health(kind: str, seen: Observation, *expect: dict[str, Any]) -> Verdi
     )
 
     return judge(make_check(rule), seen)
+
+
+def fault_of(seen: Observation) -> Fault:
+    """Give the fault, which there has to be."""
+    assert seen.fault is not None
+
+    return seen.fault
 
 
 def measured(seen: Observation, family: str, **labels: str) -> float | None:

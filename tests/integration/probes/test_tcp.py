@@ -1,13 +1,9 @@
-"""The kind `tcp`: connections, dialogues, and TLS that begins in the midst of one."""
+"""The kind `tcp`: connections and dialogues, good and hostile."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import resource
 import socket
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +15,7 @@ from monitor.names import Resolver
 from monitor.probes import KINDS
 from tests.support.authority import Authority
 from tests.support.mail import drips, floods, serve_lines, serve_smtp
-from tests.support.probing import ask, judge_health, measured
+from tests.support.probing import ask, fault_of, judge_health, measured
 from tests.support.servers import (
     answers,
     hang_up,
@@ -31,9 +27,10 @@ from tests.support.servers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import asyncio
+    from pathlib import Path
 
-    from monitor.core.model.observation import Fault, Observation
+    from monitor.core.model.observation import Observation
     from tests.support.servers import Script
 
 BY_PATTERN = "probe_failed_due_to_regex"
@@ -42,11 +39,6 @@ BY_BYTES = "probe_failed_due_to_bytes"
 
 def at(port: int, **options: Any) -> dict[str, Any]:
     return {"address": f"127.0.0.1:{port}", **options}
-
-
-def fault_of(seen: Observation) -> Fault:
-    assert seen.fault is not None
-    return seen.fault
 
 
 async def talk_to(
@@ -263,271 +255,6 @@ async def test_the_last_line_needs_no_end() -> None:
     seen = await talk_to(answers(b"220 ready"), {"expect": "ready$"})
 
     assert seen.fault is None
-
-
-# TLS in known protocols
-
-
-@pytest.mark.parametrize(
-    ("protocol", "turns"),
-    [
-        pytest.param(
-            "imap",
-            [("", "* OK [CAPABILITY IMAP4rev1] ready\r\n"), ("a1 STARTTLS", "a1 OK now\r\n<TLS>")],
-            id="imap",
-        ),
-        pytest.param("pop3", [("", "+OK <1@x>\r\n"), ("STLS", "+OK begin\r\n<TLS>")], id="pop3"),
-        pytest.param(
-            "ftp",
-            [("", "220-Welcome\r\n220 ready\r\n"), ("AUTH TLS", "234 go\r\n<TLS>")],
-            id="ftp",
-        ),
-        pytest.param(
-            "sieve",
-            [("", '"STARTTLS"\r\nOK "ready"\r\n'), ("STARTTLS", "OK\r\n<TLS>")],
-            id="sieve",
-        ),
-    ],
-)
-async def test_tls_begins_as_the_protocol_has_it_and_leave_is_taken(
-    tmp_path: Path, protocol: str, turns: list[tuple[str, str]]
-) -> None:
-    authority = Authority(tmp_path)
-    async with serve_lines(*turns, tls=authority.context()) as (server, spoken):
-        seen = await ask(
-            "tcp", at(server.port, starttls=protocol, tls={"ca_file": str(authority.file)})
-        )
-
-        async with asyncio.timeout(5):
-            while len(spoken.lines) < 2:
-                await asyncio.sleep(0.005)
-
-    assert seen.fault is None
-    assert seen.certificate is not None
-    assert seen.certificate.verified
-    assert spoken.lines[-1].endswith((b"QUIT", b"LOGOUT"))
-
-
-async def test_a_real_mail_server_is_upgraded_by_its_name_alone(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
-    async with serve_smtp(authority.context("mail.test")) as port:
-        options = {"address": f"mail.test:{port}", "starttls": "smtp"}
-        seen = await ask("tcp", {**options, "tls": {"ca_file": str(authority.file)}})
-        untrusted = await ask("tcp", options)
-
-    assert seen.fault is None
-    assert seen.tls_version is not None
-    assert fault_of(untrusted).code is Code.TLS_CERT_UNTRUSTED
-    assert untrusted.certificate is not None
-
-
-async def test_a_mail_server_without_tls_is_told_at_once() -> None:
-    async with serve_smtp(None) as port:
-        seen = await ask("tcp", at(port, starttls="smtp"), timeout=5)
-
-    assert fault_of(seen).code is Code.EXPECTATION
-    assert "STARTTLS" in fault_of(seen).message
-    assert seen.duration.total_seconds() < 2
-
-
-LDAP_YES = bytes.fromhex("300c020101780 70a010004000400".replace(" ", ""))
-LDAP_NO = bytes.fromhex("3084000000 0c020101 78070a013404000400".replace(" ", ""))
-MYSQL = b"\x0a8.0.36\x00" + b"\x01\0\0\0" + b"saltsalt\0" + b"%b" + b"\x2d\x02\0" + b"\0" * 20
-
-
-def greeting(able: int) -> bytes:
-    payload = MYSQL.replace(b"%b", able.to_bytes(2, "little"))
-    return len(payload).to_bytes(3, "little") + b"\0" + payload
-
-
-@pytest.mark.parametrize(
-    ("protocol", "first", "hears", "then"),
-    [
-        pytest.param("postgres", b"", 8, b"S", id="postgres"),
-        pytest.param("mysql", greeting(0xFFFF), 36, b"", id="mysql"),
-        pytest.param("ldap", b"", 31, LDAP_YES, id="ldap"),
-        pytest.param(
-            "xmpp",
-            b"<stream:stream><stream:features><starttls "
-            b"xmlns='urn:ietf:params:xml:ns:xmpp-tls'/></stream:features>",
-            60,
-            b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>",
-            id="xmpp",
-        ),
-    ],
-)
-async def test_tls_begins_also_where_there_are_no_lines(
-    tmp_path: Path, protocol: str, first: bytes, hears: int, then: bytes
-) -> None:
-    authority = Authority(tmp_path)
-    context = authority.context()
-
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(first)
-        if protocol == "xmpp":
-            await reader.readuntil(b"<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
-        else:
-            await reader.readexactly(hears)
-        writer.write(then)
-        await writer.drain()
-        await writer.start_tls(context)
-        await reader.read()
-
-    async with serve_script(script, reads_head=False) as server:
-        seen = await ask(
-            "tcp", at(server.port, starttls=protocol, tls={"ca_file": str(authority.file)})
-        )
-
-    assert seen.fault is None
-    assert seen.tls_version == "TLS 1.3"
-
-
-@pytest.mark.parametrize(
-    ("protocol", "said"),
-    [
-        pytest.param("postgres", b"N", id="postgres refuses"),
-        pytest.param("mysql", greeting(0xF7FF), id="mysql without TLS"),
-        pytest.param("ldap", LDAP_NO, id="ldap refuses"),
-        pytest.param("xmpp", b"<stream:features/>", id="xmpp without TLS"),
-    ],
-)
-async def test_who_offers_no_tls_is_said_to(protocol: str, said: bytes) -> None:
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(said)
-        await writer.drain()
-        await reader.read()
-
-    async with serve_script(script, reads_head=False) as server:
-        seen = await ask("tcp", at(server.port, starttls=protocol))
-
-    assert fault_of(seen).message == f"127.0.0.1:{server.port} offers no TLS"
-
-
-@pytest.mark.parametrize(
-    "protocol", ["smtp", "imap", "pop3", "ftp", "sieve", "ldap", "xmpp", "postgres", "mysql"]
-)
-@pytest.mark.parametrize(
-    "said",
-    [
-        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="HTTP"),
-        pytest.param(b"\0" * 3000, id="zeros"),
-        pytest.param(b"\xff" * 3000, id="noise"),
-        pytest.param(b"0\x84\xff\xff\xff\xff", id="a huge length"),
-        pytest.param(b"", id="nothing"),
-    ],
-)
-async def test_who_speaks_another_protocol_is_a_fault_of_the_target(
-    protocol: str, said: bytes
-) -> None:
-    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(said)
-        await writer.drain()
-        await reader.read(10)
-
-    async with serve_script(script, reads_head=False) as server:
-        seen = await ask("tcp", at(server.port, starttls=protocol), timeout=0.1)
-
-    assert not fault_of(seen).own
-
-
-async def test_what_was_said_in_plain_text_before_tls_is_not_taken_for_more(
-    tmp_path: Path,
-) -> None:
-    authority = Authority(tmp_path)
-    async with serve_lines(
-        ("", "+OK\r\n"), ("STLS", "+OK begin\r\n+OK injected\r\n<TLS>"), tls=authority.context()
-    ) as (server, _):
-        seen = await ask(
-            "tcp", at(server.port, starttls="pop3", tls={"ca_file": str(authority.file)})
-        )
-
-    assert fault_of(seen).code is Code.BAD_RESPONSE
-    assert "plain text" in fault_of(seen).message
-
-
-# Unix sockets (83)
-
-
-@pytest.fixture
-def listening(tmp_path: Path) -> Iterator[str]:
-    path = str(tmp_path / "app.sock")
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.bind(path)
-        sock.listen(1)
-        yield path
-
-
-async def test_a_unix_socket_on_which_somebody_listens_is_up(listening: str) -> None:
-    seen = await ask("tcp", f"unix:{listening}")
-
-    assert seen.fault is None
-    assert seen.url == f"unix:{listening}"
-    assert set(seen.phases) == {Phase.CONNECT}
-    assert (seen.address, seen.ip_family) == (None, None)
-
-
-async def test_a_unix_socket_is_spoken_to(tmp_path: Path) -> None:
-    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"hello\n")
-        await writer.drain()
-        writer.close()
-
-    path = str(tmp_path / "app.sock")
-    server = await asyncio.start_unix_server(greet, path)
-    async with server:
-        seen = await ask("tcp", {"address": f"unix:{path}", "dialogue": [{"expect": "^hello$"}]})
-
-    assert seen.fault is None
-    assert seen.body == b"hello\n"
-
-
-async def test_a_unix_socket_that_is_not_there_or_of_nobody_is_down(tmp_path: Path) -> None:
-    missing = tmp_path / "none.sock"
-    left = tmp_path / "left.sock"
-    with socket.socket(socket.AF_UNIX) as sock:
-        sock.bind(str(left))
-
-    absent, dead = await ask("tcp", f"unix:{missing}"), await ask("tcp", f"unix:{left}")
-
-    assert fault_of(absent).message == f"there is no socket at {missing}"
-    assert fault_of(dead).message == f"{left} refused the connection: nobody listens there"
-    assert not fault_of(absent).own
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-async def test_a_unix_socket_that_may_not_be_opened_fails_with_that_reason() -> None:
-    with TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as sock:
-        Path(folder).chmod(0o755)
-        path = Path(folder, "app.sock")
-        sock.bind(str(path))
-        sock.listen()
-        path.chmod(0o600)
-        os.seteuid(65534)
-        try:
-            seen = await ask("tcp", f"unix:{path}")
-        finally:
-            os.seteuid(0)
-
-    assert fault_of(seen).message == f"{path} may not be opened: permission denied"
-    assert not fault_of(seen).own
-
-
-async def test_a_unix_socket_whose_queue_is_full_is_waited_for(listening: str) -> None:
-    held = []
-    try:
-        for _ in range(8):
-            sock = socket.socket(socket.AF_UNIX)
-            sock.setblocking(False)
-            held.append(sock)
-            sock.connect(listening)
-    except BlockingIOError:
-        pass
-    seen = await ask("tcp", f"unix:{listening}", timeout=0.3)
-    for sock in held:
-        sock.close()
-
-    assert fault_of(seen).code is Code.TIMEOUT
-    assert "did not accept the connection" in fault_of(seen).message
 
 
 # Hostile targets

@@ -16,7 +16,7 @@ from monitor.core.model.observation import Code, Phase
 from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
 from tests.support.authority import Authority
-from tests.support.probing import ask, judge_health, measured
+from tests.support.probing import ask, fault_of, judge_health, measured
 from tests.support.servers import HOST, answers, hang_up, page, reset, serve_pages, serve_script
 
 if TYPE_CHECKING:
@@ -24,18 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from monitor.core.model.observation import Fault, Observation
+    from monitor.core.model.observation import Observation
 
     Raw = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 BY_PATTERN = "probe_websocket_failed_due_to_regex"
 UPGRADED = "probe_websocket_connection_upgraded"
 STATUS = "probe_websocket_status_code"
-
-
-def fault_of(seen: Observation) -> Fault:
-    assert seen.fault is not None
-    return seen.fault
 
 
 async def shop(request: web.Request) -> web.WebSocketResponse:
