@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from selectolax.lexbor import LexborHTMLParser, SelectolaxError
 
 from monitor.core.expectations.json_body import MOST_NODES, BodyError, Node
+from monitor.core.markup import HOLDS_TEXT, end_of_comment, end_of_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,18 +87,6 @@ _BOUNDS: Final = frozenset(
         "td",
         "template",
         "th",
-    }
-)
-_HOLDS_TEXT: Final = frozenset(
-    {
-        "script",
-        "style",
-        "textarea",
-        "title",
-        "xmp",
-        "iframe",
-        "noembed",
-        "noframes",
     }
 )
 _SPACE: Final = re.compile(r"[ \t\r\n\f\u00a0]+")
@@ -201,9 +190,8 @@ def _tags(text: str) -> Iterator[str]:
     while (position := text.find("<", position)) >= 0:
         if text.startswith(_NOT_ALIKE, position):
             return
-        if text.startswith("<!--", position):
-            end = text.find("-->", position + 2)
-            position = end if end >= 0 else len(text)
+        if (after := end_of_comment(text, position)) is not None:
+            position = after
             continue
 
         position += 1
@@ -216,9 +204,8 @@ def _tags(text: str) -> Iterator[str]:
         yield name
         if name == "plaintext":
             return
-        if name in _HOLDS_TEXT and not foreign:
-            end = lowered.find(f"</{name}", position)
-            position = end if end >= 0 else len(text)
+        if name in HOLDS_TEXT and not foreign:
+            position = end_of_text(lowered, name, position)
 
 
 def _end_of_tag(text: str, position: int) -> int:

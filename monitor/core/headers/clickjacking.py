@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
-from monitor.core.headers.csp_reading import BROAD, Sources, policies_of
-from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, Terms, judged
+from monitor.core.headers.csp_reading import BROAD, NOTHING, Sources, policies_of
+from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, Terms, judged, lacking
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
@@ -25,7 +25,6 @@ NOBODY: Final = "nobody"
 HEADER: Final = "x-frame-options"
 _OTHERS_OUT: Final = "DENY, SAMEORIGIN or CSP frame-ancestors"
 _ALL_OUT: Final = "DENY or CSP frame-ancestors 'none'"
-_NONE: Final = frozenset({"'none'"})
 
 
 def judge(observation: Observation, terms: Terms) -> PolicyResult:
@@ -50,8 +49,7 @@ def judge(observation: Observation, terms: Terms) -> PolicyResult:
 
 @lru_cache(maxsize=REMEMBERED)
 def _judge_lines(lines: tuple[str, ...], strict: bool) -> PolicyResult:
-    if not lines or (not lines[0].strip() and len(lines) == 1):
-        what = "empty" if lines else "absent"
+    if what := lacking(lines):
         return _result(f"{HEADER}-not-implemented", f"header {HEADER} is {what}", what, strict)
     if lines[0].strip().lower().startswith("allow-from"):
         found = show_list(lines)
@@ -75,7 +73,7 @@ def _judge_lines(lines: tuple[str, ...], strict: bool) -> PolicyResult:
 def _judge_ancestors(ancestors: tuple[Sources, ...], strict: bool) -> PolicyResult:
     """All policies hold at once, so that one which keeps strangers out is enough."""
     kept_out = [sources for sources in ancestors if not BROAD & sources]
-    best = next((sources for sources in kept_out if sources == _NONE), None)
+    best = next((sources for sources in kept_out if sources == NOTHING), None)
     shown = best or (kept_out or ancestors)[0]
     found = plain(f"frame-ancestors {' '.join(sorted(shown))}")
     said = f"content-security-policy says {found}"

@@ -12,6 +12,7 @@ from monitor.core.expectations.shown import plain, show_list
 from monitor.core.headers.csp_reading import (
     BROAD,
     HEADER,
+    NOTHING,
     Directives,
     InvalidPolicyError,
     Sources,
@@ -67,7 +68,6 @@ _NONCE_OR_HASH: Final = ("'nonce-", "'sha256-", "'sha384-", "'sha512-")
 _PASSIVE: Final = ("img-src", "media-src")
 _NOT_IN_META: Final = frozenset({"frame-ancestors", "report-uri", "sandbox"})
 _ANY: Final = frozenset({"*"})
-_NONE: Final = frozenset({"'none'"})
 
 
 def judge(observation: Observation, terms: Terms) -> PolicyResult:
@@ -148,7 +148,7 @@ def _grade(policies: tuple[Directives, ...], secure: bool) -> str:
         return "csp-implemented-with-insecure-scheme-in-passive-content-only"
     if _all_allow(held, "style-src", _INLINE):
         return "csp-implemented-with-unsafe-inline-in-style-src-only"
-    if any(policy.get("default-src") == _NONE for policy in held):
+    if any(policy.get("default-src") == NOTHING for policy in held):
         return "csp-implemented-with-no-unsafe-default-src-none"
 
     return "csp-implemented-with-no-unsafe"

@@ -25,7 +25,8 @@ BROAD: Final = frozenset(
 
 _MAY_REPEAT: Final = frozenset({"report-uri", "report-to"})
 _SHORTEST: Final = len("img-src") - 1
-_NOTHING: Final = frozenset({"'none'"})
+NOTHING: Final = frozenset({"'none'"})
+"""Sources of which there are none."""
 
 
 _NONCE: Final = re.compile(r"'nonce-[^';,\s]*'?", re.IGNORECASE)
@@ -88,7 +89,7 @@ def read_policy(policy: str) -> tuple[Directives, bool]:
                 raise InvalidPolicyError(f"it has {plain(name)} more than once")
             repeated = True
         elif name:
-            directives[name] = frozenset(values) or _NOTHING
+            directives[name] = frozenset(values) or NOTHING
 
     return MappingProxyType(directives), repeated
 

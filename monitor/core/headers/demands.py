@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.expectations.shown import plain, show
 from monitor.core.headers import clickjacking, csp, disclosure, isolation, referrer
-from monitor.core.headers.result import Policy, PolicyRule, Terms
+from monitor.core.headers.result import Policy, PolicyRule, Terms, one_of
 from monitor.options import DURATION_PATTERN, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class PolicyError(Exception):
@@ -228,7 +228,7 @@ def _read_terms(policy: Policy, written: Mapping[Any, object]) -> Terms:
     values: dict[str, Any] = {}
     for name, value in written.items():
         if name not in known:
-            expected = f"expected {_one_of(known)}" if known else f"{policy} has none"
+            expected = f"expected {one_of(list(known))}" if known else f"{policy} has none"
             raise PolicyError(
                 f"unknown parameter {plain(str(name))}, {expected}", (policy, name), at_key=True
             )
@@ -238,12 +238,6 @@ def _read_terms(policy: Policy, written: Mapping[Any, object]) -> Terms:
             raise PolicyError(str(error), (policy, name)) from error
 
     return replace(Terms(), **values)
-
-
-def _one_of(names: Iterable[str]) -> str:
-    *first, last = names
-
-    return f"{', '.join(first)} or {last}" if first else last
 
 
 def _read_value(parameter: Parameter, value: object) -> object:

@@ -8,7 +8,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
-from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, Terms, judged
+from monitor.core.headers.result import (
+    REMEMBERED,
+    Policy,
+    PolicyResult,
+    Terms,
+    judged,
+    lacking,
+    one_of,
+)
 from monitor.core.headers.structured import PARAMETERS, TOKEN
 
 if TYPE_CHECKING:
@@ -94,8 +102,7 @@ def _judge(policy: Policy, observation: Observation, terms: Terms) -> PolicyResu
 @lru_cache(maxsize=REMEMBERED)
 def _judge_lines(policy: Policy, lines: tuple[str, ...], terms: Terms) -> PolicyResult:
     name = HEADERS[policy].name
-    if not lines or (not lines[0].strip() and len(lines) == 1):
-        what = "empty" if lines else "absent"
+    if what := lacking(lines):
         passed = not (terms.required or terms.allow)
         said = f"header {name} is {what}"
         return _result(policy, "not-implemented", said, what, terms, passed=passed)
@@ -118,7 +125,6 @@ def _judge_lines(policy: Policy, lines: tuple[str, ...], terms: Terms) -> Policy
 def _result(
     policy: Policy, result: str, said: str, found: str, terms: Terms, *, passed: bool = False
 ) -> PolicyResult:
-    wanted = terms.allow or HEADERS[policy].values
-    expected = f"{', '.join(wanted[:-1])} or {wanted[-1]}" if len(wanted) > 1 else wanted[0]
+    expected = one_of(terms.allow or HEADERS[policy].values)
 
     return judged(policy, f"{policy}-{result}", said, expected=expected, found=found, passed=passed)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, show_list
-from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, Terms, judged
+from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, Terms, judged, lacking
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
@@ -29,8 +29,7 @@ def judge(observation: Observation, terms: Terms) -> PolicyResult:
 
 @lru_cache(maxsize=REMEMBERED)
 def _judge_lines(lines: tuple[str, ...]) -> PolicyResult:
-    if not lines or (not lines[0].strip() and len(lines) == 1):
-        what = "empty" if lines else "absent"
+    if what := lacking(lines):
         return _result(f"{HEADER}-not-implemented", f"header {HEADER} is {what}", what)
     if len(lines) > 1:
         said = f"header {HEADER} is sent {len(lines)} times"

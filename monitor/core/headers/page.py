@@ -7,6 +7,8 @@ from functools import lru_cache
 from html import unescape
 from typing import TYPE_CHECKING, Final
 
+from monitor.core.markup import HOLDS_TEXT, end_of_comment, end_of_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,9 +29,6 @@ _ATTRIBUTE: Final = re.compile(
                     |'(?P<single>[^']*)(?P<end_single>'?)
                     |(?P<bare>[^\s>"'][^\s>]*)?))?""",
     re.VERBOSE,
-)
-_HOLDS_TEXT: Final = frozenset(
-    {"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"}
 )
 
 
@@ -129,9 +128,8 @@ def elements(body: bytes, *, until: str = "") -> Iterator[tuple[str, Attributes]
     lowered = body.lower().decode(errors="replace")
     position = 0
     while (position := text.find("<", position)) >= 0:
-        if text.startswith("<!--", position):
-            end = text.find("-->", position + 2)
-            position = end if end >= 0 else len(text)
+        if (after := end_of_comment(text, position)) is not None:
+            position = after
             continue
 
         position += 1
@@ -148,9 +146,8 @@ def elements(body: bytes, *, until: str = "") -> Iterator[tuple[str, Attributes]
             return
 
         yield name, attributes
-        if name in _HOLDS_TEXT:
-            end = lowered.find(f"</{name}", position)
-            position = end if end >= 0 else len(text)
+        if name in HOLDS_TEXT:
+            position = end_of_text(lowered, name, position)
 
 
 def _read_attributes(text: str, position: int) -> tuple[Attributes | None, int]:

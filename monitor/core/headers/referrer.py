@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain
 from monitor.core.headers.page import referrer_in_page
-from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, Terms, judged
+from monitor.core.headers.result import REMEMBERED, Policy, PolicyResult, Terms, judged, one_of
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
@@ -75,8 +75,7 @@ def _result(
     result: str, said: str, found: str, terms: Terms, *, passed: bool = False
 ) -> PolicyResult:
     allowed = [value for value in STRICTEST_FIRST if value in (terms.allow or PRIVATE)]
-    expected = f"{', '.join(allowed[:-1])} or {allowed[-1]}" if len(allowed) > 1 else allowed[0]
 
     return judged(
-        Policy.REFERRER_POLICY, result, said, expected=expected, found=found, passed=passed
+        Policy.REFERRER_POLICY, result, said, expected=one_of(allowed), found=found, passed=passed
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 NOT_EVALUATED: Final = "not-evaluated"
 """The result where there was no answer: neither a pass nor a fail."""
@@ -79,6 +82,19 @@ class PolicyResult:
     expected: str = ""
     found: str = ""
     evaluated: bool = True
+
+
+def lacking(lines: tuple[str, ...]) -> str:
+    """Say in a word why the lines of a header say nothing; empty where they say something."""
+    if not lines:
+        return "absent"
+
+    return "" if lines[0].strip() or len(lines) > 1 else "empty"
+
+
+def one_of(values: Sequence[str]) -> str:
+    """Write values as a choice: `a, b or c`."""
+    return f"{', '.join(values[:-1])} or {values[-1]}" if len(values) > 1 else values[0]
 
 
 def judged(
