@@ -109,7 +109,8 @@ def _fill_request(request: RequestOptions, values: Mapping[str, Scalar]) -> Requ
         changed["payload"] = fill_document(request.payload, values)
     if request.form is not None:
         changed["form"] = {
-            name: fill(as_it_is_now(value), values) for name, value in request.form.items()
+            fill(name, values): fill(as_it_is_now(value), values)
+            for name, value in request.form.items()
         }
 
     return request.model_copy(update=changed)

@@ -57,7 +57,9 @@ def fill_document(value: Any, values: Mapping[str, Scalar]) -> Any:
     """
     match value:
         case dict():
-            return {fill(key, values): fill_document(inner, values) for key, inner in value.items()}
+            return {
+                fill(str(key), values): fill_document(inner, values) for key, inner in value.items()
+            }
         case list():
             return [fill_document(inner, values) for inner in value]
         case str() if _PLACE.search(value):

@@ -584,11 +584,11 @@ async def test_quotes_stay_text_in_json_and_in_forms() -> None:
                 "url": server.url("/take"),
                 "request": {"method": "POST", "json": {"a": {"b": ["x{v}"]}}},
             },
-            {"url": server.url("/take"), "request": {"method": "POST", "form": {"a": "x{v}"}}},
+            {"url": server.url("/take"), "request": {"method": "POST", "form": {"{v}": "x{v}"}}},
         )
 
     assert seen.fault is None, why(seen)
-    assert bodies == [{"a": {"b": [f"x{nasty}"]}}, {"a": f"x{nasty}"}]
+    assert bodies == [{"a": {"b": [f"x{nasty}"]}}, {nasty: f"x{nasty}"}]
 
 
 async def test_braces_of_a_body_stay_what_they_are() -> None:
