@@ -12,7 +12,9 @@ from monitor.actuator import Actuator
 from monitor.background import Background, drain
 from monitor.chores import Chores
 from monitor.clock import Clock, ClockWatch
+from monitor.core import pings
 from monitor.core.engine import Conditions, Engine
+from monitor.core.model.heartbeat import Heard, Ping
 from monitor.dispatch import Dispatch
 from monitor.metrics import Metrics
 from monitor.options import Redactor
@@ -25,15 +27,17 @@ from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from monitor.config import Compiled, WebSettings
     from monitor.config.difference import Reloaded
     from monitor.core.model.changes import Changes
     from monitor.core.model.endpoint import Endpoint
+    from monitor.core.model.heartbeat import PingKind
     from monitor.core.situation import Situation
     from monitor.operations import DeployMarker
+    from monitor.options import Secret
 
 DRAIN: Final = timedelta(seconds=10)
 """How long running probes, notices and a hook get when the daemon is told to stop."""
@@ -90,6 +94,7 @@ class Monitor:
             mask=self.redactor.mask,
             hook_runner=hook_runner,
             probe_runner=options.probe_runner,
+            heard=self._hear_of,
         )
         self._setup = Setup(
             compiled=compiled,
@@ -98,6 +103,7 @@ class Monitor:
             clock=clock,
             selected=options.selected,
             hook_runner=hook_runner,
+            heard=self._hear_of,
             started=compiled,
         )
         self._first_round = frozenset(endpoint.name for endpoint in self.watched)
@@ -188,6 +194,9 @@ class Monitor:
         if self.options.oneshot:
             return
 
+        self.pipeline.record(
+            self.engine.absorb(pings.listen(self.engine.situation, self.now()), self.now())
+        )
         self.reloads.tell_doubts()
         self.scheduler.watch(self.watched)
         self._background.own(self.scheduler.run(), "scheduler")
@@ -298,6 +307,26 @@ class Monitor:
             now=self.now(),
         )
 
+    @property
+    def ping_keys(self) -> Mapping[str, Secret]:
+        """The secret keys of heartbeats, by their endpoints."""
+        return self.compiled.ping_keys
+
+    async def hear(
+        self, endpoint: str, kind: PingKind, *, exit_code: int | None, output: str
+    ) -> None:
+        """Take a ping, and look at its heartbeat at once; see `operations.take_ping`."""
+        self.clock_watch.look()
+        output = pings.clean_output(self.redactor.mask(output))
+        await operations.take_ping(
+            endpoint,
+            Ping(at=self.now(), kind=kind, exit_code=exit_code, output=output),
+            engine=self.engine,
+            journal=self.journal,
+            record=self.pipeline.record,
+            look=self.scheduler.hasten,
+        )
+
     async def reload(self) -> Reloaded:
         """Take over the changed configuration, all or nothing."""
         return await self.reloads.reload()
@@ -345,6 +374,16 @@ class Monitor:
             clock_watch=self.clock_watch,
             retention=lambda: self.compiled.retention,
             kill_switch=lambda: self.kill_switch,
+        )
+
+    def _hear_of(self, endpoint: str) -> Heard:
+        """Give what was heard of a heartbeat, once it is known whether anybody listened."""
+        self.clock_watch.look()
+        situation = self.engine.situation
+
+        return Heard(
+            heartbeat=situation.heartbeats.get(endpoint),
+            presences=tuple(situation.presences.values()),
         )
 
     async def _probe(self, endpoint: Endpoint, scheduled: bool) -> None:

@@ -99,6 +99,18 @@ SecretText = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """How often a kind of probe looks at most by default, and how much one look says of health.
+
+    None is as everywhere.
+    """
+
+    every: timedelta | None = None
+    failure_threshold: int | None = None
+    success_threshold: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One kind of plug-in: the model of its options and the class that is made from them.
 
@@ -109,7 +121,8 @@ class Kind:
     else: with a `value` its own health is judged only where that is written. `judges` gives the
     lists of expectations in the options that the kind judges itself, each with its place: its probe
     finds them compiled in its context. `prober` is what blackbox_exporter calls it, `series` its
-    families beside those that each kind has, with what they mean.
+    families beside those that each kind has, with what they mean. `rhythm` is how often it looks,
+    and how often it is wrong before that is told.
     """
 
     options: type[Options]
@@ -121,6 +134,7 @@ class Kind:
     # Any: its own options
     judges: Callable[[Any], Iterable[tuple[Place, Sequence[object]]]] | None = None
     prober: str = ""
+    rhythm: Rhythm = Rhythm()
     series: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from monitor.config.suggest import suggest
+from monitor.core import pings
 from monitor.core.headers.drift import compare
+from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.pins import drift_check, known_pin
 from monitor.core.report import deploy_json, status_json
@@ -18,10 +22,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.core.engine import Engine
-    from monitor.core.model.changes import Changes
+    from monitor.core.model.heartbeat import Ping
     from monitor.store.journal import Journal
 
 _LONGEST: Final = 200
+_STORE_PATIENCE: Final = timedelta(seconds=5)
 _KEYS: Final = ("service", "version", "id", "commit", "kind", "state")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -151,6 +156,32 @@ async def accept_headers(
         "headers": [list(line) for line in after.lines],
         "changed": [drift.name for drift in compare(before.lines, after.lines)],
     }
+
+
+async def take_ping(
+    endpoint: str,
+    ping: Ping,
+    *,
+    engine: Engine,
+    journal: Journal,
+    record: Callable[[Changes], None],
+    look: Callable[[str], None],
+) -> None:
+    """Take a ping of a heartbeat and let it be judged; done once it is durable.
+
+    Raises OperationError where the heartbeat is gone. After StoreError or TimeoutError it counts
+    all the same, and is written down later.
+    """
+    heartbeat = engine.situation.heartbeats.get(endpoint)
+    if heartbeat is None:
+        raise OperationError(f"{endpoint}: the configuration has no such heartbeat")
+
+    changes = Changes(heartbeats=(pings.take(heartbeat, ping),))
+    engine.situation.apply(changes)
+    record(changes)
+    look(endpoint)
+    async with asyncio.timeout(_STORE_PATIENCE.total_seconds()):
+        await journal.flush()
 
 
 def report_status(

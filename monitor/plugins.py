@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from monitor import __version__, hooks, notifiers, probes
+from monitor.core.model.heartbeat import Heard
 from monitor.hooks.hook import HookContext
 from monitor.logs import Log
 from monitor.names import Resolver
@@ -18,7 +21,7 @@ from monitor.runner.probing import CommandsHere
 from monitor.witness import Witnesses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -33,6 +36,9 @@ if TYPE_CHECKING:
 USER_AGENT: Final = f"production-monitor/{__version__}"
 
 _log = Log()
+
+Hearing = Callable[[str], Heard]
+"""Gives what was heard of the heartbeat of an endpoint."""
 
 Made = TypeVar("Made")
 Spec = TypeVar("Spec")
@@ -70,6 +76,11 @@ class Plugins:
         yield self.commands
 
 
+def hear_nothing(_endpoint: str) -> Heard:
+    """Give what is known where nobody listens."""
+    return Heard()
+
+
 def make_plugins(
     compiled: Compiled,
     *,
@@ -77,10 +88,11 @@ def make_plugins(
     mask: Callable[[str], str],
     hook_runner: HookRunner | None = None,
     probe_runner: Path | None = None,
+    heard: Hearing = hear_nothing,
 ) -> Plugins:
     """Make all plug-ins of a configuration; with a runner, commands are left to it.
 
-    `probe_runner` is the socket of the one for probes.
+    `probe_runner` is the socket of the one for probes. `heard` gives what was heard of an endpoint.
     """
     resolver = Resolver()
     commands = CommandsElsewhere(probe_runner) if probe_runner else CommandsHere()
@@ -90,7 +102,13 @@ def make_plugins(
         commands=commands,
         probes={
             one.name: make_probe(
-                compiled, one, clock=clock, resolver=resolver, mask=mask, commands=commands
+                compiled,
+                one,
+                clock=clock,
+                resolver=resolver,
+                mask=mask,
+                commands=commands,
+                heard=heard,
             )
             for one in compiled.endpoints
         },
@@ -114,6 +132,7 @@ def remake_plugins(
     clock: Callable[[], datetime],
     mask: Callable[[str], str],
     hook_runner: HookRunner | None = None,
+    heard: Hearing = hear_nothing,
 ) -> Plugins:
     """Make the plug-ins that a changed configuration needs, and keep those that did not change."""
     asked = {endpoint.name: endpoint for endpoint in compiled.endpoints}
@@ -132,6 +151,7 @@ def remake_plugins(
                 resolver=known.resolver,
                 mask=mask,
                 commands=known.commands,
+                heard=heard,
             ),
         ),
         notifiers=keep_same(
@@ -170,6 +190,7 @@ def make_probe(
     resolver: Resolver,
     mask: Callable[[str], str] = str,
     commands: Commands | None = None,
+    heard: Hearing = hear_nothing,
 ) -> Probe:
     """Make the probe of one endpoint; without `commands` it runs its own."""
     plugin = compiled.probes[endpoint.name]
@@ -183,6 +204,7 @@ def make_probe(
         commands=commands,
         expectations=plugin.expectations,
         mask=mask,
+        heard=partial(heard, endpoint.name),
     )
     probe: Probe = probes.KINDS[plugin.kind].make(plugin.options, context)
 

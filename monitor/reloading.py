@@ -42,6 +42,7 @@ class Setup:
     clock: Callable[[], datetime]
     selected: Callable[[Endpoint], bool]
     hook_runner: HookRunner | None
+    heard: plugins.Hearing
     started: Compiled
 
     @property
@@ -69,6 +70,7 @@ class Setup:
             clock=self.clock,
             mask=self.redactor.mask,
             hook_runner=self.hook_runner,
+            heard=self.heard,
         )
 
 

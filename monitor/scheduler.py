@@ -118,6 +118,12 @@ class Scheduler:
         heapq.heapify(self._queue)
         self._changed.set()
 
+    def hasten(self, name: str) -> None:
+        """Probe an endpoint now, as a retry sample: what it would see has just changed."""
+        due = asyncio.get_running_loop().time()
+        heapq.heappush(self._queue, (due, next(self._order), name, False))
+        self._changed.set()
+
     async def run(self) -> None:
         """Start what is due, tick by tick, until stopped."""
         loop = asyncio.get_running_loop()

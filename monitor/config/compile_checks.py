@@ -22,6 +22,7 @@ from monitor.core.model.endpoint import (
     Signal,
     ValueWindowRule,
 )
+from monitor.fields import Rhythm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -259,6 +260,8 @@ class Checks:
         *,
         fingerprint: object,
     ) -> Check:
+        rhythm = self.traits.rhythm if self.traits and signal is Signal.HEALTH else Rhythm()
+        passes = rhythm.success_threshold or self.defaults.success_threshold
         usual = (
             _FINDINGS if signal in (Signal.HEADERS, Signal.CERTIFICATE) else self.defaults.severity
         )
@@ -270,15 +273,18 @@ class Checks:
             signal=signal,
             rule=rule,
             severity=settings.severity or usual,
-            failure_threshold=settings.failure_threshold or self._usual_threshold(signal),
-            success_threshold=settings.success_threshold or self.defaults.success_threshold,
+            failure_threshold=settings.failure_threshold or self._usual_threshold(signal, rhythm),
+            success_threshold=settings.success_threshold or passes,
             fingerprint=digest(self.request, suffix, fingerprint),
             target=self.target,
             flapping_threshold=self.defaults.flapping_threshold,
         )
 
-    def _usual_threshold(self, signal: Signal) -> FailureThreshold:
+    def _usual_threshold(self, signal: Signal, rhythm: Rhythm) -> FailureThreshold:
         """A rate counts many verdicts already: it opens at the first that is too high."""
+        if rhythm.failure_threshold is not None:
+            return InARow(count=rhythm.failure_threshold)
+
         return InARow(count=1) if signal is Signal.RATE else self.defaults.failure_threshold
 
 

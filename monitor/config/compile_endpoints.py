@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.config.compile_checks import Checks, digest
 from monitor.config.compile_rules import Rules
+from monitor.config.compiled import find_ping_keys
 from monitor.config.kinds import own_data, read_flat, read_plugin, suggest_place
 from monitor.config.masking import mask, secrets_of
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
@@ -98,8 +99,21 @@ def compile_endpoints(
             watched.failed.add(name)
         else:
             watched.endpoints[name], watched.probes[name] = made
+    _refuse_shared_keys(findings, watched)
 
     return watched
+
+
+def _refuse_shared_keys(findings: Findings, watched: Watched) -> None:
+    """Refuse two heartbeats with one key: nobody could tell whose ping it is."""
+    owners: dict[str, str] = {}
+    for name, key in find_ping_keys(watched.probes).items():
+        owner = owners.setdefault(key.current, name)
+        if owner != name:
+            findings.complain(
+                ("endpoints", name, watched.probes[name].kind, "key"),
+                f"expected a key of its own, found that of {owner}",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +137,8 @@ class _Reading:
             return None
 
         target = str(getattr(plugin.options, "target", name)) if plugin else name
-        every = settings.every or pace.every
+        traits = _find_traits(self.kinds, plugin)
+        every = settings.every or _usual_pace(traits, pace)
         timeout = settings.timeout or pace.defaults.timeout or min(DEFAULT_TIMEOUT, every)
         timed = whole and known and pace.sound
         if timed:
@@ -136,7 +151,7 @@ class _Reading:
             name=name,
             service=settings.service or name,
             kind=plugin.kind if plugin else "",
-            traits=_find_traits(self.kinds, plugin),
+            traits=traits,
             target=target,
             defaults=pace.defaults,
             tls=bool(getattr(plugin.options, "may_end_at_https", True)) if plugin else True,
@@ -163,6 +178,7 @@ class _Reading:
             tags=frozenset(settings.tags),
             witnessed=settings.witnesses and bool(getattr(plugin.options, "witnessed", True)),
             preflight=_asks_preflight(checks),
+            beats=str(getattr(plugin.options, "beats", "")),
         )
 
         return endpoint, plugin
@@ -196,6 +212,13 @@ class _Reading:
             self.alike[written] = settings
 
         return settings, whole
+
+
+def _usual_pace(traits: Kind | None, pace: Pace) -> timedelta:
+    """Give the default interval; a kind may look more often, where looking costs nothing."""
+    own = traits.rhythm.every if traits else None
+
+    return pace.every if own is None else min(own, pace.every)
 
 
 def _asks_preflight(checks: Sequence[Check]) -> bool:

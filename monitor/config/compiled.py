@@ -96,9 +96,21 @@ class Compiled:
     written: bytes = field(default=b"", repr=False)
 
     @property
+    def ping_keys(self) -> dict[str, Secret]:
+        """The secret keys of heartbeats, by their endpoints."""
+        return find_ping_keys(self.probes)
+
+    @property
     def shown(self) -> dict[str, object]:
         """The merged configuration with each secret as `***`."""
         return unpack(self.written)
+
+
+def find_ping_keys(probes: Mapping[str, Plugin]) -> dict[str, Secret]:
+    """Give the key of each probe that has one."""
+    keys = {name: getattr(plugin.options, "ping_key", None) for name, plugin in probes.items()}
+
+    return {name: key for name, key in keys.items() if key is not None}
 
 
 def pack(shown: Mapping[str, object]) -> bytes:

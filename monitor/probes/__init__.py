@@ -19,6 +19,7 @@ KINDS: Final = Kinds(
         "journey": "monitor.probes.journey",
         "dns": "monitor.probes.dns",
         "icmp": "monitor.probes.icmp",
+        "heartbeat": "monitor.probes.heartbeat",
     },
     beside={"url": ("request",)},
 )

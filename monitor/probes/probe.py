@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
+from monitor.core.model.heartbeat import Heard
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
@@ -41,7 +43,7 @@ class ProbeContext:
     for which a second request is needed. `endpoint` is the name of what is watched, `commands` how
     commands are run, None where a probe has to see to that itself. `expectations` are those in its
     own options, by where they stand there, and `mask` takes the secrets of the configuration out of
-    what it tells.
+    what it tells. `heard` gives the pings that came for this endpoint, and when anybody listened.
     """
 
     clock: Callable[[], datetime]
@@ -55,3 +57,4 @@ class ProbeContext:
         default_factory=lambda: MappingProxyType({})
     )
     mask: Callable[[str], str] = str
+    heard: Callable[[], Heard] = Heard

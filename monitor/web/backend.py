@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     from monitor.config import WebSettings
     from monitor.config.difference import Reloaded
     from monitor.core.engine import Engine
+    from monitor.core.model.heartbeat import PingKind
     from monitor.operations import DeployMarker
+    from monitor.options import Secret
 
 
 class Backend(Protocol):
@@ -32,6 +34,11 @@ class Backend(Protocol):
     @property
     def web(self) -> WebSettings:
         """Who may use the HTTP interface now, and for what."""
+        ...
+
+    @property
+    def ping_keys(self) -> Mapping[str, Secret]:
+        """The secret keys of heartbeats, by their endpoints."""
         ...
 
     def token_refused(self) -> None:
@@ -56,6 +63,12 @@ class Backend(Protocol):
 
     async def accept_headers(self, endpoint: str) -> dict[str, Any]:
         """Accept the headers that an endpoint answers with; raises OperationError."""
+        ...
+
+    async def hear(
+        self, endpoint: str, kind: PingKind, *, exit_code: int | None, output: str
+    ) -> None:
+        """Take a ping; raises OperationError, StoreError, or TimeoutError before it is durable."""
         ...
 
     async def reload(self) -> Reloaded:

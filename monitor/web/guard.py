@@ -44,10 +44,14 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Need:
-    """What a route asks of its caller: the scope, and the word that opens it in `web.open`."""
+    """What a route asks of its caller: the scope, and the word that opens it in `web.open`.
+
+    One that is `keyed` asks for the key in its path instead.
+    """
 
     scope: Scope
     area: str = ""
+    keyed: bool = False
 
     @property
     def changes(self) -> bool:
@@ -81,7 +85,7 @@ def guard(
             raise web.HTTPForbidden(text="requests from other sites are refused")
 
         need = needs(request)
-        if not need.changes and (loopback or need.area in settings().open):
+        if need.keyed or (not need.changes and (loopback or need.area in settings().open)):
             return await handler(request)
 
         try:

@@ -7,15 +7,17 @@ import logging
 import os
 import stat
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import http_exceptions, web
 
 from monitor.config import Scope
 from monitor.logs import Log
-from monitor.web import api, blackbox, pages, scraping
+from monitor.web import api, blackbox, pages, pings, scraping
 from monitor.web.backend import BACKEND, Backend
 from monitor.web.connections import Connections
+from monitor.web.failure_limit import FailureLimit
 from monitor.web.guard import Need, guard, in_plain_words
 from monitor.web.scraping import SCRAPES, Scrapes
 
@@ -31,6 +33,7 @@ _SHUTDOWN_SECONDS: Final = 2.0
 _LOOK_AFTER_CONTROL: Final = 1.0
 _LONGEST_SOCKET_PATH: Final = 107  # bytes, sockaddr_un of Linux
 
+_PING: Final = Need(scope=Scope.OPERATE, keyed=True)
 _ROUTES: Final = (
     ("GET", "/", pages.index, Need(scope=Scope.READ, area="public")),
     ("GET", "/static/{name}", pages.static, Need(scope=Scope.READ, area="public")),
@@ -41,6 +44,10 @@ _ROUTES: Final = (
     ("POST", "/-/reload", api.reload, Need(scope=Scope.OPERATE)),
     ("PUT", "/-/reload", api.reload, Need(scope=Scope.OPERATE)),
     ("GET", "/api/v1/status", api.status, Need(scope=Scope.READ)),
+    ("GET", "/ping/{key}", pings.ping, _PING),
+    ("POST", "/ping/{key}", pings.ping, _PING),
+    ("GET", "/ping/{key}/{signal}", pings.ping, _PING),
+    ("POST", "/ping/{key}/{signal}", pings.ping, _PING),
     ("POST", "/api/v1/deploys", api.announce, Need(scope=Scope.DEPLOY)),
     ("POST", "/api/v1/headers", api.accept_headers, Need(scope=Scope.OPERATE)),
 )
@@ -168,6 +175,7 @@ class WebServer:
         app = web.Application(middlewares=middlewares, client_max_size=_LARGEST_BODY)
         app[BACKEND] = self._backend
         app[SCRAPES] = self._scrapes
+        app[pings.FAILURES] = FailureLimit(monotonic)
         for method, path, handler, _ in _ROUTES:
             if method == "GET":
                 app.router.add_get(path, handler)

@@ -123,6 +123,9 @@ async def serve_greeting() -> AsyncIterator[int]:
 
 
 CONTRACTS: dict[str, Contract] = {
+    "heartbeat": Contract(  # a key is longer
+        options=lambda _port: {"key": "hunter22" * 3, "period": "1d"}, secret=False
+    ),
     "command": Contract(options=lambda _port: {"run": ["/bin/cat"], "env": {"TOKEN": "hunter22"}}),
     "url": Contract(
         options=lambda port: {"url": f"http://ana:hunter22@127.0.0.1:{port}/"}, serve=serve_page

@@ -1,0 +1,1 @@
+"""What the kind `heartbeat` is made of."""

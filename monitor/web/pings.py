@@ -1,0 +1,123 @@
+"""`/ping/{key}`: jobs tell that they ran. The key is the secret, so that no token is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from datetime import timedelta
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from monitor.core.model.heartbeat import PingKind
+from monitor.core.pings import KEPT_OUTPUT
+from monitor.operations import OperationError
+from monitor.store.errors import StoreError
+from monitor.web.backend import BACKEND
+from monitor.web.failure_limit import FailureLimit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from monitor.options import Secret
+
+FAILURES: Final = web.AppKey("wrong_ping_keys", FailureLimit)
+
+_MOST_READ: Final = 1024 * 1024
+_PATIENCE: Final = timedelta(seconds=10)
+_HIGHEST_EXIT_CODE: Final = 255
+
+
+async def ping(request: web.Request) -> web.Response:
+    """Take a signal of a job: 200 once it is durable, 202 where the store cannot be written.
+
+    It counts in both cases. What is wrong with the body is no reason not to hear it.
+    """
+    backend = request.app[BACKEND]
+    endpoint = _find(request.match_info["key"], backend.ping_keys)
+    if endpoint is None:
+        backend.token_refused()
+        raise _unknown(request)
+
+    kind, exit_code = _read_signal(request.match_info.get("signal", ""))
+    output = await _read_output(request)
+    try:
+        await backend.hear(endpoint, kind, exit_code=exit_code, output=output)
+    except OperationError:  # a reload took it away in this moment
+        raise _unknown(request) from None
+    except (StoreError, TimeoutError):
+        return web.Response(
+            text="taken, but not written down yet: the store cannot be written\n", status=202
+        )
+
+    return web.Response(text="ok\n")
+
+
+def _find(key: str, known: Mapping[str, Secret]) -> str | None:
+    """Compare with every key in constant time, so that the time tells nothing."""
+    found = None
+    digest = _digest(key)
+    for endpoint, secret in known.items():
+        if hmac.compare_digest(digest, _digest(secret.reveal())):
+            found = endpoint
+
+    return found
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _unknown(request: web.Request) -> web.HTTPException:
+    """Say nothing about which keys there are, and slow down who tries many."""
+    wait = request.app[FAILURES].refuse(request.remote)
+    if wait is None:
+        return web.HTTPNotFound(text="there is no such heartbeat")
+
+    seconds = f"{wait.total_seconds():.0f}"
+    error = web.HTTPTooManyRequests(
+        text=f"too many wrong keys from this address, try again in {seconds} s",
+        headers={"Retry-After": seconds},
+    )
+    error.force_close()
+
+    return error
+
+
+def _read_signal(written: str) -> tuple[PingKind, int | None]:
+    match written:
+        case "":
+            return PingKind.SUCCESS, 0
+        case "start":
+            return PingKind.START, None
+        case "fail":
+            return PingKind.FAIL, None
+
+    digits = written.isascii() and written.isdigit() and len(written) <= 3
+    if not digits or int(written) > _HIGHEST_EXIT_CODE:
+        raise web.HTTPBadRequest(
+            text="expected start, fail or an exit code from 0 to 255 behind the key, "
+            f"found {written!r:.80}"
+        )
+
+    return PingKind.FAIL if int(written) else PingKind.SUCCESS, int(written)
+
+
+async def _read_output(request: web.Request) -> str:
+    """Read the end of what came with the signal, as text of printable lines."""
+    kept = b""
+    read = 0
+    try:
+        async with asyncio.timeout(_PATIENCE.total_seconds()):
+            async for chunk in request.content.iter_any():
+                kept = (kept + chunk)[-2 * KEPT_OUTPUT :]
+                read += len(chunk)
+                if read > _MOST_READ:
+                    break
+    except (TimeoutError, web.RequestPayloadError, ConnectionError):
+        kept += b"\n(the rest did not arrive)"
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        return ""
+
+    return kept.decode("utf-8", "replace")
