@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.logs import Log
 from monitor.scheduler import Calendar
-from monitor.store.pruning import SHORTEST
+from monitor.store.pruning import SHORTEST, cutoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ class Chores:
             _log.warning("pruning_failed", error=str(error))
             return
 
-        self._engine.situation.forget_deploys(now - max(retention, SHORTEST))
+        self._engine.situation.forget_deploys(cutoff(now - retention, now))
         if deleted:
             _log.info("pruned", rows=deleted)
 
