@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.expectations.json_body import BodyError, Node, PathError
 from monitor.core.expectations.json_schema import first_misfit
 from monitor.core.expectations.operands import kind_of
-from monitor.core.expectations.operators import describe_kinds
+from monitor.core.expectations.operators import describe_kinds, with_article
 from monitor.core.expectations.record import (
     Count,
     Each,
@@ -241,7 +241,11 @@ def _explain_each(
     kind = kind_of(values[0])
     if kind not in condition.kinds:
         found = show(values[0])
-        said = f"{subject} is {found}" if kind is Kind.NULL else f"{subject} is {_a(kind)}, {found}"
+        said = (
+            f"{subject} is {found}"
+            if kind is Kind.NULL
+            else f"{subject} is {with_article(kind)}, {found}"
+        )
         return _reason(expectation, said, wanted_with_kind(condition), found)
 
     found = _shown_text(condition, values) or show_list(values)
@@ -299,8 +303,7 @@ def _explain_count(
 def _explain_quantified(
     expectation: Expectation, requirement: Quantified, nodes: Sequence[object], mask: Mask
 ) -> Reason:
-    words = " and ".join(wanted_with_kind(condition) for condition in requirement.conditions)
-    wanted = f"{'every' if requirement.every else 'any'} value to be {words}"
+    wanted = say_wanted(requirement)
     if not nodes:
         return _reason(expectation, f"{expectation.subject} is absent", wanted, "absent")
 
@@ -342,10 +345,6 @@ def _number(nodes: Sequence[object]) -> str:
     thing = "row" if nodes and isinstance(nodes[0], Cell) else "value"
 
     return f"{len(nodes)} {thing}{'' if len(nodes) == 1 else 's'}"
-
-
-def _a(kind: Kind) -> str:
-    return f"an {kind}" if kind in (Kind.ARRAY, Kind.OBJECT) else f"a {kind}"
 
 
 def show_values(nodes: Sequence[object], mask: Callable[[str], str]) -> str:

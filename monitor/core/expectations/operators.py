@@ -170,7 +170,7 @@ def _positive(name: Operator, raw: object, facet: Facet, path: Path) -> Conditio
             return replace(condition, needs_whole=empty)
         case Operator.TYPE:
             kind = read_kind(raw, path)
-            wanted = _article(kind)
+            wanted = with_article(kind)
             return _condition(name, kind, wanted, _EVERY_KIND, lambda found: kind_of(found) is kind)
         case _:
             raise ExpectationError(path, f"{name} is about several values and cannot stand here")
@@ -336,7 +336,8 @@ def _negate(positive: Condition) -> Condition:
     )
 
 
-def _article(kind: Kind) -> str:
+def with_article(kind: Kind) -> str:
+    """Name one type in words: `a number`, `an array`, `null`."""
     match kind:
         case Kind.NULL:
             return "null"
@@ -348,4 +349,4 @@ def _article(kind: Kind) -> str:
 
 def describe_kinds(kinds: frozenset[Kind]) -> str:
     """Name types in words: `a number`, `a string or an array`."""
-    return " or ".join(_article(kind) for kind in Kind if kind in kinds)
+    return " or ".join(with_article(kind) for kind in Kind if kind in kinds)
