@@ -192,8 +192,9 @@ class Sight:
             own = carrier_fault(observation) is not None
         else:
             sample = windows.latency_sample(observation, endpoint.timeout)
-            own = not is_timely(observation) or (
-                observation.fault is not None and observation.fault.own
+            fault = observation.fault
+            own = sample is None and (
+                (fault is not None and fault.own) or not is_timely(observation)
             )
         asked = scheduled and not own
         self._windows[check.id], verdicts = windows.advance_window(
