@@ -85,17 +85,23 @@ class HttpProbe:
 
     async def observe(self) -> Observation:
         """Ask once; whatever goes wrong is part of what is seen. Lets a cancellation pass."""
-        seen, final = await self.visit()
+        seen, final = await self._visit(None)
         if not self._preflight or final is None:
             return seen
 
-        return replace(seen, preflight=await self._ask_preflight(final, seen.duration))
+        return replace(seen, preflight=await self._ask_preflight(URL(final), seen.duration))
 
-    async def visit(self, jar: Jar | None = None) -> tuple[Observation, URL | None]:
+    async def visit(self, jar: Jar) -> tuple[Observation, URL | None]:
         """Ask once, with the cookies of a jar, which keeps those that are set.
 
         Give as well at which URL it ended, None where no answer stands.
         """
+        seen, final = await self._visit(jar)
+
+        return seen, None if final is None else URL(final)
+
+    async def _visit(self, jar: Jar | None) -> tuple[Observation, str | None]:
+        """Ask once. The final URL is text: to read it costs more than to keep it."""
         if self._tokens is not None and (lack := await self._tokens.provide(self._timeout)):
             return write_down(self._clock(), Sighting(), lack, asked=self._options.target), None
 
@@ -103,7 +109,7 @@ class HttpProbe:
         sighting = Sighting()
         deadline = Deadline(self._seconds)
         fault: Fault | None = None
-        final: URL | None = None
+        final: str | None = None
         try:
             final = await self._ask(sighting, jar)
         except Faulted as error:
@@ -120,7 +126,7 @@ class HttpProbe:
             sighting.hang_up()
 
         seen = write_down(at, sighting, fault, asked=self._options.target)
-        if self._tokens is not None and final is not None and self._is_home(final):
+        if self._tokens is not None and final is not None and self._is_home(URL(final)):
             self._tokens.hear(seen)
 
         return seen, final
@@ -128,7 +134,7 @@ class HttpProbe:
     async def close(self) -> None:
         """Hold nothing: each observation gives back what it used."""
 
-    async def _ask(self, sighting: Sighting, jar: Jar | None) -> URL:
+    async def _ask(self, sighting: Sighting, jar: Jar | None) -> str:
         """Send the request; where the answer redirects, go on from there. Give the final URL."""
         request: Request | None = None
         wire = self._wire
@@ -143,14 +149,14 @@ class HttpProbe:
         answer = await self._sender.send(sighting, wire)
         if self._follow and answer.location is not None:
             request = request or first_request(self._options, self._user_agent)
-            return await self._go_on(sighting, request, answer, jar or Jar())
+            return str(await self._go_on(sighting, request, answer, jar or Jar()))
 
-        url = URL(self._options.url)
         if jar is not None:
-            jar.take(answer.all(b"set-cookie"), url, self._clock())
-        self._check_compression(answer, wire)
+            jar.take(answer.all(b"set-cookie"), URL(self._options.url), self._clock())
+        if self._compression is not Compression.ANY:
+            self._check_compression(answer, wire)
 
-        return url
+        return self._options.url
 
     async def _ask_preflight(self, url: URL, passed: timedelta) -> HeaderLines | None:
         """Ask what a foreign origin may do, in what is left of the time; None without an answer."""

@@ -55,11 +55,17 @@ class Question:
 
     async def answer(self) -> Sequence[Address]:
         """Give the addresses, in the order in which they are tried; raises Faulted."""
-        if self._nameserver is None or read_address(self.host, self.port) is not None:
-            addresses = await self._look_up(self.host, self.port, remember=self._remember)
-            return addresses if self._ip is IpChoice.ANY else self._choose(addresses)
+        if self._nameserver is not None and read_address(self.host, self.port) is None:
+            return await self._ask(self._nameserver)
 
-        return await self._ask(self._nameserver)
+        self._lookup = lookup = self._resolver.begin(self.host, self.port, remember=self._remember)
+        try:
+            addresses = await lookup.answer()
+        except (OSError, UnicodeError) as error:
+            # the lookup keeps the error, and what is traced from there would lead back to it
+            raise Faulted(explain_lookup(error, self.host)) from error.with_traceback(None)
+
+        return addresses if self._ip is IpChoice.ANY else self._choose(addresses)
 
     def explain_timeout(self, limit: timedelta) -> Fault:
         """Say what was waited for when the time was up."""
