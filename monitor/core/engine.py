@@ -91,7 +91,8 @@ class Engine:
         result = make_result(endpoint, observation, verdicts, scheduled=scheduled, version=version)
 
         self._apply(Changes(states=states, results=(result,)))
-        self._apply(pins.keep(endpoint, observation, self.situation, self._mask))
+        if (pinned := self._pinned.get(endpoint.name)) is not None:
+            self._apply(pins.keep(pinned, observation, self.situation, self._mask))
         self._verify(service, now)
         step = self._file(states, events, now)
         turned: tuple[Rollback, ...] = ()
@@ -279,6 +280,8 @@ class Engine:
         self.checks = {
             check.id: check for endpoint in self.endpoints.values() for check in endpoint.checks
         }
+        pinned = ((name, pins.drift_check(one)) for name, one in self.endpoints.items())
+        self._pinned = {name: check for name, check in pinned if check is not None}
         self._services = len({endpoint.service for endpoint in self.endpoints.values()})
         same = {
             id

@@ -75,16 +75,15 @@ def judge_drift(
 
 
 def keep(
-    endpoint: Endpoint,
+    check: Check,
     observation: Observation,
     situation: Situation,
     mask: Callable[[str], str] = str,
 ) -> Changes:
     """Accept the headers once they passed often enough; later, remember those that differ."""
-    check = drift_check(endpoint)
-    state = situation.states.get(check.id) if check else None
-    lines = pinned_lines(observation, mask) if check else None
-    if check is None or state is None or lines is None:
+    state = situation.states.get(check.id)
+    lines = pinned_lines(observation, mask)
+    if state is None or lines is None:
         return NOTHING
 
     judged_now = state.last_at == observation.at and state.last_outcome is not Outcome.UNKNOWN
