@@ -7,6 +7,7 @@ import subprocess
 import threading
 from contextlib import suppress
 from typing import Final
+from uuid import uuid4
 
 from monitor.logs import Log
 
@@ -17,6 +18,7 @@ _WATCH: Final = """
 trap '' INT TERM HUP
 groups=
 while read -r sign group; do
+    [ "$sign" != end ] || exit 0
     rest=
     for one in $groups; do
         [ "$one" = "$group" ] || rest="$rest $one"
@@ -27,23 +29,37 @@ done
 for one in $groups; do
     kill -KILL "-$one"
 done 2>/dev/null
+for pause in 0 0.1 0.3; do
+    sleep "$pause"
+    for one in $(grep -lazx "$1" /proc/[0-9]*/environ); do
+        one=${one#/proc/}
+        kill -KILL "${one%/environ}"
+    done
+done 2>/dev/null
 """
 """It hears which process groups begin and end. When we end, however that comes, so does its input:
-what is left of them then is killed."""
+what is left of them then is killed. So is what it had not heard of yet, or what went into another
+session, as far as that has our mark in its environment."""
 
 
 class Guard:
     """One small shell beside this process, from the first group on; used by any thread.
 
-    Between the start of a program and the word to the guard lie microseconds in which nobody would
-    end it for us.
+    `mark` is a variable, its name and value, that whatever it shall end has in its environment.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
-        self._closed = False
+        self._closed = self._told = False
+        self.mark = ("MONITOR_RUN", uuid4().hex)
+
+    def stand_by(self) -> None:
+        """Start the guard, unless it is there."""
+        with self._lock:
+            if self._process is None:
+                self._start()
 
     def watch(self, group: int) -> None:
         """Kill this process group when we end."""
@@ -63,6 +79,8 @@ class Guard:
         """End the guard, and with it what it still watches."""
         with self._lock:
             self._closed = True
+            if self._process is not None and not self._groups:
+                self._say("end", 0)
             self._stop()
 
     def _start(self) -> None:
@@ -72,7 +90,7 @@ class Guard:
             return
         try:
             self._process = subprocess.Popen(
-                ["/bin/sh", "-c", _WATCH],
+                ["/bin/sh", "-c", _WATCH, "guard", "=".join(self.mark)],
                 env={},
                 cwd="/",
                 stdin=subprocess.PIPE,
@@ -82,7 +100,9 @@ class Guard:
                 start_new_session=True,
             )
         except OSError as error:
-            _log.warning("commands_unguarded", error=os.strerror(error.errno or 0))
+            if not self._told:
+                _log.warning("commands_unguarded", error=os.strerror(error.errno or 0))
+            self._told = True
             return
         for group in self._groups:
             self._say("+", group)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -95,10 +95,13 @@ class CommandsHere:
     async def run(self, command: ProbeCommand, begun: Callable[[], None]) -> Finished:
         """Run it once a place is free; one that is ended keeps its place until it is gone."""
         await take_place(self._places, command.timeout, self._at_once)
+        self._guard.stand_by()
         let_go = threading.Event()
         tie = Tie(let_go=let_go.is_set, started=self._guard.watch, ended=self._guard.forget)
         try:
-            ended = begin(command.run(tie))
+            ended = begin(
+                replace(command, env=dict([*command.env.items(), self._guard.mark])).run(tie)
+            )
         except NoThread as error:
             self._places.release()
             raise NotBegun(f"the command could not be run: {error}") from error

@@ -25,12 +25,17 @@ if TYPE_CHECKING:
 UNIT = "production-monitor.service"
 CONFIG = Path("/etc/production-monitor/monitor.yml")
 SOCKET = "/run/production-monitor-hooks.sock"
+SOCKETS = ("production-monitor-hooks.socket", "production-monitor-probes.socket")
+PROBES = "/run/production-monitor-probes.sock"
 RESTORED = Path("/etc/shop-restored")
 BEGAN = Path("/run/hook-began")
 FREE = Path("/run/hook-free")
 RUNS = Path("/root/hook-runs")
 HUNGRY = Path("/run/hook-hungry")
 HOOK = Path("/usr/local/sbin/restore-shop")
+PLUGIN = Path("/usr/local/sbin/check-shop")
+PLUGIN_SAID = Path("/run/plugin-said")
+BOMB = Path("/run/plugin-bomb")
 CREDENTIAL = Path("/etc/production-monitor/credentials/token")
 SECRET = "credential-canary-77a0"
 KEPT = Path("/var/lib/production-monitor-hooks")
@@ -45,6 +50,25 @@ setsid sleep 4321 &
 touch {BEGAN}
 while [ ! -e {FREE} ]; do sleep 0.05; done
 touch {RESTORED}
+"""
+PLUGIN_SOURCE = f"""#!/bin/sh
+if [ -e {BOMB} ]; then
+    exec python3 -c 'import os, time
+while True:
+    try:
+        os.fork()
+    except OSError:
+        time.sleep(0.1)'
+fi
+touch /etc/from-a-probe 2>/dev/null && wrote=yes
+{{
+    id -un
+    echo "token $TOKEN, wrote ${{wrote:-no}}"
+    grep NoNewPrivs /proc/self/status
+    grep -o 'production-monitor[^/]*' /proc/self/cgroup | sort -u
+}} >{PLUGIN_SAID}
+setsid sleep 4322 &
+echo 'SHOP OK | time=5ms'
 """
 MONITOR = ("--reuid=production-monitor", "--regid=production-monitor", "--clear-groups")
 ASK = """
@@ -110,6 +134,7 @@ def main() -> None:
         attack,
         run_as_another_user,
         eat_memory,
+        run_a_plugin,
         upgrade,
         uninstall,
     ):
@@ -198,7 +223,7 @@ def install(_box: Box) -> None:
     facts["folder_mode"] = f"{CONFIG.parent.stat().st_mode & 0o777:o}"
     facts["credentials_mode"] = f"{(CONFIG.parent / 'credentials').stat().st_mode & 0o777:o}"
     facts["default_config"] = call("production-monitor", "check-config", str(CONFIG))
-    facts["verified"] = call("systemd-analyze", "verify", UNIT, "production-monitor-hooks.socket")
+    facts["verified"] = call("systemd-analyze", "verify", UNIT, *SOCKETS)
     CREDENTIAL.write_text(SECRET)
     CREDENTIAL.chmod(0o600)
     credential = f"[Service]\nLoadCredential=token:{CREDENTIAL}\n"
@@ -373,6 +398,45 @@ def eat_memory(box: Box) -> None:
     facts["fed_again"] = json.loads(ask(MONITOR, order("cccccccc.1.1", fingerprint())))
 
 
+def run_a_plugin(box: Box) -> None:
+    """Watch by a command, and let it do what it must not."""
+    PLUGIN.write_text(PLUGIN_SOURCE)
+    PLUGIN.chmod(0o755)
+    PLUGIN_SAID.touch()
+    PLUGIN_SAID.chmod(0o666)
+    unit = "production-monitor-probes@.service"
+    drop_in(unit, f"[Service]\nLoadCredential=token:{CREDENTIAL}\n")
+    call("systemctl", "daemon-reload")
+    command = {"run": [str(PLUGIN)], "nagios": True, "env": {"TOKEN": "${credential:token}"}}
+    times = {"every": "3s", "retry_every": "3s", "timeout": "2500ms"}
+    box.configure(plugin={"command": command, **times})
+    call("systemctl", "reload", UNIT)
+    until(lambda: state_of(box, "plugin.health") == "pass" and PLUGIN_SAID.read_text(), "a plugin")
+    facts["plugin_said"] = PLUGIN_SAID.read_text().splitlines()
+    facts["plugin_series"] = "probe_command_perfdata_seconds" in box.get("/metrics")
+
+    probe = {"wish": "probe", "endpoint": "plugin", "fingerprint": "0" * 64}
+    line = json.dumps({**probe, "key": f"{int(time.time() * 1000)}-{'0' * 32}"}).encode() + b"\n"
+    stranger = ("--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    facts["denied_probes"] = {
+        "another command": ask(MONITOR, line, PROBES),
+        "a rollback step": ask(MONITOR, order("dddddddd.1.1", fingerprint()), PROBES),
+        "a probe at the socket of rollbacks": ask(MONITOR, line),
+        "another user": ask(stranger, line, PROBES),
+    }
+
+    process = main_pid()
+    BOMB.touch()
+    until(lambda: state_of(box, "plugin.health") == "fail", "a plugin that forks and forks")
+    BOMB.unlink()
+    until(lambda: state_of(box, "plugin.health") == "pass", "a plugin that is well again")
+    facts["bomb_left_alone"] = main_pid() == process
+    box.configure()
+    call("systemctl", "reload", UNIT)
+    until(lambda: not call("pgrep", "-f", "sleep 4322", may_fail=True), "what a plugin left behind")
+    facts["probe_keys_mode"] = f"{Path('/run/production-monitor-probes').stat().st_mode & 0o777:o}"
+
+
 def upgrade(box: Box) -> None:
     """Install over what runs; what does not take the configuration is not installed."""
     good = CONFIG.read_text()
@@ -401,7 +465,9 @@ def uninstall(_box: Box) -> None:
             "/usr/local/bin/production-monitor",
             "/usr/local/lib/systemd/system/production-monitor.service",
             "/usr/local/lib/systemd/system/production-monitor-hooks@.service",
+            "/usr/local/lib/systemd/system/production-monitor-probes@.service",
             SOCKET,
+            PROBES,
             str(CONFIG),
             "/var/lib/production-monitor/monitor.db",
         )
@@ -447,10 +513,10 @@ def order(key: str, fingerprint: str, *, in_context: Any = None, **beside: Any) 
     return json.dumps(data).encode() + b"\n"
 
 
-def ask(who: tuple[str, ...], line: bytes) -> str:
-    """Ask the hook runner as somebody; give the answer, or why there is none."""
+def ask(who: tuple[str, ...], line: bytes, path: str = SOCKET) -> str:
+    """Ask a runner as somebody; give the answer, or why there is none."""
     done = subprocess.run(
-        ["setpriv", *who, "python3", "-c", ASK, SOCKET],
+        ["setpriv", *who, "python3", "-c", ASK, path],
         input=line,
         capture_output=True,
         timeout=60,

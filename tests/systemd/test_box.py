@@ -200,6 +200,34 @@ class TestARollback:
         assert facts["kept_mode"] == "700"
 
 
+class TestACommandOfAProbe:
+    def test_runs_outside_of_the_monitor_as_a_user_without_privileges(self, facts: Facts) -> None:
+        user, told, privileges, *groups = facts["plugin_said"]
+
+        assert user == "production-monitor-probes"
+        assert told == "token credential-canary-77a0, wrote no"
+        assert privileges.split() == ["NoNewPrivs:", "1"]
+        assert all("production-monitor-probes@" in one for one in groups if "@" in one)
+        assert "production-monitor.service" not in groups
+        assert facts["probe_keys_mode"] == "700"
+
+    def test_tells_its_figures(self, facts: Facts) -> None:
+        assert facts["plugin_series"]
+
+    def test_is_run_for_nobody_else_and_no_other_one_is(self, facts: Facts) -> None:
+        denied = facts["denied_probes"]
+
+        assert "plugin has another command" in denied["another command"]
+        assert "expected the wish probe" in denied["a rollback step"]
+        assert (
+            "expected wish, fingerprint and context" in denied["a probe at the socket of rollbacks"]
+        )
+        assert denied["another user"] == "cannot connect: Permission denied"
+
+    def test_that_forks_without_end_harms_nobody(self, facts: Facts) -> None:
+        assert facts["bomb_left_alone"]
+
+
 class TestAMonitorThatWasTakenOver:
     @pytest.mark.parametrize(
         ("what", "answer"),

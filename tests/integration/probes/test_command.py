@@ -387,7 +387,7 @@ async def test_who_finds_no_place_in_time_blames_nobody_else(tmp_path: Path) -> 
 
 
 async def test_a_monitor_that_is_killed_leaves_no_command_behind(tmp_path: Path) -> None:
-    script(tmp_path, "sleep 7415 &", "sleep 7415")
+    script(tmp_path, "sleep 7415 &", "setsid sleep 7415 &", "sleep 7415")
     program = f"""
 import asyncio
 from pathlib import Path
@@ -401,9 +401,43 @@ asyncio.run(KINDS["command"].make(options, make_context(60)).observe())
     monitor = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program, cwd=Path(__file__).parents[3]
     )
-    await until(lambda: len(alive("sleep 7415")) == 2)
+    await until(lambda: len(alive("sleep 7415")) == 3)
 
     monitor.kill()
     await monitor.wait()
 
     await until(lambda: not alive("sleep 7415"))
+
+
+async def test_a_monitor_that_is_killed_while_it_begins_leaves_no_command_behind(
+    tmp_path: Path,
+) -> None:
+    script(tmp_path, "echo >> begun", "sleep 7416 &", "sleep 7416")
+    program = f"""
+import asyncio
+from pathlib import Path
+from monitor.probes import KINDS
+from monitor.runner.probing import CommandsHere
+from tests.support.http_probe import make_context
+
+context = {{"base": Path("{tmp_path}")}}
+options = KINDS["command"].options.model_validate(["./check.sh"], context=context)
+
+async def main():
+    commands = CommandsHere(at_once=50)
+    probes = [KINDS["command"].make(options, make_context(60, commands=commands)) for _ in range(50)]
+    await asyncio.gather(*(probe.observe() for probe in probes))
+
+asyncio.run(main())
+"""
+    monitor = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, cwd=Path(__file__).parents[3]
+    )
+    await until((tmp_path / "begun").exists)
+
+    monitor.kill()
+    await monitor.wait()
+
+    await until(lambda: not alive("sleep 7416"))
+    await asyncio.sleep(0.3)  # what was about to begin would have done so by now
+    assert not alive("sleep 7416")
