@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+import uvloop
+
 from monitor.probes._icmp.packets import add_up, strip_header
 from tests.support.probing import ask
 
@@ -124,7 +126,7 @@ async def ping(
 async def ping_all(
     network: Network, many: list[object], *, timeout: float = 2, raw: bool = True
 ) -> list[Observation]:
-    """Ping all at once from a network."""
+    """Ping all at once from a network, on the loop that the program has."""
 
     async def ask_all() -> list[Observation]:
         return await asyncio.gather(*(ask("icmp", data, timeout=timeout) for data in many))
@@ -132,7 +134,7 @@ async def ping_all(
     def work() -> list[Observation]:
         if not raw:
             _give_up_raw_sockets()
-        return asyncio.run(ask_all())
+        return uvloop.run(ask_all())
 
     return await asyncio.to_thread(network.call, work)
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 SECTIONS: Final = ("answer", "authority", "additional")
 MOST_RECORDS: Final = 1000
 _HEADER: Final = struct.Struct("!6H")
+_SORT: Final = dns.flags.QR | 0x7800
+"""The flags that say what sort of message it is: an answer, and to which sort of request."""
+
 _FIXED: Final = struct.Struct("!HHIH")
 _ERRORS: Final = (
     dns.exception.DNSException,
@@ -66,13 +69,15 @@ class Head:
 def answers(query: dns.message.QueryMessage, wire: bytes) -> bool:
     """Say whether this is an answer to the question: its number, and what was asked.
 
-    Raises Nonsense where it has the number of the question, but cannot be read.
+    A server that refuses may leave that away. Raises Nonsense where it has the number of the
+    question, but cannot be read.
     """
     if wire[:2] != query.id.to_bytes(2, "big"):
         return False
     if len(wire) < _HEADER.size:
         raise Nonsense("is not valid DNS")
-    if _HEADER.unpack_from(wire)[2] > 1:
+    _, flags, questions, *_ = _HEADER.unpack_from(wire)
+    if questions > 1 or flags & _SORT != dns.flags.QR:
         return False
 
     try:
@@ -80,10 +85,7 @@ def answers(query: dns.message.QueryMessage, wire: bytes) -> bool:
     except _ERRORS as error:
         raise Nonsense("is not valid DNS") from error
 
-    # a server that refuses may leave the question away
-    bare = not answer.question and answer.rcode() != dns.rcode.NOERROR
-
-    return bool(answer.flags & dns.flags.QR) and (bare or answer.question == query.question)
+    return query.is_response(answer)
 
 
 def read_head(wire: bytes) -> Head:

@@ -80,7 +80,7 @@ def _check_name(name: str) -> str:
     import dns.name
 
     try:
-        read = dns.name.from_text(name, idna_codec=dns.name.IDNA_2008_UTS_46)
+        read = dns.name.from_text(name, idna_codec=dns.name.IDNA_2008_Practical)
     except (dns.exception.DNSException, UnicodeError) as error:
         said = str(error).rstrip(".")
         raise ValueError(f"expected a domain name, found {name!r}: {said}") from error

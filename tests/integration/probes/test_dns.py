@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dns.flags
 import dns.message
+import dns.opcode
 import dns.rcode
 import dns.rrset
 import pytest
@@ -174,11 +175,31 @@ async def test_flags_can_be_expected() -> None:
     assert measured(seen, "probe_dns_flag", flag="ad") == 0
 
 
-async def test_names_of_other_scripts_are_asked_as_they_travel() -> None:
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("Bücher.test", "xn--bcher-kva.test."),
+        ("_dmarc.bücher.test.", "_dmarc.xn--bcher-kva.test."),
+        ("*.Shop.test", "*.Shop.test."),
+        (".", "."),
+    ],
+)
+async def test_names_of_other_scripts_are_asked_as_they_travel(written: str, asked: str) -> None:
     async with serve_dns(lambda query, _: respond(query)) as server:
-        await look(server.place, name="Bücher.test")
+        await look(server.place, name=written)
 
-    assert server.asked == [("xn--bcher-kva.test.", "A", False)]
+    assert server.asked == [(asked, "A", False)]
+
+
+async def test_a_refusal_without_the_question_is_heard() -> None:
+    def refuse(query: Query) -> Query:
+        response = respond(query, rcode="REFUSED")
+        response.question.clear()
+        return response
+
+    seen = await look_at_answer(refuse)
+
+    assert seen.values["rcode"] == "REFUSED"
 
 
 @pytest.mark.parametrize("section", ["answer", "authority", "additional"])
@@ -293,9 +314,12 @@ async def test_what_answers_something_else_is_ignored() -> None:
         fake = respond(query, [f"{NAME}. 60 IN A 192.0.2.66"])
         other = dns.message.make_query("other.test", "A", id=query.id)
         fake.id ^= 1
+        update = respond(query, [f"{NAME}. 60 IN A 192.0.2.66"])
+        update.set_opcode(dns.opcode.UPDATE)
         return [
             fake.to_wire(),
             query.to_wire(),
+            update.to_wire(),
             respond(other, ["other.test. 60 IN A 192.0.2.66"]).to_wire(),
             b"",
             b"\0",
