@@ -425,7 +425,8 @@ options = KINDS["command"].options.model_validate(["./check.sh"], context=contex
 
 async def main():
     commands = CommandsHere(at_once=50)
-    probes = [KINDS["command"].make(options, make_context(60, commands=commands)) for _ in range(50)]
+    context = make_context(60, commands=commands)
+    probes = [KINDS["command"].make(options, context) for _ in range(50)]
     await asyncio.gather(*(probe.observe() for probe in probes))
 
 asyncio.run(main())
