@@ -137,11 +137,18 @@ async def test_what_a_fresh_install_watches_is_the_monitor_itself(tmp_path: Path
 
 async def test_the_long_one_watches_and_tells_everyone(tmp_path: Path) -> None:
     body = {"version": "1.2", "database": {"status": "connected"}}
+    rate = {"status": "success", "data": {"resultType": "vector", "result": []}}
     pages = {
         "/": page(b'<div id="live-stream"></div>', headers=SECURE),
         "/health": page(json.dumps(body).encode()),
         "/status": page(b"down", status=500),
+        "/api/v1/query": page(json.dumps(rate).encode()),
+        "/api/register": page(b'{"token": "journey-canary"}'),
+        "/api/verify": page(),
+        "/api/canary": page(),
     }
+    example = yaml.safe_load((EXAMPLES / "full.yml").read_text())
+    steps = example["endpoints"]["signup"]["journey"]
     authority = Authority(tmp_path)
     async with (
         serve_pages(pages, tls=authority.context()) as site,
@@ -163,6 +170,13 @@ async def test_the_long_one_watches_and_tells_everyone(tmp_path: Path) -> None:
                     "api": {"url": f"{url}health"},
                     "warehouse": {"url": f"{url}status"},
                     "documentation": {"url": url},
+                    "prom-error-rate": {"metrics": {"prometheus": url}},
+                    "signup": {
+                        "journey": [
+                            step | {"url": step["url"].replace("https://shop.example/", url)}
+                            for step in steps
+                        ]
+                    },
                 },
             },
         )
