@@ -66,6 +66,11 @@ class Head:
     truncated: bool
 
 
+def prepare(kind: str, of_class: str) -> None:
+    """Load what reads records of this type, before anything is timed: that takes a while."""
+    dns.rdata.get_rdata_class(dns.rdataclass.from_text(of_class), dns.rdatatype.from_text(kind))
+
+
 def answers(query: dns.message.QueryMessage, wire: bytes) -> bool:
     """Say whether this is an answer to the question: its number, and what was asked.
 

@@ -15,6 +15,7 @@ from monitor.probes._dns.message import (
     SECTIONS,
     Nonsense,
     answers,
+    prepare,
     read_head,
     read_records,
 )
@@ -51,6 +52,7 @@ class DnsProbe:
         self._options = options
         self._context = context
         self._way = options.way
+        prepare(options.type, options.class_)
 
     async def observe(self) -> Observation:
         """Ask once."""
