@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import selectors
@@ -333,6 +334,8 @@ def _signal_group(group: int, number: int) -> bool:
 def _explain(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         name = f": {error.filename}" if error.filename else ""
+        if error.errno == errno.ENOENT and name and Path(error.filename).is_file():
+            return f"what its first line names is not there{name}"
         return f"{os.strerror(error.errno)}{name}"
 
     return str(error)
