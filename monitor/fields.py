@@ -117,8 +117,9 @@ class Kind:
     `flat` puts the fields of the options beside the other keys of an endpoint (`url`, `request`)
     instead of under the kind's name. The rest is of probes. `sources` are what an answer tells:
     what expectations can look at. `healthy` are the expectations that hold where nobody wrote one
-    on the same source. `carries` says that what is asked may merely carry a figure about something
-    else: with a `value` its own health is judged only where that is written. `judges` gives the
+    on the same source; options that have a `healthy` of their own decide it. `carries` says that
+    what is asked may merely carry a figure about something else: with a `value` its own health is
+    judged only where that is written. `judges` gives the
     lists of expectations in the options that the kind judges itself, each with its place: its probe
     finds them compiled in its context. `prober` is what blackbox_exporter calls it, `series` its
     families beside those that each kind has, with what they mean. `rhythm` is how often it looks,
