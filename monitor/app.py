@@ -14,7 +14,7 @@ from monitor.chores import Chores
 from monitor.clock import Clock, ClockWatch
 from monitor.core import pings
 from monitor.core.engine import Conditions, Engine
-from monitor.core.model.heartbeat import Heard, Ping
+from monitor.core.model.heartbeat import Ping
 from monitor.dispatch import Dispatch
 from monitor.metrics import Metrics
 from monitor.options import Redactor
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from monitor.config.difference import Reloaded
     from monitor.core.model.changes import Changes
     from monitor.core.model.endpoint import Endpoint
-    from monitor.core.model.heartbeat import PingKind
+    from monitor.core.model.heartbeat import Heard, PingKind
     from monitor.core.situation import Situation
     from monitor.operations import DeployMarker
     from monitor.options import Secret
@@ -179,6 +179,9 @@ class Monitor:
         self.pipeline.record(
             self.engine.adopt(self.compiled.endpoints, self.compiled.directory, self.now())
         )
+        if not self.options.oneshot:
+            now = self.now()
+            self.pipeline.record(self.engine.absorb(pings.listen(self.engine.situation, now), now))
         if (set_aside := self._store.set_aside) is not None:
             error = f"the store was corrupt and starts empty; what was in it is now {set_aside}"
             self.pipeline.record(self.engine.store_failed(error, self.now()))
@@ -194,9 +197,6 @@ class Monitor:
         if self.options.oneshot:
             return
 
-        self.pipeline.record(
-            self.engine.absorb(pings.listen(self.engine.situation, self.now()), self.now())
-        )
         self.reloads.tell_doubts()
         self.scheduler.watch(self.watched)
         self._background.own(self.scheduler.run(), "scheduler")
@@ -379,12 +379,9 @@ class Monitor:
     def _hear_of(self, endpoint: str) -> Heard:
         """Give what was heard of a heartbeat, once it is known whether anybody listened."""
         self.clock_watch.look()
-        situation = self.engine.situation
+        now = None if self.options.oneshot else self.now()
 
-        return Heard(
-            heartbeat=situation.heartbeats.get(endpoint),
-            presences=tuple(situation.presences.values()),
-        )
+        return pings.hear_of(endpoint, self.engine.situation, listening_at=now)
 
     async def _probe(self, endpoint: Endpoint, scheduled: bool) -> None:
         await self.pipeline.run(endpoint, scheduled)

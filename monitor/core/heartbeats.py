@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 from cronsim import CronSim, CronSimError
 
 from monitor.core.model.heartbeat import PingKind
-from monitor.core.pings import WRITE_PRESENCE_EVERY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,9 +35,6 @@ if TYPE_CHECKING:
 
 _SKEW: Final = timedelta(seconds=30)
 """A job whose clock is so much ahead of ours pings before it is due by ours."""
-
-_LIVE: Final = WRITE_PRESENCE_EVERY + timedelta(seconds=2)
-"""A presence that is no further behind than this is still going on."""
 
 _SHARE: Final = 100
 """Nobody listening for a hundredth of the window is what a sender's retries make up for."""
@@ -258,7 +254,7 @@ def _silence(
         reached = max(reached, presence.until)
         if reached >= end:
             break
-    if reached < end and (not presences or now - presences[-1].until > _LIVE):
+    if reached < end:
         lasted, until = lasted + (end - max(reached, begin)), now
 
     return _Silence(lasted=lasted, until=until) if lasted else None

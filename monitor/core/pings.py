@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import printable
 from monitor.core.model.changes import NOTHING, Changes
-from monitor.core.model.heartbeat import Heartbeat, Ping, PingKind, Presence
+from monitor.core.model.heartbeat import Heard, Heartbeat, Ping, PingKind, Presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -90,6 +90,15 @@ def attend(situation: Situation, now: datetime) -> Changes:
         return NOTHING
 
     return Changes(presences=(replace(presence, until=now),))
+
+
+def hear_of(endpoint: str, situation: Situation, *, listening_at: datetime | None) -> Heard:
+    """Give what was heard of a heartbeat, by a process that listens, or one that does not."""
+    presences = tuple(situation.presences.values())
+    if listening_at is not None and presences:
+        presences = (*presences[:-1], replace(presences[-1], until=listening_at))
+
+    return Heard(heartbeat=situation.heartbeats.get(endpoint), presences=presences)
 
 
 def interrupt(situation: Situation, now: datetime, lasted: timedelta = _NO_TIME) -> Changes:

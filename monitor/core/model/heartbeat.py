@@ -65,7 +65,10 @@ class Presence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What a probe is told of its heartbeat: None before it was ever known. Presences by time."""
+    """What a probe is told of its heartbeat: None before it was ever known.
+
+    Presences are in their order; one that goes on lasts until now.
+    """
 
     heartbeat: Heartbeat | None = None
     presences: tuple[Presence, ...] = ()
