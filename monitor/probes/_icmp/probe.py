@@ -64,7 +64,7 @@ class IcmpProbe:
         try:
             await self._fire(look, volley)
         except OSError as error:
-            raise Faulted(_explain_sending(error, look.peer)) from error
+            raise Faulted(explain_sending(error, look.peer)) from error
         finally:
             _note(look, volley, self._options.count)
             own_address = _own_address(sock)
@@ -134,7 +134,7 @@ def _explain(trouble: Trouble, peer: str, own_address: str) -> Fault:
     return Fault(code=Code.CONNECTION_REFUSED, message=f"{peer} could not be reached: {said}")
 
 
-def _explain_sending(error: OSError, peer: str) -> Fault:
+def explain_sending(error: OSError, peer: str) -> Fault:
     """Say why a request could not be sent."""
     match error.errno:
         case errno.EPERM:

@@ -140,6 +140,24 @@ async def test_a_real_server_is_asked(tmp_path: Path, transport: str) -> None:
         assert judge_health("dns", seen, expectation).outcome is Outcome.PASS
 
 
+async def test_a_server_is_asked_over_ipv6() -> None:
+    class Listener(asyncio.DatagramProtocol):
+        def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+            listening.sendto(respond(dns.message.from_wire(data)).to_wire(), addr)
+
+    listening, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        Listener, local_addr=("::1", 0)
+    )
+    try:
+        seen = await look(f"[::1]:{listening.get_extra_info('sockname')[1]}")
+    finally:
+        listening.abort()
+        await asyncio.sleep(0)
+
+    assert seen.fault is None
+    assert (seen.ip_family, seen.address) == (6, "::1")
+
+
 @pytest.mark.parametrize("rcode", ["NOERROR", "SERVFAIL", "NXDOMAIN"])
 async def test_an_outage_can_be_what_is_expected(rcode: str) -> None:
     seen = await look_at_answer(lambda query: respond(query, rcode=rcode))
@@ -415,7 +433,7 @@ HOSTILE: dict[str, Callable[[Query], bytes]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_a_hostile_answer_is_the_servers_fault(name: str, transport: str) -> None:
     began = time.process_time()
-    seen = await look_at_answer(HOSTILE[name], timeout=1, transport=transport)
+    seen = await look_at_answer(HOSTILE[name], timeout=0.5, transport=transport)
     took = time.process_time() - began
 
     assert seen.fault is not None
@@ -434,17 +452,17 @@ async def test_a_thousand_records_hold_nobody_up() -> None:
         return headed(query, 1000, record(2, b"\xc0\x0c") * 1000)
 
     query = dns.message.make_query(long, "NS")
-    began = time.perf_counter()
+    began = time.thread_time()
     assert len(list(read_records(flood(query)))) == 1000
-    whole = time.perf_counter() - began
+    whole = time.thread_time() - began
     longest = 0.0
 
     async def watch() -> None:
         nonlocal longest
         while True:
-            began = time.perf_counter()
+            began = time.thread_time()
             await asyncio.sleep(0)
-            longest = max(longest, time.perf_counter() - began)
+            longest = max(longest, time.thread_time() - began)
 
     watching = asyncio.create_task(watch())
     seen = await look_at_answer(flood, name=long, type="NS", transport="tcp")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from monitor.core.model.observation import Code, Phase
 from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
+from monitor.probes._icmp.probe import explain_sending
 from tests.support.network import INSIDE, PROGRAMS, open_networks
 from tests.support.pinging import (
     EVERYBODY,
@@ -166,7 +168,7 @@ async def test_a_ping_that_a_router_gave_up_is_lost_unless_a_reply_came_after_al
 async def test_all_that_is_to_be_sent_is_sent_in_time(
     pair: tuple[Network, Network], raw: bool
 ) -> None:
-    seen = await ping(pair[0], {"host": HOST, "count": 20}, raw=raw, timeout=0.8)
+    seen = await ping(pair[0], {"host": HOST, "count": 20}, raw=raw, timeout=1.2)
 
     assert seen.fault is None
     assert seen.values["value"] == 0
@@ -305,6 +307,28 @@ async def test_a_route_that_this_machine_forbids_or_lacks(
     assert forbidden.fault.own
     assert lacking.fault is not None
     assert lacking.fault.message == f"{BEYOND} could not be reached: network is unreachable"
+
+
+@pytest.mark.parametrize(
+    ("number", "own", "message"),
+    [
+        (errno.EPERM, True, "this machine lets no ping to shop.test out: its firewall forbids it"),
+        (errno.ENOBUFS, True, "this machine has no free network buffer"),
+        (
+            errno.EACCES,
+            False,
+            "shop.test could not be reached: it is the address of a whole network",
+        ),
+        (errno.EHOSTUNREACH, False, "shop.test could not be reached: no route to host"),
+    ],
+    ids=["firewall", "buffers", "broadcast", "no route"],
+)
+def test_what_keeps_a_ping_from_being_sent_is_blamed_on_whom_it_belongs_to(
+    number: int, own: bool, message: str
+) -> None:
+    fault = explain_sending(OSError(number, ""), "shop.test")
+
+    assert (fault.own, fault.message) == (own, message)
 
 
 @pytest.mark.parametrize(
