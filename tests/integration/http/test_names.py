@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import socket
+import threading
 from typing import TYPE_CHECKING
 
 import dns.flags
@@ -214,6 +217,71 @@ async def test_a_server_that_is_not_there_refuses() -> None:
     assert seen.fault.message == (
         f"shop.test did not resolve at the DNS server {place}: it refuses to be asked"
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "own", "words"),
+    [
+        (OSError(errno.EMFILE, "Too many"), True, "the monitor has no free file descriptor"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), False, "network is unreachable"),
+        (RuntimeError("No descriptor"), False, "it cannot be asked: no descriptor"),
+    ],
+    ids=["our descriptors", "no way there", "as uvloop says it"],
+)
+async def test_a_server_that_cannot_be_asked_says_why(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, own: bool, words: str
+) -> None:
+    async def fails(*_args: object, **_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_datagram_endpoint", fails)
+    seen = await observe("http://shop.test/", resolver="192.0.2.53")
+
+    assert seen.fault is not None
+    assert seen.fault.own is own
+    assert words in seen.fault.message
+
+
+async def test_a_name_that_dns_cannot_hold_is_no_name() -> None:
+    host = f"{'a' * 64}.test"
+    seen = await observe(f"http://{host}/", resolver="192.0.2.53")
+
+    assert seen.fault is not None
+    assert seen.fault.message == f"{host} is not a valid host name"
+
+
+async def test_a_dns_server_whose_name_hangs_is_our_own_resolver_s_affair() -> None:
+    waiting = threading.Event()
+
+    def ask(_host: str, _port: int) -> Sequence[Address]:
+        waiting.wait(5)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure")
+
+    try:
+        seen = await observe(
+            "http://shop.test/", resolver="ns.test", names=Resolver(ask=ask), timeout=0.1
+        )
+    finally:
+        waiting.set()
+
+    assert seen.fault is not None
+    assert seen.fault.message == "ns.test did not resolve within 100ms"
+    assert seen.fault.unanswered == "ns.test"
+
+
+async def test_a_preferred_family_is_waited_for_though_not_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("monitor.probes._net.nameserver._GRACE_OF_THE_PREFERRED", 0.05)
+
+    def answer(query: dns.message.Message, _tcp: bool) -> Reply:
+        if query.question[0].rdtype.name == "AAAA":
+            return None
+        return answering(query, "shop.test. A 127.0.0.1")
+
+    async with serve_dns(answer) as server:
+        assert await find("shop.test", IpChoice.PREFER_6, server=server.place) == [HOST]
+        assert await find("shop.test", IpChoice.PREFER_4, server=server.place) == [HOST]
 
 
 async def test_a_lost_packet_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from monitor.options import Redactor
 from monitor.probes._http import oauth2
 from monitor.probes.http import KIND
 from tests.support.http_probe import make_context, make_probe, observe, probing
+from tests.support.logs import capture_logs
 from tests.support.servers import Counterpart, page, redirect, serve_pages, unused_port
 from tests.support.token_server import CLIENT, SECRET, TokenServer, serve_tokens
 from tests.support.verdicts import judge_health
@@ -238,6 +239,32 @@ async def test_a_token_server_that_is_silent_takes_the_time_of_a_probe_and_no_mo
     assert seen.fault.own
     assert seen.fault.message.endswith("gave no token: it did not answer within 100ms")
     assert shop.connections == 0
+
+
+async def test_a_token_server_that_never_ends_is_given_up_also_by_who_has_more_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(oauth2, "_PATIENCE", 0.1)
+    async with serve_tokens() as tokens:
+        tokens.pause = 30
+        fault = await fault_of(tokens)
+
+    assert fault.message.endswith("gave no token: it did not answer within 0.1s")
+
+
+async def test_a_bug_of_ours_while_a_token_is_read_is_no_fault_of_the_target(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def breaks(_answer: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(oauth2, "_read_token", breaks)
+    with capture_logs() as log:
+        async with serve_tokens() as tokens:
+            fault = await fault_of(tokens)
+
+    assert fault.message.endswith("gave no token: the monitor failed: ZeroDivisionError")
+    assert "probe_failed_inside" in str(log)
 
 
 async def test_the_target_has_its_whole_time_whatever_the_token_took() -> None:

@@ -276,6 +276,15 @@ async def test_a_silent_way_is_told_apart_from_a_silent_proxy() -> None:
         )
 
 
+async def test_a_proxy_that_resets_instead_of_connecting_is_our_own_affair() -> None:
+    async with serve_script(reset) as proxy:
+        seen = await observe("https://shop.test/", proxy=f"http://{HOST}:{proxy.port}")
+
+    assert seen.fault is not None
+    assert seen.fault.own
+    assert "did not connect to shop.test:443: it reset the connection" in seen.fault.message
+
+
 async def test_a_probe_that_is_cancelled_in_a_tunnel_leaves_nothing_behind() -> None:
     async with (
         serve_script(say_nothing) as proxy,
