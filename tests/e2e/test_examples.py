@@ -90,6 +90,8 @@ def test_each_example_is_exercised_here() -> None:
         "runbook-001-metrics.yml",  # by test_metrics_examples.py
         "runbook-004-metrics.yml",
         "runbook-001-post-deploy.yml",  # by test_post_deploy_example.py
+        "runbook-001-backups.yml",  # by test_backup_examples.py
+        "runbook-002-backups.yml",
         "runbook-001-pre-deploy.yml",  # by test_command_examples.py
         "runbook-004-integration-tests.yml",
         Path(SITE).name,
