@@ -136,25 +136,23 @@ def _read_record(wire: bytes, at: int, section: str) -> tuple[Record | None, int
         return None, end
 
     rdata = dns.rdata.from_wire(of_class, kind, wire, begin, length)
+    data = rdata.to_text()
     words = (
         name.to_text(),
         str(ttl),
         dns.rdataclass.to_text(of_class),
         dns.rdatatype.to_text(kind),
-        rdata.to_text(),
+        data,
     )
 
     return Record(
         section=section,
         text="\t".join(words),
-        says=_say(rdata),
+        says=_join(rdata) if isinstance(rdata, TXT) else data,
         serial=rdata.serial if isinstance(rdata, SOA) else None,
     ), end
 
 
-def _say(rdata: dns.rdata.Rdata) -> str:
-    """Write what a record says; of one with text, the text as it is meant, in one piece."""
-    if isinstance(rdata, TXT):
-        return b"".join(rdata.strings).decode(errors="replace")
-
-    return rdata.to_text()
+def _join(record: TXT) -> str:
+    """Give a text as it is meant: in one piece, without quotes."""
+    return b"".join(record.strings).decode(errors="replace")
