@@ -110,7 +110,9 @@ def _restart(state: CheckState) -> CheckState:
     shown = Outcome.FAIL if state.open else Outcome.UNKNOWN
     openings = state.openings if state.flapping else ()
 
-    return replace(_reset(state), state=shown, judged=0, openings=openings, failed_windows=())
+    return replace(
+        _reset(state), state=shown, judged=0, window_end=None, openings=openings, failed_windows=()
+    )
 
 
 def _reset(state: CheckState) -> CheckState:

@@ -172,7 +172,9 @@ class Windows:
 
     def note_restart(self, now: datetime) -> None:
         """Excuse the windows around a restart: they were not watched all the time."""
-        self.excused |= {self._start(at) for at, _, _ in self.probes[-1:]} | {self._start(now)}
+        self.excused |= {self._start(at) for at, _, _ in self.probes[-1:]}
+        if self._start(now) != now:
+            self.excused.add(self._start(now))
 
     def restart(self) -> None:
         """Mean something else from now on."""
