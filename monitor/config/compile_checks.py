@@ -20,6 +20,7 @@ from monitor.core.model.endpoint import (
     InARow,
     Severity,
     Signal,
+    ValueRule,
     ValueWindowRule,
 )
 from monitor.fields import Rhythm
@@ -79,7 +80,7 @@ class Checks:
         checks = [
             health,
             self._failure_rate(settings, health),
-            self._value(settings),
+            self._value(settings, health),
             *self._headers(settings),
             *(self._latency(percentile, one) for percentile, one in settings.latency.items()),
             self._certificate(settings),
@@ -202,7 +203,7 @@ class Checks:
 
         return self._check("failure_rate", Signal.RATE, rule, rate, fingerprint=says)
 
-    def _value(self, settings: EndpointSettings) -> Check | None:
+    def _value(self, settings: EndpointSettings, health: Check | None) -> Check | None:
         value, at = settings.value, (*self.at, "value")
         if value is None:
             return None
@@ -213,6 +214,8 @@ class Checks:
         if rule is None:
             return None
 
+        if isinstance(rule, ValueRule):
+            rule = replace(rule, beside_health=health is not None)
         operators: dict[str, object] = dict(value.operators)
         if isinstance(rule, ValueWindowRule) and rule.limit is not None:
             operators = dict.fromkeys(operators, _meaning(rule.limit))

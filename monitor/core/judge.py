@@ -71,9 +71,8 @@ def judge(check: Check, observation: Observation, *, mask: Callable[[str], str] 
                 return _waiting(observation)
             reasons = judged
         case ValueRule() as of_value:
-            silent = carrier_fault(observation)
-            if silent is not None:
-                return Verdict(outcome=Outcome.UNKNOWN, at=observation.at, reasons=(silent,))
+            if (silent := _find_silence(of_value, observation)) is not None:
+                return silent
             reasons = judge_value(of_value, Evidence(observation, mask))
         case LatencyRule() | RateRule() | ValueWindowRule() | DriftRule():
             raise AssertionError("what is judged by earlier samples is not judged by one alone")
@@ -106,6 +105,17 @@ def _too_late(observation: Observation, reason: Reason) -> Verdict:
 
 def _waiting(observation: Observation) -> Verdict:
     return Verdict(outcome=Outcome.WAITING, at=observation.at, note=NO_ANSWER)
+
+
+def _find_silence(rule: ValueRule, observation: Observation) -> Verdict | None:
+    """Give the verdict where nobody gave a value: unknown, unless health tells of that."""
+    silent = carrier_fault(observation)
+    if silent is None:
+        return None
+    if rule.beside_health:
+        return _waiting(observation)
+
+    return Verdict(outcome=Outcome.UNKNOWN, at=observation.at, reasons=(silent,))
 
 
 def judge_health(rule: HealthRule, evidence: Evidence) -> tuple[Reason, ...]:

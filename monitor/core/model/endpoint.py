@@ -157,11 +157,13 @@ class RateRule:
 class ValueRule:
     """What a probe brought is healthy: one value, or in each row what stands in a column.
 
-    No rows at all are healthy.
+    No rows at all are healthy. `beside_health` says that the health of the same answer is judged as
+    well: that tells where there is none.
     """
 
     expectation: Expectation
     column: str = ""
+    beside_health: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

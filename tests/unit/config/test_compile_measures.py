@@ -307,3 +307,21 @@ def test_an_answer_over_http_says_where_its_value_stands(tmp_path: Path) -> None
     assert mistakes(tmp_path, text("value: {json: $.a-b, lt: 10}"))[0].startswith(
         '5:19: endpoints.api.value.json: "$.a-b" is no JSONPath'
     )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "beside"),
+    [
+        ('url: "http://x/"\n    value: {json: $.n, lt: 5}', True),
+        ('url: "http://x/"\n    health: false\n    value: {json: $.n, lt: 5}', False),
+        ('metrics: {url: "http://x/", series: up}\n    value: {lt: 5}', False),
+        ('metrics: {url: "http://x/", series: up}\n    health: {}\n    value: {lt: 5}', True),
+    ],
+)
+def test_a_value_is_silent_where_health_tells_that_nobody_answered(
+    endpoint: str, beside: bool, tmp_path: Path
+) -> None:
+    compiled = configure(tmp_path, f"endpoints:\n  it:\n    {endpoint}\n")
+
+    rules = [check.rule for check in compiled.endpoints[0].checks]
+    assert [rule.beside_health for rule in rules if isinstance(rule, ValueRule)] == [beside]

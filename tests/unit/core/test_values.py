@@ -23,7 +23,7 @@ from monitor.core.model.endpoint import (
     ValueRule,
     ValueWindowRule,
 )
-from monitor.core.model.observation import Code
+from monitor.core.model.observation import Code, Fault
 from monitor.core.model.verdict import Outcome
 from monitor.core.situation import Situation
 from monitor.core.windows import advance_window, restore
@@ -90,6 +90,19 @@ def test_one_value_is_compared() -> None:
         "value is null, expected a number less than 10"
     )
     assert message(judged(rule, values={})) == "value is absent, expected less than 10"
+
+
+def test_where_nobody_gave_a_value_nothing_is_known_unless_health_tells_of_it() -> None:
+    alone = ValueRule(expectation=expectation({"value": {"lt": 10}}))
+    beside = replace(alone, beside_health=True)
+    refused = Fault(code=Code.CONNECTION_REFUSED, message="db refused the connection")
+    own = Fault(code=Code.WITNESS, message="no witness answers", own=True)
+
+    for facts in ({"fault": refused}, {"status": 503}):
+        assert judged(alone, **facts).outcome is Outcome.UNKNOWN
+        assert judged(beside, **facts).outcome is Outcome.WAITING
+    assert judged(beside, fault=own).outcome is Outcome.UNKNOWN
+    assert judged(beside, values={"value": 12}).outcome is Outcome.FAIL
 
 
 def test_no_rows_are_healthy() -> None:
