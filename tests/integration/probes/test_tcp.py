@@ -286,6 +286,15 @@ async def test_a_hostile_target_costs_little_and_is_blamed(
     assert after.ru_utime - before.ru_utime < 1
 
 
+async def test_lines_are_counted_so_that_a_flood_of_empty_ones_holds_up_nobody() -> None:
+    seen = await talk_to(floods(b"\n" * 65536), {"expect": "^220"})
+
+    assert fault_of(seen).message.endswith(
+        "sent more than 2000 lines without what was expected among them"
+    )
+    assert len(seen.body) == 2001
+
+
 async def test_a_banner_cannot_act_on_who_reads_of_it() -> None:
     banner = "\x1b[31m@everyone <!channel> \u202eevil\x07\r\n".encode()
     seen = await talk_to(

@@ -205,7 +205,12 @@ async def test_credentials_headers_and_tls_go_with_the_upgrade(tmp_path: Path) -
     assert Phase.TLS in seen.phases
     assert (told[0]["X-Tenant"], told[0]["Origin"]) == ("a", "https://shop.example")
     assert told[0]["User-Agent"].startswith("production-monitor")
-    assert "Sec-WebSocket-Extensions" not in told[0]
+    assert not {"Sec-WebSocket-Extensions", "Accept-Encoding"} & set(told[0])
+    assert measured(seen, "probe_websocket_duration_seconds", phase="tls") is None
+    connect = measured(seen, "probe_websocket_duration_seconds", phase="connect")
+    assert connect == pytest.approx(
+        (seen.phases[Phase.CONNECT] + seen.phases[Phase.TLS]).total_seconds()
+    )
     assert fault_of(untrusted).code is Code.TLS_CERT_UNTRUSTED
     assert untrusted.certificate is not None
     (reason,) = judge_health("websocket", stranger).reasons
