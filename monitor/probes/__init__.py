@@ -11,6 +11,7 @@ KINDS: Final = Kinds(
         "url": "monitor.probes.http",
         "grpc": "monitor.probes.grpc",
         "redis": "monitor.probes.redis",
+        "sql": "monitor.probes.sql",
         "tcp": "monitor.probes.tcp",
         "tls": "monitor.probes.tls",
         "websocket": "monitor.probes.websocket",

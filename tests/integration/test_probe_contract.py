@@ -20,6 +20,7 @@ from monitor.core.model.verdict import Outcome
 from monitor.options import Secret
 from monitor.probes import KINDS
 from tests.support.authority import Authority
+from tests.support.databases import serve_postgresql
 from tests.support.grpc_server import serve_grpc
 from tests.support.http_probe import make_context
 from tests.support.nameservers import answering, serve_dns
@@ -46,12 +47,13 @@ class Contract:
     """What is known of a kind here: the options that lead to a port, and who answers there well.
 
     A kind that asks no port has no `serve`. `secret` says that a secret can be part of its options:
-    it is `hunter22` in those given here.
+    it is `hunter22` in those given here. `needs` are the programs by which it is served.
     """
 
     options: Callable[[int], object]
     serve: Callable[[], AbstractAsyncContextManager[int]] | None = None
     secret: bool = True
+    needs: tuple[str, ...] = ()
 
 
 @asynccontextmanager
@@ -87,6 +89,12 @@ async def serve_replies() -> AsyncIterator[int]:
         writer.write(b"+PONG\r\n")
 
     async with serve_script(reply, reads_head=False) as server:
+        yield server.port
+
+
+@asynccontextmanager
+async def serve_database() -> AsyncIterator[int]:
+    with serve_postgresql() as server:
         yield server.port
 
 
@@ -169,6 +177,14 @@ CONTRACTS: dict[str, Contract] = {
         options=lambda port: {"address": f"127.0.0.1:{port}", "password": "hunter22"},
         serve=serve_replies,
     ),
+    "sql": Contract(
+        options=lambda port: {
+            "url": f"postgresql://ana:hunter22@127.0.0.1:{port}/shop",
+            "query": "SELECT 1",
+        },
+        serve=serve_database,
+        needs=("pg_ctlcluster", "setpriv"),
+    ),
     "tcp": Contract(
         options=lambda port: {
             "address": f"127.0.0.1:{port}",
@@ -205,7 +221,14 @@ def make(name: str, port: int, *, timeout: float = 5) -> Probe:
     return probe
 
 
-@every_kind_of_port
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.needs(*contract.needs))
+        for name, contract in CONTRACTS.items()
+        if contract.serve
+    ],
+)
 async def test_a_target_that_answers_is_seen(name: str) -> None:
     serve = CONTRACTS[name].serve
     assert serve is not None

@@ -1,0 +1,168 @@
+"""The options of a database that is asked: where it is, and the query."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Final, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    PlainValidator,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+
+from monitor.fields import Options
+from monitor.options import Secret
+from monitor.probes._net.dial import Way
+from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText
+from monitor.probes._net.port_options import TlsChoice
+from monitor.probes._net.tls import TlsTerms
+from monitor.probes._sql.place import Engine, Place, TlsUse, read_place
+
+_LONGEST_QUERY: Final = 100_000
+_READS: Final = frozenset(
+    {"select", "with", "values", "table", "show", "explain", "describe", "desc", "pragma"}
+)
+_BEFORE: Final = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*.*?\*/|\()*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseUrl:
+    """The URL of a database, which may hold a password; files are relative to `base`."""
+
+    secret: Secret
+    base: Path | None = None
+
+    def read(self, *, again: bool = False) -> Place:
+        """Give where it leads; `again` looks whether it has changed. Raises ValueError."""
+        return read_place(self.secret.reveal() if again else self.secret.current, self.base)
+
+
+def _read_url(value: object, info: ValidationInfo) -> DatabaseUrl:
+    if isinstance(value, DatabaseUrl):
+        return value
+
+    live = getattr(value, "secret", value)
+    secret = live if isinstance(live, Secret) else None
+    if secret is None:
+        if not isinstance(value, str) or not value:
+            raise ValueError("expected the URL of a database")
+        secret = Secret(value)
+
+    base = info.context.get("base") if isinstance(info.context, Mapping) else None
+    url = DatabaseUrl(secret=secret, base=Path(base) if base is not None else None)
+    url.read()
+
+    return url
+
+
+def _check_query(query: str) -> str:
+    begin = _BEFORE.match(query)
+    rest = query[begin.end() :] if begin else query
+    word = re.match(r"\w*", rest)
+    first = word[0] if word else ""
+    if first.lower() not in _READS:
+        raise ValueError(
+            f"expected a query that reads (SELECT, WITH, SHOW, …), found {first or 'none'}"
+        )
+
+    return query
+
+
+UrlOfDatabase = Annotated[
+    DatabaseUrl,
+    PlainValidator(_read_url),
+    WithJsonSchema({"type": "string", "minLength": 1, "examples": ["${DATABASE_URL}"]}),
+]
+Query = Annotated[str, Field(min_length=1, max_length=_LONGEST_QUERY), AfterValidator(_check_query)]
+
+
+class SqlOptions(Options):
+    """A database and one query; `tls` goes before what the URL says of it."""
+
+    url: UrlOfDatabase
+    query: Query
+    tls: TlsChoice = None
+    ip: IpChoiceName = IpChoice.ANY
+    resolver: NameserverText | None = None
+
+    @model_validator(mode="after")
+    def _check_way(self) -> Self:
+        place = self.url.read()
+        if place.path and self.model_fields_set & {"tls", "ip", "resolver"}:
+            raise ValueError("tls, ip and resolver are of a host: a file or socket has none")
+
+        return self
+
+    def place(self, *, again: bool = False) -> Place:
+        """Give where the database is, with what `tls` says; raises ValueError."""
+        place = self.url.read(again=again)
+        if place.path or "tls" not in self.model_fields_set:
+            return place
+
+        use = TlsUse.NEVER if self.tls is None else TlsUse.ALWAYS
+        verify = self.tls is not None and self.tls.verify
+
+        return Place(
+            engine=place.engine,
+            host=place.host,
+            port=place.port,
+            user=place.user,
+            password=place.password,
+            database=place.database,
+            tls=use,
+            verify=verify,
+        )
+
+    def way(self, place: Place) -> Way:
+        """Give the way there; TLS begins late on it, where both sides agree to it."""
+        terms = None
+        if place.tls is not TlsUse.NEVER:
+            terms = self.tls.terms() if self.tls else TlsTerms(verify=place.verify)
+
+        return Way(
+            host=place.host,
+            port=place.port,
+            tls=terms,
+            server_name=self.tls.server_name if self.tls else None,
+            upgrades=True,
+            ip=self.ip,
+            nameserver=self.resolver,
+            path=place.path,
+        )
+
+    @cached_property
+    def target(self) -> str:
+        """The URL without user and password."""
+        return self.url.read().shown
+
+    @cached_property
+    def witnessed(self) -> bool:
+        """Whether the witnesses can say anything about the way to it."""
+        return not self.url.read().is_here
+
+    @cached_property
+    def may_end_at_https(self) -> bool:
+        """Whether a certificate is presented in any case."""
+        return self.place().tls is TlsUse.ALWAYS
+
+    @cached_property
+    def secrets(self) -> tuple[Secret | str, ...]:
+        """The values that must never be shown: the password, also as the URL has it."""
+        place = self.url.read()
+        if place.engine is Engine.SQLITE or not place.password:
+            return ()
+
+        url = self.url.secret
+        written = urlsplit(url.current).password or ""
+        whole = (url,) if url.live else ()
+
+        return (*whole, *sorted({place.password, written}))

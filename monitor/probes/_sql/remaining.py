@@ -1,0 +1,18 @@
+"""How long a statement may take on the server, so that it ends before we stop waiting for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from monitor.probes._net.look import Look
+    from monitor.probes.probe import ProbeContext
+
+_SHARE: Final = 0.95
+
+
+def milliseconds_left(look: Look, context: ProbeContext) -> int:
+    """Give a little less than what is left of the time of this look, and at least one."""
+    left = context.timeout - look.watch.elapsed()
+
+    return max(1, int(left.total_seconds() * 1000 * _SHARE))
