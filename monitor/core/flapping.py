@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.check_state import Change, CheckEvent, Flapping
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 WITHIN: Final = timedelta(hours=1)
 PASSES_FOR: Final = timedelta(minutes=30)
 """So long without an opening, and it has settled."""
+
+_RECORDED: Final = ((50, 1), (1_000, 50), (inf, 1_000))
+"""Up to how many openings which of them are recorded: each, then every fiftieth, and so on."""
 
 FAILS_FOR: Final = timedelta(minutes=10)
 """So long without closing, longer than it did while it flapped, and it fails for good."""
@@ -44,6 +48,13 @@ def note_closing(state: CheckState, at: datetime) -> CheckState:
         return state
 
     return replace(state, flapping=replace(state.flapping, turned_at=at))
+
+
+def is_recorded(flapping: Flapping) -> bool:
+    """Whether a turn is a line in the timeline, which has to stay short enough to be kept."""
+    return any(
+        flapping.openings <= so_far and flapping.openings % nth == 0 for so_far, nth in _RECORDED
+    )
 
 
 def settle(state: CheckState, verdict: Verdict) -> tuple[CheckState, tuple[CheckEvent, ...]]:

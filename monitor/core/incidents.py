@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from monitor.core import wording
+from monitor.core.flapping import is_recorded
 from monitor.core.model.changes import NOTHING, Changes
 from monitor.core.model.check_state import Change, CheckEvent
 from monitor.core.model.endpoint import Severity, Signal
@@ -110,7 +111,7 @@ def apply(
             case Change.CLOSED:
                 draft.leave(event.check, event.at, blind=False)
             case Change.PAUSED:
-                draft.pause(event.check)
+                draft.pause(event)
             case Change.SETTLED if check is not None:
                 draft.settle(_member(check, event))
             case Change.SEES_AGAIN:
@@ -232,7 +233,7 @@ class _Draft:
             incident = self._turn(incident, NewsKind.JOINED, text, member.check)
         elif member.flapping and not known.flapping:
             incident = self._turn(incident, NewsKind.FLAPPING, text, member.check)
-        elif member.flapping:
+        elif member.flapping and is_recorded(member.flapping):
             incident = self._write(incident, NewsKind.FAILS_AGAIN, wording.fails_again(member))
         else:
             self._changed[incident.id] = incident
@@ -262,10 +263,11 @@ class _Draft:
         over = wording.closed(incident, left) if removed else wording.headline(incident, at=at)
         self._turn(incident, NewsKind.RESOLVED, over)
 
-    def pause(self, check: str) -> None:
+    def pause(self, event: CheckEvent) -> None:
         """Note that a check that flaps passes for now: its incident goes on."""
+        check = event.check
         incident = next((one for one in self._open() if _holds(one, check, blind=False)), None)
-        if incident is not None:
+        if incident is not None and event.flapping and is_recorded(event.flapping):
             self._write(incident, NewsKind.PASSES, wording.paused(check))
 
     def settle(self, member: Member) -> None:

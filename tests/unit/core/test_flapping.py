@@ -70,6 +70,18 @@ def test_while_it_flaps_nothing_is_told_and_everything_is_in_the_timeline() -> N
     assert lines[2][1] == ("api.health fails again, 8 times by now: status is 500, expected 2xx")
 
 
+def test_what_flaps_for_days_keeps_a_timeline_of_bounded_length() -> None:
+    story = begin()
+    story.sees(*[BAD, GOOD] * 2_006)
+
+    (incident,) = story.open
+    lines = story.engine.situation.timelines[incident.id]
+    assert len([one for one in lines if one.event == "fails_again"]) == 43 + 19 + 1
+    assert len([one for one in lines if one.event == "passes"]) == 44 + 19 + 1
+    assert incident.members[0].flapping is not None
+    assert incident.members[0].flapping.openings == 2_006
+
+
 def test_after_half_an_hour_of_passing_it_has_settled_and_its_end_says_how_often() -> None:
     story = begin()
     story.sees(*[BAD, GOOD] * 10)
