@@ -152,8 +152,8 @@ def restore(
 
     `window_end` is the end of the last window that was judged, None where none was: what is older
     was counted already. Of the rest only the newest window can still be open. Until `now` nobody
-    knows for how long the monitor was away, so that too few samples are its own doing. What was seen
-    before `since` is of something else; `failed` are the spans of windows that failed.
+    knows for how long the monitor was away, so that too few samples are its own doing. What was
+    seen up to `since` is of something else; `failed` are the spans of windows that failed.
     """
     stored = sorted(one for one in samples if since is None or one[0] > since)
     fresh = [(at, sample) for at, sample in stored if window_end is None or at >= window_end]
