@@ -177,6 +177,10 @@ class Variables:
                 return _Unset("file")
             raise _Wrong(f"file {_short(name)} does not exist") from None
         except (OSError, ValueError) as error:
+            # One that is for somebody else to read is as good as not there: it may be there for
+            # the service, and not for you, or for the monitor, and not for its runner of probes.
+            if self._allow_unset and isinstance(error, PermissionError):
+                return _Unset("file")
             raise _Wrong(f"file {_short(name)} {why(error)}") from None
 
         self._files[path] = secret

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -322,6 +323,21 @@ def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
         document = read_all(tmp_path, "m.yml")
 
     assert complaints(document) == ["m.yml:1:1: the file cannot be read: permission denied"]
+
+
+def test_a_secret_that_somebody_else_reads_is_as_one_that_is_not_set() -> None:
+    with TemporaryDirectory() as name:  # which others can come to, unlike `tmp_path`
+        folder = Path(name)
+        folder.chmod(0o755)
+        write(folder, {"m.yml": "a: '${file:key}'\nb: 1\n", "key": "hush\n"})
+        (folder / "key").chmod(0)
+        with as_nobody():
+            wanted = read_document([Path("m.yml")], environ={}, cwd=folder)
+            allowed = read_document([Path("m.yml")], environ={}, cwd=folder, allow_unset=True)
+
+    assert complaints(wanted) == ["m.yml:1:4: a: file key cannot be read: permission denied"]
+    assert complaints(allowed) == []
+    assert allowed.unsettled == {("a",)}
 
 
 def test_a_file_above_the_limit_is_refused(tmp_path: Path) -> None:
