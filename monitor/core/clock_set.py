@@ -56,7 +56,10 @@ def move(situation: Situation, by: timedelta, now: datetime) -> Changes:
         ),
         deploys=tuple(moved(deploy, by) for deploy in situation.deploys.values()),
         rollbacks=tuple(moved(rollback, by) for rollback in situation.rollbacks.values()),
-        heartbeats=tuple(moved(one, by) for one in situation.heartbeats.values()),
+        heartbeats=tuple(
+            replace(moved(one, by), shown=one.shown and min(one.shown, now))
+            for one in situation.heartbeats.values()
+        ),
         presences=tuple(moved(one, by) for one in situation.presences.values()),
     )
 

@@ -196,8 +196,8 @@ def _basis(expected: Expected, heartbeat: Heartbeat) -> datetime:
         return heartbeat.since
 
     ended = heartbeat.ended.at
-    if isinstance(expected.times, Cron):  # it was meant for the time that comes in a moment
-        ended += expected.times.early(expected.grace)
+    if isinstance(expected.times, Cron):  # it may have been meant for the time that comes soon
+        ended = (heartbeat.shown or ended) + expected.times.early(expected.grace)
 
     return max(ended, heartbeat.since)
 

@@ -66,7 +66,7 @@ def take(heartbeat: Heartbeat, ping: Ping) -> Heartbeat:
     begun = heartbeat.restarted
     took = None if begun is None else max(ping.at - begun, _NO_TIME)
 
-    return replace(kept, ended=ping, started=None, restarted=None, took=took)
+    return replace(kept, ended=ping, shown=ping.at, started=None, restarted=None, took=took)
 
 
 def listen(situation: Situation, now: datetime) -> Changes:

@@ -211,6 +211,7 @@ def a_heartbeat(endpoint: str = "backup", **more: Any) -> Heartbeat:
         "since": NOON,
         "pings": (Ping(at=NOON, kind=PingKind.START), Ping(at=after(9), kind=PingKind.FAIL)),
         "ended": Ping(at=after(9), kind=PingKind.FAIL, exit_code=3, output="no space left"),
+        "shown": after(9),
         "started": after(20),
         "restarted": after(30),
         "took": timedelta(seconds=9),

@@ -36,7 +36,8 @@ class Heartbeat:
     """All that decides about one heartbeat, by the name of its endpoint.
 
     `schedule` is by what it is expected, and `since` when that became known. `pings` are the
-    newest, oldest first, without their output. `ended` is the newest ping that ended a run.
+    newest, oldest first, without their output. `ended` is the newest ping that ended a run, and
+    `shown` what the clock showed then: times of cron go by that, also after a clock was set.
     `started` is the first start since then: a job that is started anew and never ends is no sign of
     health. `restarted` is the newest start, `took` what the last run took, None without its start.
     """
@@ -46,6 +47,7 @@ class Heartbeat:
     since: datetime
     pings: tuple[Ping, ...] = ()
     ended: Ping | None = None
+    shown: datetime | None = None
     started: datetime | None = None
     restarted: datetime | None = None
     took: timedelta | None = None
