@@ -586,3 +586,17 @@ async def test_a_file_is_beside_the_configuration_that_names_it(sqlite: Path) ->
     seen = await ask("sql", data, base=sqlite.parent)
 
     assert seen.values["value"] == 4
+
+
+@each_server
+async def test_a_port_of_a_database_can_be_watched_for_its_certificate_alone(
+    engine: str, server: DatabaseServer
+) -> None:
+    protocol = {"postgresql": "postgres", "mysql": "mysql"}[engine]
+    trust = {"ca_file": str(server.authority.file)}
+    place = {"address": f"127.0.0.1:{server.port}", "starttls": protocol, "tls": trust}
+    seen = await ask("tcp", place)
+
+    assert seen.fault is None
+    assert seen.certificate is not None
+    assert seen.certificate.verified
