@@ -154,7 +154,7 @@ async def test_tests_that_fail_after_a_deploy_roll_it_back(tmp_path: Path) -> No
             "RAILWAY_API": f"{railway.url}/graphql/v2",
         }
         chosen = ("--config", INTEGRATION, "--config", str(changes))
-        rounds = ("--cycles", "8", "--every", "200ms")
+        rounds = ("--cycles", "7", "--every", "150ms")
         good = await run(*chosen, *rounds, cwd=tmp_path, environ=environ)
         railway.active = "deployment-2"
         bad = await run(*chosen, *rounds, cwd=tmp_path, environ=environ)
