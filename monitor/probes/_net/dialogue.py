@@ -16,6 +16,8 @@ from monitor.options import found
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from monitor.options import Secret
+
 _PLACE: Final = re.compile(
     r"\{ \{ (?P<literal> \w+ ) \} \} | \{ (?P<name> [A-Za-z_]\w* | [0-9]{1,3} ) \}", re.VERBOSE
 )
@@ -27,6 +29,8 @@ _LEADS_TO_A_SECRET: Final = re.compile(
 )
 _WORD: Final = re.compile(r"[^\s\"'{}:,;\0]{8,}")
 """What may be a credential: shorter words would be masked wherever they are written."""
+
+_PLAIN_WORD: Final = re.compile(r"[A-Za-z]{1,11}")
 
 MOST_STEPS: Final = 100
 
@@ -169,11 +173,18 @@ class Script:
                 raise ValueError(f"the expect before has no group {name} for {{{name}}}")
 
 
-def secrets_in(texts: Iterable[str]) -> tuple[str, ...]:
-    """Give what of texts that are sent must never be shown: each as a whole, and credentials."""
-    found: list[str] = []
-    for text in texts:
-        found.append(text.strip())
+def secrets_of(sent: Iterable[Secret]) -> tuple[Secret | str, ...]:
+    """Give what of texts that are sent must never be shown: each as a whole, and credentials.
+
+    A plain word (`ping`, `status`) is none, since it would be masked wherever it is written.
+    """
+    found: list[Secret | str] = []
+    for one in sent:
+        text = one.reveal()
+        if one.live or not _PLAIN_WORD.fullmatch(text):
+            found.append(one)
+        if one.live or not _PLAIN_WORD.fullmatch(text.strip()):
+            found.append(text.strip())
         if leads := _LEADS_TO_A_SECRET.search(text):
             found += _WORD.findall(text, leads.end())
 

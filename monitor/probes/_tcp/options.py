@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, mod
 
 from monitor.options import found
 from monitor.probes._net.dial import Way
-from monitor.probes._net.dialogue import MOST_STEPS, LabelName, Script, Step, secrets_in
+from monitor.probes._net.dialogue import MOST_STEPS, LabelName, Script, Step, secrets_of
 from monitor.probes._net.options import IpChoice, TlsOptions
 from monitor.probes._net.port_options import Address, PortOptions, read_address_text
 
@@ -170,9 +170,7 @@ class TcpOptions(PortOptions):
     @cached_property
     def secrets(self) -> tuple[Secret | str, ...]:
         """The values that must never be shown: what is sent."""
-        sent = [step.send for step in self.dialogue if step.send]
-
-        return (*sent, *secrets_in(one.reveal() for one in sent))
+        return secrets_of(step.send for step in self.dialogue if step.send)
 
     def way(self, *, alpn: tuple[str, ...] = (), upgrades: bool = False) -> Way:
         """Give the way there."""

@@ -16,7 +16,7 @@ from monitor.probes._http.fields import HeaderName, HeaderValue
 from monitor.probes._http.options import HttpOptions, RequestOptions
 from monitor.probes._http.urls import read_url
 from monitor.probes._net.dial import Way
-from monitor.probes._net.dialogue import MOST_STEPS, Script, Step, secrets_in
+from monitor.probes._net.dialogue import MOST_STEPS, Script, Step, secrets_of
 from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText, TlsOptions
 
 if TYPE_CHECKING:
@@ -169,9 +169,9 @@ class WebsocketOptions(Options):
     @cached_property
     def secrets(self) -> tuple[Secret | str, ...]:
         """The values that must never be shown."""
-        sent = [step.send for step in self.dialogue if step.send]
+        sent = secrets_of(step.send for step in self.dialogue if step.send)
 
-        return (*self.handshake.secrets, *sent, *secrets_in(one.reveal() for one in sent))
+        return (*self.handshake.secrets, *sent)
 
     def way(self) -> Way:
         """Give the way there."""

@@ -378,14 +378,30 @@ def test_a_mistake_is_told_before_anything_is_asked(options: dict[str, Any], sai
     assert said in str(caught.value)
 
 
-def test_what_is_sent_is_secret_and_so_are_credentials_in_it() -> None:
+@pytest.mark.parametrize(
+    ("sent", "secret"),
+    [
+        ("AUTH PLAIN AGFuYQBodW50ZXIyMg==\r\n", {"AGFuYQBodW50ZXIyMg=="}),
+        ("a1 LOGIN ana hunter2222\r\n", {"a1 LOGIN ana hunter2222", "hunter2222"}),
+        ("hunter22\r\n", {"hunter22"}),
+        ("correcthorsebattery", {"correcthorsebattery"}),
+    ],
+)
+def test_what_is_sent_is_secret_and_so_are_credentials_in_it(sent: str, secret: set[str]) -> None:
     options: Any = KINDS["tcp"].options.model_validate(
-        {
-            "address": "mail.example:25",
-            "dialogue": [{"send": "AUTH PLAIN AGFuYQBodW50ZXIyMg==\r\n"}, {"send": "QUIT\r\n"}],
-        }
+        {"address": "mail.example:25", "dialogue": [{"send": sent}, {"send": "QUIT\r\n"}]}
     )
 
-    assert "AGFuYQBodW50ZXIyMg==" in options.secrets
-    assert "AUTH PLAIN AGFuYQBodW50ZXIyMg==" in options.secrets
-    assert "AGFu" not in repr(options)
+    texts = {one if isinstance(one, str) else one.reveal() for one in options.secrets}
+    assert secret <= texts
+    assert not any(text in repr(options) for text in secret)
+
+
+@pytest.mark.parametrize("word", ["status", "ruok", "QUIT", "ping"])
+def test_a_plain_word_that_is_sent_is_masked_nowhere_else(word: str) -> None:
+    options: Any = KINDS["tcp"].options.model_validate(
+        {"address": "zoo.example:2181", "dialogue": [{"send": word}, {"send": f"{word}\n"}]}
+    )
+
+    texts = [one if isinstance(one, str) else one.reveal() for one in options.secrets]
+    assert texts == [f"{word}\n"]
