@@ -6,7 +6,7 @@ there anew; so a restart cannot matter, and is nothing but an excuse for the win
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from statistics import median_low
@@ -90,10 +90,12 @@ class Check:
     def change_threshold(self, threshold: Threshold) -> None:
         """Judge what is remembered by another threshold from the next verdict on.
 
-        A threshold remembers no more than it looks at.
+        A threshold remembers no more than it looks at; of fails in a row, only when they began.
         """
         if not self.opened:
             self.said = self.looked_at()
+        if not self.opened and self.threshold.among is None:
+            self.said = [replace(one, since=self.said[0].since) for one in self.said]
         self.threshold = threshold
 
     def restart(self) -> None:
