@@ -94,7 +94,7 @@ class Monitor:
             mask=self.redactor.mask,
             hook_runner=hook_runner,
             probe_runner=options.probe_runner,
-            heard=self._hear_of,
+            heard=self.heard,
         )
         self._setup = Setup(
             compiled=compiled,
@@ -103,7 +103,7 @@ class Monitor:
             clock=clock,
             selected=options.selected,
             hook_runner=hook_runner,
-            heard=self._hear_of,
+            heard=self.heard,
             started=compiled,
         )
         self._first_round = frozenset(endpoint.name for endpoint in self.watched)
@@ -376,7 +376,7 @@ class Monitor:
             kill_switch=lambda: self.kill_switch,
         )
 
-    def _hear_of(self, endpoint: str) -> Heard:
+    def heard(self, endpoint: str) -> Heard:
         """Give what was heard of a heartbeat, once it is known whether anybody listened."""
         self.clock_watch.look()
         now = None if self.options.oneshot else self.now()

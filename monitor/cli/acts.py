@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from monitor.app import Monitor
     from monitor.config import Compiled
+    from monitor.core.model.heartbeat import Heard
 
 SERVICE_CONFIG: Final = Path("/etc/production-monitor")
 SERVICE_SOCKET: Final = Path("/run/production-monitor/control.sock")
@@ -190,6 +191,33 @@ def _ask(
         end(str(error))
 
     return found
+
+
+def ask_heard(configs: tuple[Path, ...], endpoint: str) -> Heard:
+    """Give what the monitor here, or its store, knows of a heartbeat."""
+    from urllib.parse import quote
+
+    from monitor.core.model.heartbeat import Heard
+    from monitor.store.codec import decode, encode
+
+    async def heard_of_store(monitor: Monitor) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(encode(monitor.heard(endpoint)))
+
+        return found
+
+    found = _ask(
+        configs,
+        None,
+        "GET",
+        f"/api/v1/heartbeats/{quote(endpoint, safe='')}",
+        None,
+        heard_of_store,
+        lambda _found: "this is what was heard until it ended",
+        expected=(),
+        looks=True,
+    )
+
+    return decode(Heard, json.dumps(found))
 
 
 def _load_to_look(configs: tuple[Path, ...]) -> Callable[[], Compiled]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from monitor.config import Compiled
     from monitor.core.model.endpoint import Endpoint
+    from monitor.core.model.heartbeat import Heard
     from monitor.core.model.observation import Observation
 
 
@@ -55,7 +56,8 @@ def probe(target: str, configs: tuple[Path, ...], output: str) -> None:
     from monitor.tools.explain import explain
 
     mask = Redactor(compiled.secrets).mask
-    observation = uvloop.run(_observe(compiled, endpoint, mask))
+    heard = _hear(configs, endpoint)
+    observation = uvloop.run(_observe(compiled, endpoint, mask, heard))
     explained = explain(
         endpoint,
         observation,
@@ -99,8 +101,20 @@ def _compile(url: str) -> Compiled:
         raise click.UsageError("; ".join(one.message for one in error.problems)) from error
 
 
+def _hear(configs: tuple[Path, ...], endpoint: Endpoint) -> Heard:
+    """Give what came of a heartbeat: it cannot be asked, so whoever listened is."""
+    from monitor.core.model.heartbeat import Heard
+
+    if not endpoint.beats:
+        return Heard()
+
+    from monitor.cli.acts import ask_heard
+
+    return ask_heard(configs, endpoint.name)
+
+
 async def _observe(
-    compiled: Compiled, endpoint: Endpoint, mask: Callable[[str], str]
+    compiled: Compiled, endpoint: Endpoint, mask: Callable[[str], str], heard: Heard
 ) -> Observation:
     """Ask once, and the witnesses if there was no answer."""
     from datetime import UTC, datetime
@@ -119,6 +133,7 @@ async def _observe(
         resolver=Resolver(),
         mask=mask,
         commands=CommandsElsewhere(runner) if runner else None,
+        heard=lambda _endpoint: heard,
     )
     witnesses = Witnesses(compiled.witnesses)
     try:

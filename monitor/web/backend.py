@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from monitor.config import WebSettings
     from monitor.config.difference import Reloaded
     from monitor.core.engine import Engine
-    from monitor.core.model.heartbeat import PingKind
+    from monitor.core.model.heartbeat import Heard, PingKind
     from monitor.operations import DeployMarker
     from monitor.options import Secret
 
@@ -63,6 +63,10 @@ class Backend(Protocol):
 
     async def accept_headers(self, endpoint: str) -> dict[str, Any]:
         """Accept the headers that an endpoint answers with; raises OperationError."""
+        ...
+
+    def heard(self, endpoint: str) -> Heard:
+        """Give what was heard of a heartbeat."""
         ...
 
     async def hear(

@@ -13,6 +13,7 @@ from aiohttp import web
 from monitor.core.model.heartbeat import PingKind
 from monitor.core.pings import KEPT_OUTPUT
 from monitor.operations import OperationError
+from monitor.store.codec import encode
 from monitor.store.errors import StoreError
 from monitor.web.backend import BACKEND
 from monitor.web.failure_limit import FailureLimit
@@ -52,6 +53,15 @@ async def ping(request: web.Request) -> web.Response:
         )
 
     return web.Response(text="ok\n")
+
+
+async def heard(request: web.Request) -> web.Response:
+    """Give what is known of one heartbeat, and when anybody listened: the records themselves."""
+    found = request.app[BACKEND].heard(request.match_info["endpoint"])
+    if found.heartbeat is None:
+        raise web.HTTPNotFound(text="there is no such heartbeat")
+
+    return web.json_response(text=encode(found))
 
 
 def _find(key: str, known: Mapping[str, Secret]) -> str | None:

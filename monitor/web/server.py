@@ -48,6 +48,7 @@ _ROUTES: Final = (
     ("POST", "/ping/{key}", pings.ping, _PING),
     ("GET", "/ping/{key}/{signal}", pings.ping, _PING),
     ("POST", "/ping/{key}/{signal}", pings.ping, _PING),
+    ("GET", "/api/v1/heartbeats/{endpoint}", pings.heard, Need(scope=Scope.READ)),
     ("POST", "/api/v1/deploys", api.announce, Need(scope=Scope.DEPLOY)),
     ("POST", "/api/v1/headers", api.accept_headers, Need(scope=Scope.OPERATE)),
 )

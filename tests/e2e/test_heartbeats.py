@@ -140,6 +140,30 @@ async def test_rounds_judge_what_a_daemon_heard(tmp_path: Path) -> None:
     assert "the job said that it failed" in failed.out
 
 
+async def test_a_heartbeat_is_explained_by_what_the_daemon_or_its_store_knows(
+    tmp_path: Path,
+) -> None:
+    configure(tmp_path)
+    environ = {"PORT": "1"}
+    nowhere = await run("probe", "report", cwd=tmp_path, environ=environ)
+    async with daemon(tmp_path) as running:
+        await running.post(f"/ping/{OTHER}/7", data=b"no space left")
+        asked = await run("probe", "report", cwd=tmp_path, environ=environ)
+        found = await run("probe", "report", "--output", "json", cwd=tmp_path, environ=environ)
+        unknown, _ = await running.get("/api/v1/heartbeats/nobody")
+        await running.stop()
+    looked = await run("probe", "report", cwd=tmp_path, environ=environ)
+
+    assert (nowhere.code, unknown) == (2, 404)
+    assert "no monitor runs here" in nowhere.err
+    for one in (asked, looked):
+        assert one.code == 1, one.err
+        assert "the job ended with exit code 7 at " in one.out
+    assert "no monitor runs on " in looked.err
+    assert found.json()["observation"]["values"]["output"] == "no space left"
+    assert OTHER not in str((asked, found, looked))
+
+
 async def test_the_monitor_blames_nobody_for_a_ping_that_it_could_not_hear(tmp_path: Path) -> None:
     configure(tmp_path, period="1s", grace="1s")
     async with daemon(tmp_path) as running:
