@@ -252,6 +252,18 @@ def test_with_another_rule_it_flaps_until_it_has_settled_by_that() -> None:
     assert not story.open
 
 
+def test_openings_by_another_rule_do_not_count() -> None:
+    story = begin()
+    story.sees(*[BAD, GOOD] * 6)
+    changed = make_endpoint(nervous(fingerprint="two"))
+
+    story.said.append(story.engine.adopt((changed,), make_directory(), story.now))
+    story.sees(BAD)
+
+    assert story.events[-1] == "opened"
+    assert "flapping" not in headlines(story)[-1]
+
+
 def test_what_was_told_to_nobody_is_told_as_it_stands() -> None:
     story = begin()
     story.sees(*[BAD, GOOD] * 7)

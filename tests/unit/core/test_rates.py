@@ -199,6 +199,19 @@ def test_another_health_rule_forgets_what_was_counted_by_the_old() -> None:
     assert probe(after, 10, "F") is Outcome.WAITING
 
 
+def test_what_the_old_rule_said_is_forgotten_after_the_next_restart_as_well() -> None:
+    situation = Situation()
+    probe(engine(situation, rule(min_samples=2)), 0, "F")
+    changed = replace(HEALTH, fingerprint="other")
+    endpoint = make_endpoint(changed, rate_check(rule(min_samples=2)))
+    engine(situation, rule(min_samples=2)).adopt([endpoint], make_directory(), at(5))
+
+    after = Engine(endpoints=[endpoint], directory=make_directory(), situation=situation, mask=str)
+    after.restore_share(after.checks["api.failure_rate"], [(at(0), True)])
+
+    assert probe(after, 10, "F") is Outcome.WAITING
+
+
 @given(
     steps=st.lists(
         st.tuples(st.integers(1, 40), st.sampled_from("PPPFU"), st.booleans(), st.booleans()),
