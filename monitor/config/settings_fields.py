@@ -38,6 +38,7 @@ _K_OF_N: Final = re.compile(r"([0-9]{1,6}) +of +([0-9]{1,6})")
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})")
 FACTOR_PATTERN: Final = r"^[0-9]+(\.[0-9]+)?x$"
 _FACTOR: Final = re.compile(FACTOR_PATTERN)
+_DURATION: Final = re.compile(DURATION_PATTERN)
 LARGEST_FACTOR: Final = 100
 _MOST_COUNTED: Final = 1000
 _MOST_OPENINGS: Final = 100
@@ -96,8 +97,11 @@ class Statistic(StrEnum):
 def _read_limit(value: object) -> float:
     if isinstance(value, str) and value.endswith("%"):
         return parse_ratio(value)
+    if isinstance(value, str) and _DURATION.fullmatch(value):
+        seconds = parse_duration(value).total_seconds()
+        return int(seconds) if seconds.is_integer() else seconds
     if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        raise ValueError(f"expected a number such as 10, or 5%, found {found(value)}")
+        raise ValueError(f"expected a number such as 10, or 5%, or 30s, found {found(value)}")
 
     return value
 
@@ -402,7 +406,7 @@ FactorValue = Annotated[float, PlainValidator(_read_factor), _text("1.5x", patte
 LimitValue = Annotated[
     float,
     PlainValidator(_read_limit),
-    WithJsonSchema({"type": ["number", "string"], "examples": [10, "5%"]}),
+    WithJsonSchema({"type": ["number", "string"], "examples": [10, "5%", "30s"]}),
 ]
 ValueLimit = Annotated[
     float | dict[str, Any],
@@ -410,7 +414,7 @@ ValueLimit = Annotated[
     WithJsonSchema(
         {
             "anyOf": [{"type": ["number", "string"]}, _baseline({"type": ["number", "string"]})],
-            "examples": [10, "5%", {"baseline": "1.5x", "over": "7d", "plus": 10}],
+            "examples": [10, "5%", "30s", {"baseline": "1.5x", "over": "7d", "plus": 10}],
         }
     ),
 ]

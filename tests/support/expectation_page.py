@@ -116,7 +116,7 @@ endpoints:
 - `value` is a check of its own, with its own threshold and severity. The figure is the `value` that
   the probe brought, what stands at `json`, or in each row what stands in `column`: then no rows are
   healthy, and the alert names the worst rows by their other columns. Operators are `lt` `lte` `gt`
-  `gte` `between` and `equals`; a ratio may be written `5%`.
+  `gte` `between` and `equals`; a ratio may be written `5%`, and seconds as a duration: `30s`, `1h`.
 - With `window` the values between two ticks of the clock are judged once, when it closes, by one
   of them: `statistic` is `min`, `p50` (where nothing is said), `p95`, `p99` or `max`. `min_samples`
   (20) and `on_insufficient` (`hold`) are those of latency windows.

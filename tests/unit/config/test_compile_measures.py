@@ -172,8 +172,9 @@ def test_how_far_from_usual_it_may_be_is_a_threshold_and_keeps_counts(tmp_path: 
             "5:39: endpoints.api.value.gt.baseline: expected 0.01x to 1x, found 2x",
         ),
         (
-            "lt: {baseline: 2x, plus: 5s}, window: 10m",
-            '5:49: endpoints.api.value.lt.plus: expected a number such as 10, or 5%, found "5s"',
+            "lt: {baseline: 2x, plus: 5x}, window: 10m",
+            "5:49: endpoints.api.value.lt.plus: "
+            'expected a number such as 10, or 5%, or 30s, found "5x"',
         ),
     ],
 )
@@ -255,6 +256,16 @@ def test_a_column_is_judged_row_by_row() -> None:
     assert made.rule.column == "failed"
 
 
+@pytest.mark.parametrize(("limit", "seconds"), [("30s", "30"), ("1h", "3600"), ("250ms", "0.25")])
+def test_a_limit_that_is_a_duration_is_its_seconds(limit: str, seconds: str) -> None:
+    made, told = compiled(value={"lt": limit})
+
+    assert told == []
+    assert made is not None
+    assert isinstance(made.rule, ValueRule)
+    assert wanted_of(made.rule.expectation) == f"less than {seconds}"
+
+
 def test_a_value_over_a_window_is_its_median_unless_it_is_said_otherwise() -> None:
     made, _ = compiled(value={"lt": "5%", "window": "10m"})
     lowest, _ = compiled(value={"gt": 3, "window": "10m", "statistic": "min"})
@@ -270,7 +281,7 @@ def test_a_value_over_a_window_is_its_median_unless_it_is_said_otherwise() -> No
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ({"lt": "ten"}, 'expected a number such as 10, or 5%, found "ten"'),
+        ({"lt": "ten"}, 'expected a number such as 10, or 5%, or 30s, found "ten"'),
         (
             {"column": "failed"},
             "expected what is healthy: one of lt, lte, gt, gte, between, equals",
