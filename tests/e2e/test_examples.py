@@ -92,6 +92,8 @@ def test_each_example_is_exercised_here() -> None:
         "runbook-001-post-deploy.yml",  # by test_post_deploy_example.py
         "runbook-001-backups.yml",  # by test_backup_examples.py
         "runbook-002-backups.yml",
+        "runbook-000-webhook-platform.yml",  # by test_sql_examples.py
+        "runbook-001-database.yml",
         "runbook-001-pre-deploy.yml",  # by test_command_examples.py
         "runbook-004-integration-tests.yml",
         Path(SITE).name,
