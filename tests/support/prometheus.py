@@ -41,8 +41,8 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def serve_prometheus(folder: Path, config: str, *more: str) -> AsyncIterator[Prometheus]:
-    """Run a Prometheus with this configuration, and more on its command line."""
+async def serve_prometheus(folder: Path, config: str) -> AsyncIterator[Prometheus]:
+    """Run a Prometheus with this configuration."""
     (folder / "prometheus.yml").write_text(config)
     port = unused_port()
     with (folder / "prometheus.log").open("wb") as log:
@@ -51,7 +51,6 @@ async def serve_prometheus(folder: Path, config: str, *more: str) -> AsyncIterat
             f"--config.file={folder / 'prometheus.yml'}",
             f"--storage.tsdb.path={folder / 'tsdb'}",
             f"--web.listen-address=127.0.0.1:{port}",
-            *more,
             stdout=log,
             stderr=log,
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import ValidationError
 
@@ -256,43 +256,35 @@ async def test_a_page_behind_credentials_is_asked_with_them() -> None:
 # A Prometheus
 
 
-SCRAPES = """
-global: {{scrape_interval: 200ms, scrape_timeout: 150ms}}
-scrape_configs:
-  - job_name: app
-    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
-"""
+NOTHING_TO_SCRAPE = "scrape_configs: []\n"
+POOL = """(
+    label_replace(vector(17), "name", "main", "", "")
+    or label_replace(vector(3), "name", "side", "", "")
+)"""
 
 
 @pytest.mark.needs("prometheus")
 async def test_a_real_prometheus_is_asked(tmp_path: Path) -> None:
-    registry = CollectorRegistry()
-    pool = Gauge("pool", "In use.", ["name"], registry=registry)
-    pool.labels("main").set(17)
-    pool.labels("side").set(3)
-    async with (
-        serve_pages({"/metrics": page(generate_latest(registry), headers=TEXT)}) as app,
-        serve_prometheus(tmp_path, SCRAPES.format(port=app.port)) as prometheus,
-    ):
-        await prometheus("pool")
+    async with serve_prometheus(tmp_path, NOTHING_TO_SCRAPE) as prometheus:
+        await prometheus("vector(1)")
 
         async def figure(query: str, **options: Any) -> Any:
             return await ask("metrics", {"prometheus": prometheus.url, "query": query, **options})
 
-        one = await figure("max(pool)")
-        by_get = await figure('sum(pool{name=~"m.+"}) + 0.5', request={"method": "GET"})
-        scalar = await figure("scalar(min(pool)) / 2")
-        several = await figure("sum by (name) (pool) > 1")
-        none = await figure("pool > 100")
-        none_is_zero = await figure("pool > 100", empty=0)
+        one = await figure(f"max({POOL})")
+        by_get = await figure(f"sum({POOL}) + 0.5", request={"method": "GET"})
+        scalar = await figure(f"scalar(min({POOL})) / 2")
+        several = await figure(f"sum by (name) ({POOL}) > 1")
+        none = await figure(f"{POOL} > 100")
+        none_is_zero = await figure(f"{POOL} > 100", empty=0)
         not_a_number = await figure("vector(0) / 0")
         infinite = await figure("vector(-1) / 0")
         mistaken = await figure("sum(pool")
-        failing = await figure("pool * on () group_left pool")
-        of_a_range = await figure("pool[1m]")
+        failing = await figure(f"{POOL} * on () group_left () {POOL}")
+        of_a_range = await figure("vector(1)[1m:10s]")
         text = await figure('"pool"')
 
-    assert [seen.values["value"] for seen in (one, by_get, scalar)] == [17, 17.5, 1.5]
+    assert [seen.values["value"] for seen in (one, by_get, scalar)] == [17, 20.5, 1.5]
     assert several.values["rows"] == [
         {"name": "main", "value": 17},
         {"name": "side", "value": 3},
