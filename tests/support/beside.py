@@ -90,7 +90,11 @@ class Scenario:
         for name, place in places.items():
             written = written.replace(f"{{{name}}}", place)
 
-        return {"prober": self.prober, "timeout": self.timeout, self.prober: yaml.safe_load(written)}
+        return {
+            "prober": self.prober,
+            "timeout": self.timeout,
+            self.prober: yaml.safe_load(written),
+        }
 
 
 class Beside:

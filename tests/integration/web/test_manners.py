@@ -33,7 +33,12 @@ class TestErrors:
             ("GET", "/static/server.py", 404, "there is no file 'server.py'\n"),
             ("GET", "/probe", 400, "expected the parameter target: an endpoint's name or URL\n"),
             ("GET", "/probe?target=nobody", 404, "no endpoint is named or asks 'nobody'\n"),
-            ("GET", "/probe?target=shop&module=icmp", 400, "expected a module of its prober such as http_2xx"),
+            (
+                "GET",
+                "/probe?target=shop&module=icmp",
+                400,
+                "expected a module of its prober such as http_2xx",
+            ),
             ("GET", "/-/reload", 405, "expected POST or PUT, found GET\n"),
         ],
     )
