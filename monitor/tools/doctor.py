@@ -16,7 +16,7 @@ from monitor.config.doubts import find_doubts
 from monitor.core.model.verdict import Outcome
 from monitor.examination import Examinable, Unfit
 from monitor.names import Resolver
-from monitor.options import format_address, format_duration
+from monitor.options import format_address, format_duration, is_loopback
 from monitor.pipeline import probe_slots
 from monitor.plugins import make_hook, make_notifier, make_probe
 from monitor.runner.elsewhere import CommandsElsewhere
@@ -168,6 +168,9 @@ async def _examine_endpoint(
     def found(health: Health, text: str) -> Finding:
         return Finding(part="endpoint", name=endpoint.name, health=health, text=mask(text))
 
+    if endpoint.beats:
+        return found(Health.SKIPPED, f"not asked: {_say_where_to_ping(compiled)}")
+
     options = compiled.probes[endpoint.name].options
     if not getattr(options, "harmless", True):
         how = f"`production-monitor probe {endpoint.name}` asks once"
@@ -191,6 +194,17 @@ async def _examine_endpoint(
         return found(Health.WARNING, f"{describe(seen)}; {wrong[0].check.id}: {reason}{more}")
 
     return found(Health.OK, describe(seen))
+
+
+def _say_where_to_ping(compiled: Compiled) -> str:
+    """Say by which address jobs reach this monitor, without the key."""
+    if url := compiled.directory.public_url:
+        return f"jobs ping {url}/ping/KEY"
+
+    host, port = compiled.web.host, compiled.web.port
+    only = ", from this machine alone" if is_loopback(host) else ""
+
+    return f"jobs ping http://{format_address(host, port)}/ping/KEY{only}"
 
 
 async def _examine_witnesses(compiled: Compiled) -> list[Finding]:

@@ -129,7 +129,7 @@ def _explain_check(
         consecutive_failures=state.consecutive_failures,
         reasons=verdict.reasons,
         observation=shown,
-        note=verdict.note,
+        note=verdict.note or (shown.summary if verdict.outcome is Outcome.PASS else ""),
     )
     evidence = Evidence(observation, mask)
     match check.rule:

@@ -153,6 +153,7 @@ async def test_a_heartbeat_is_explained_by_what_the_daemon_or_its_store_knows(
         unknown, _ = await running.get("/api/v1/heartbeats/nobody")
         await running.stop()
     looked = await run("probe", "report", cwd=tmp_path, environ=environ)
+    doctor = await run("doctor", cwd=tmp_path, environ=environ)
 
     assert (nowhere.code, unknown) == (2, 404)
     assert "no monitor runs here" in nowhere.err
@@ -161,7 +162,8 @@ async def test_a_heartbeat_is_explained_by_what_the_daemon_or_its_store_knows(
         assert "the job ended with exit code 7 at " in one.out
     assert "no monitor runs on " in looked.err
     assert found.json()["observation"]["values"]["output"] == "no space left"
-    assert OTHER not in str((asked, found, looked))
+    assert "jobs ping http://127.0.0.1:1/ping/KEY, from this machine alone" in doctor.out
+    assert OTHER not in str((asked, found, looked, doctor))
 
 
 async def test_the_monitor_blames_nobody_for_a_ping_that_it_could_not_hear(tmp_path: Path) -> None:
