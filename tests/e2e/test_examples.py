@@ -199,6 +199,7 @@ async def test_the_long_one_watches_and_tells_everyone(tmp_path: Path) -> None:
                 "ONCALL_TOKEN": "oncall-canary-0123456789abcdef",
                 "RELEASE_TOKEN": "release-canary",
                 "ADMIN_TOKEN": "admin-canary",
+                "BACKUP_PING_KEY": "backup-canary-0123456789",
             },
         )
 

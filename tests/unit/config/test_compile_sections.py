@@ -20,6 +20,7 @@ _VARIABLES: Final = {
     for name in (
         "ADMIN_TOKEN",
         "API_TOKEN",
+        "BACKUP_PING_KEY",
         "DEPLOY_TOKEN",
         "HOOK_SECRET",
         "ONCALL_TOKEN",
