@@ -68,7 +68,7 @@ def adopt(check: Check, state: CheckState, now: datetime) -> CheckState:
 
     match check.failure_threshold:
         case InARow():
-            return replace(state, recent=(), recent_fails=()) if state.recent else state
+            return _forget_recent(state) if state.recent else state
         case KOfN(n=n):
             return _keep_recent(state, n)
 
@@ -229,6 +229,16 @@ def _count_recent(
     )
 
     return _keep_recent(state, threshold.n)
+
+
+def _forget_recent(state: CheckState) -> CheckState:
+    """Count in a row from now on: what fails has done so since the last pass."""
+    since = state.failing_since
+    if not state.open:
+        in_a_row = state.recent_fails[-state.consecutive_failures or len(state.recent_fails) :]
+        since = in_a_row[0] if in_a_row else None
+
+    return replace(state, recent=(), recent_fails=(), failing_since=since)
 
 
 def _keep_recent(state: CheckState, n: int) -> CheckState:

@@ -387,6 +387,14 @@ def test_a_shorter_memory_forgets_the_oldest() -> None:
     assert follow(in_a_row(3), "FF", state)[2] == "-O"
 
 
+def test_what_failed_before_the_last_pass_is_no_part_of_a_row() -> None:
+    passed, _, _ = follow(k_of_n(3, 5), "FPFP")
+    failed, _, _ = follow(k_of_n(4, 5), "FPFF")
+
+    assert adopt(in_a_row(3), passed, NOON).failing_since is None
+    assert adopt(in_a_row(3), failed, NOON).failing_since == tick(2)
+
+
 def test_a_changed_rule_restarts_the_counts() -> None:
     state, _, _ = follow(in_a_row(3), "PFF")
     changed = replace(in_a_row(3), fingerprint="new")
