@@ -173,7 +173,10 @@ class Checks:
         return tuple(rules)
 
     def _latency(self, percentile: Percentile, settings: LatencySettings) -> Check:
-        rule = self._measures.latency(percentile, settings, (*self.at, "latency", str(percentile)))
+        at = (*self.at, "latency", str(percentile))
+        if Source.RESPONSE_TIME not in self.sources:
+            self.findings.complain(at, f"a {self.kind} asks nothing that takes time", key=True)
+        rule = self._measures.latency(percentile, settings, at)
         says = [
             rule.percentile,
             _meaning(rule.limit),

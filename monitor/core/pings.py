@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.situation import Situation
 
+SHORTEST_KEY: Final = 16
+"""A key of fewer characters could be guessed."""
+
 KEPT_PINGS: Final = 20
 """So many pings of each heartbeat are kept, the newest."""
 

@@ -18,10 +18,10 @@ from pydantic import (
 )
 
 from monitor.core.heartbeats import Cron, Every, Expected, cron_problem
+from monitor.core.pings import SHORTEST_KEY
 from monitor.fields import Duration, Options, SecretText
 from monitor.options import Secret, format_duration, found
 
-SHORTEST_KEY: Final = 16
 _KEY: Final = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 _MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _SHORTEST: Final = timedelta(seconds=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -11,6 +11,9 @@ import pytest
 from monitor.core.model.heartbeat import Heartbeat, PingKind
 from monitor.web import guard
 from tests.support.logs import capture_logs
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEY = "kkkk-1111-2222-3333"
 MORE = f"  backup:\n    heartbeat: {{period: 1d, key: {KEY}}}\n"
@@ -136,6 +139,41 @@ async def test_a_body_that_breaks_off_or_is_packed_is_no_reason_not_to_hear(serv
     assert (status, first and first.output) == (200, "")
     assert second is not None
     assert second.output.startswith("disk")
+
+
+async def test_a_key_of_a_file_is_read_again_and_half_a_key_opens_nothing(
+    serve: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    more = MORE.replace(KEY, f'"${{file:{file}}}"')
+    async with serve(more=more) as served:
+        codes = [(await served.ask("GET", f"/ping/{KEY}"))[0]]
+        for written, asked in (("new-" + KEY, KEY), ("new-" + KEY, "new-" + KEY), ("n", "n")):
+            file.write_text(written)
+            codes.append((await served.ask("GET", f"/ping/{asked}"))[0])
+
+    assert codes == [200, 404, 200, 404]
+
+
+async def test_a_key_that_a_reload_changes_is_taken_at_once_and_no_ping_is_lost(
+    serve: Any, tmp_path: Path
+) -> None:
+    async with serve(more=MORE) as served:
+        await served.ask("GET", f"/ping/{KEY}")
+        config = tmp_path / "monitor.yml"
+        config.write_text(config.read_text().replace(KEY, "new-" + KEY))
+        outcome = await served.monitor.reload()
+        codes = [(await served.ask("GET", f"/ping/{key}"))[0] for key in (KEY, "new-" + KEY)]
+        pings = heard(served).pings
+        config.write_text(config.read_text().split("  backup:")[0])
+        await served.monitor.reload()
+        gone, *_ = await served.ask("GET", f"/ping/new-{KEY}")
+
+        assert served.monitor.engine.situation.heartbeats == {}
+    assert outcome.problems == ()
+    assert (codes, gone) == ([404, 200], 404)
+    assert len(pings) == 2
 
 
 async def test_many_pings_at_once_are_all_heard(serve: Any) -> None:

@@ -79,6 +79,14 @@ def test_a_heartbeat_opens_at_the_first_that_is_missed_and_is_looked_at_often(
     assert shop.checks[0].failure_threshold == InARow(count=5)
 
 
+def test_what_takes_no_time_has_no_latency(tmp_path: Path) -> None:
+    more = "    latency: {p95: {lt: 1s, window: 1h}}\n"
+
+    (found,) = mistakes(tmp_path, config(f"period: 1d, key: {KEY}", more))
+
+    assert "endpoints.backup.latency.p95: a heartbeat asks nothing that takes time" in found
+
+
 def test_what_is_written_counts_more(tmp_path: Path) -> None:
     text = config(
         f"every: 1d, key: {KEY}", "    every: 10s\n    health: {failure_threshold: 2 of 3}\n"
