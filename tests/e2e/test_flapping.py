@@ -1,0 +1,43 @@
+"""What fails and recovers all the time, over runs from cron as people set them up."""
+
+from __future__ import annotations
+
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from tests.support.program import run
+from tests.support.receiver import serve_app, serve_receiver
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = """\
+defaults: {failure_threshold: 1, success_threshold: 1}
+endpoints: {shop: "http://127.0.0.1:%d/"}
+notifiers: {events: {webhook: {url: "%s"}}}
+"""
+
+
+async def test_people_are_told_once_that_it_flaps_whichever_run_sees_it(tmp_path: Path) -> None:
+    statuses = cycle([500, 200])
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(status=next(statuses))
+
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with serve_app(app) as port, serve_receiver() as receiver:
+        (tmp_path / "monitor.yml").write_text(CONFIG % (port, receiver.url()))
+        for rounds in (10, 10, 10):
+            await run("--cycles", str(rounds), "--every", "20ms", cwd=tmp_path)
+        status = await run("status", cwd=tmp_path)
+
+    opened = [one.json for one in receiver.received if one.json["event"] == "opened"]
+    texts = [one["text"].split("\n")[0] for one in opened]
+    assert len(texts) == 7
+    assert [text for text in texts if "flapping" in text] == texts[6:]
+    assert opened[6]["checks"][0]["flapping"]["openings"] == 7
+    assert [one.json["event"] for one in receiver.received].count("resolved") == 6
+    assert "shop.health  flapping, failed 15 times since" in status.out
