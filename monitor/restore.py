@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from monitor.clock import SteadyClock
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     """Checks, each with the time since when it needs samples."""
 
 _MOST_RESTORED: Final = 20_000
-_FIRST_WINDOWS: Final = 3
-"""So many windows ago the first one may have been that was never judged."""
+_UNKNOWN: Final = timedelta(days=1)
+"""So long ago a probe is looked for of which the counters know nothing."""
 
 
 def start_clock(situation: Situation) -> Clock:
@@ -49,7 +50,7 @@ async def restore_windows(
     """Fill the windows that were open, and the sliding times of failure rates."""
     await _restore_shares(engine, endpoints, store, now)
     windows = [
-        (check, _needs_since(check, check.rule, engine.situation, now))
+        (check, _needs_since(endpoint, check, check.rule, engine.situation, now))
         for endpoint in endpoints
         for check in endpoint.checks
         if isinstance(check.rule, WindowRule)
@@ -60,11 +61,20 @@ async def restore_windows(
     _refill(engine, values, await store.values_of(_earliest(values)), now)
 
 
-def _needs_since(check: Check, rule: WindowRule, situation: Situation, now: datetime) -> datetime:
-    """Say since when a window needs samples: since it was judged last, or for its baseline."""
+def _needs_since(
+    endpoint: Endpoint, check: Check, rule: WindowRule, situation: Situation, now: datetime
+) -> datetime:
+    """Say since when a window needs samples: since it was judged last, or for its baseline.
+
+    The first window began no longer ago than its length before the newest probe.
+    """
     state = situation.states.get(check.id)
-    judged = state.window_end if state is not None else None
-    since = min(judged or now, now - _FIRST_WINDOWS * rule.window)
+    since = state.window_end if state is not None else None
+    if since is None:
+        states = situation.states_of(one.id for one in endpoint.checks)
+        probed = max((one.last_at for one in states if one.last_at is not None), default=None)
+        since = probed - rule.window if probed else now - _UNKNOWN
+    since = min(since, now - rule.window)
     baseline = baseline_of(rule)
     if baseline is None:
         return since

@@ -426,10 +426,12 @@ def _observe(seen: Seen, at: datetime) -> Observation:
             return Observation(at=at, duration=quick, fault=fault)
 
 
-async def _live(setting: Setting, steps: list[Step]) -> None:
+async def _live(setting: Setting, steps: list[Step]) -> Reference:
     pair = Pair(setting, MemoryStore())
     for step in steps:
         await pair.go(step)
+
+    return pair.reference
 
 
 async def _live_with_store(setting: Setting, steps: list[Step], path: Path) -> None:
@@ -458,3 +460,12 @@ def test_it_agrees_over_a_real_store_that_is_closed_and_opened_again(
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_live_with_store(setting, steps, Path(folder) / "monitor.db"))
+
+
+def test_a_window_is_judged_however_rarely_the_runs_come() -> None:
+    once = dict.fromkeys(NAMES, Threshold(fails=1, passes=1))
+    setting = Setting(once, least=1, short=OnInsufficient.HOLD, rank=50)
+
+    seen = asyncio.run(_live(setting, [Probes((100, "timeout", 100), 1, 3600, runs=True)]))
+
+    assert seen.windows["latency.p95"].check.opened
