@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from monitor.store.journal import Journal
 
 _LONGEST: Final = 200
-_STORE_PATIENCE: Final = timedelta(seconds=3)
+_STORE_PATIENCE: Final = timedelta(seconds=2)
 _KEYS: Final = ("service", "version", "id", "commit", "kind", "state")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
