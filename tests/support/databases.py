@@ -45,6 +45,12 @@ class DatabaseServer:
             self.admin, input=sql, text=True, check=True, stdout=subprocess.PIPE
         ).stdout
 
+    def complaints(self) -> list[str]:
+        """Give what its log says of clients that left without a word."""
+        lines = (self.folder / "log").read_text().splitlines()
+
+        return [one for one in lines if "unexpected EOF" in one or "Aborted connection" in one]
+
     def kill(self) -> None:
         """End it as the kernel would for want of memory."""
         os.kill(self.pid, signal.SIGKILL)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import aiomysql
@@ -16,7 +17,7 @@ from monitor.probes._net.dial import dial, talking, upgrade
 from monitor.probes._net.faults import Faulted
 from monitor.probes._sql import answer
 from monitor.probes._sql.place import TlsUse
-from monitor.probes._sql.remaining import milliseconds_left
+from monitor.probes._sql.remaining import milliseconds_left, seconds_to_leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from monitor.probes.probe import ProbeContext
 
 _LARGEST_PACKET: Final = 2**24 - 1
+_TELL_THE_PASSWORD: Final = frozenset({"mysql_clear_password", "mysql_old_password"})
 _NO_PLUGIN: Final = 2059  # that the client lacks
 _LOST: Final = 2013
 _NOT_LET_IN: Final = frozenset(
@@ -71,12 +73,20 @@ class Database:
         try:
             look.watch.enter(Phase.PROCESSING)
             with _explaining(look, self._context.mask):
-                await session.log_in()
-                await self._query(look, session)
-            session.say_goodbye()
+                await self._converse(look, session)
+            look.watch.leave()
+            await session.say_goodbye(seconds_to_leave(look, self._context))
         finally:
             session.forget()
             connection.close()
+
+    async def _converse(self, look: Look, session: _Session) -> None:
+        try:
+            await session.log_in()
+            await self._query(look, session)
+        except pymysql.err.Error:
+            await session.say_goodbye(seconds_to_leave(look, self._context))
+            raise
 
     async def _query(self, look: Look, session: _Session) -> None:
         left = milliseconds_left(look, self._context)
@@ -114,6 +124,7 @@ class _Session(aiomysql.Connection):  # type: ignore[misc]  # the driver has no 
         self._look = look
         self._way = way
         self._tls = place.tls
+        self._is_verified = place.verify or bool(place.path)
         self._over = connection
         self._received = 0
         self._secure = bool(place.path)
@@ -132,6 +143,7 @@ class _Session(aiomysql.Connection):  # type: ignore[misc]  # the driver has no 
             raise ValueError(self.protocol_version)
         if self._tls is not TlsUse.NEVER:
             await self._agree_on_tls()
+        self._check_plugin(self._server_auth_plugin)
         await self._request_authentication()
 
     async def fetch(self) -> tuple[list[str], list[list[object]]]:
@@ -154,14 +166,31 @@ class _Session(aiomysql.Connection):  # type: ignore[misc]  # the driver has no 
 
         return [one[0] for one in result.description], rows
 
-    def say_goodbye(self) -> None:
-        """Tell the server that we leave."""
+    async def say_goodbye(self, seconds: float) -> None:
+        """Tell the server that we leave: otherwise its log complains of us."""
+        if cast("Any", self._writer) is None:
+            return  # the driver has left it, after a packet out of order
+
         self._next_seq_id = 0
-        self.write_packet(bytes([COMMAND.COM_QUIT]))
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(seconds):
+                self.write_packet(bytes([COMMAND.COM_QUIT]))
+                await self._reader.read(1)
 
     def forget(self) -> None:
         """Leave the connection to whoever made it; the driver would complain of it."""
         self._over = self._reader = self._writer = self._result = cast("Any", None)
+
+    async def _process_auth(self, plugin_name: bytes, auth_packet: Any) -> Any:
+        self._check_plugin(plugin_name.decode(errors="replace"))
+
+        return await super()._process_auth(plugin_name, auth_packet)
+
+    def _check_plugin(self, name: str) -> None:
+        """Refuse what would give the password away; the driver does as whoever answers wishes."""
+        if name in _TELL_THE_PASSWORD and not self._is_verified:
+            said = f"it asks for {name}, which is for a verified server alone (sslmode=verify-full)"
+            raise pymysql.err.OperationalError(_NO_PLUGIN, said)
 
     async def _agree_on_tls(self) -> None:
         if not self.server_capabilities & CLIENT.SSL:

@@ -14,7 +14,7 @@ from monitor.probes._net.dial import dial, talking, upgrade
 from monitor.probes._net.faults import Faulted
 from monitor.probes._sql import answer
 from monitor.probes._sql.place import TlsUse
-from monitor.probes._sql.remaining import milliseconds_left
+from monitor.probes._sql.remaining import milliseconds_left, seconds_to_leave
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from monitor.probes.probe import ProbeContext
 
 _TLS_REQUEST: Final = struct.pack("!ll", 8, 80877103)
-_GOODBYE_SECONDS: Final = 0.5
 _JSON: Final = frozenset({"json", "jsonb"})
 _NONSENSE: Final = (
     asyncpg.InternalClientError,
@@ -77,14 +76,14 @@ class Database:
         try:
             await self._query(look, session)
         except asyncpg.PostgresError:
-            await _say_goodbye(session)
+            await _say_goodbye(session, seconds_to_leave(look, self._context))
             raise
         except BaseException:
             session.terminate()
             raise
 
         look.watch.leave()
-        await _say_goodbye(session)
+        await _say_goodbye(session, seconds_to_leave(look, self._context))
 
     async def _query(self, look: Look, session: Any) -> None:
         await session.transaction(readonly=True).start()
@@ -188,10 +187,10 @@ async def _agree_on_tls(look: Look, way: Way, connection: Connection, use: TlsUs
         raise Faulted(Fault(code=Code.TLS_HANDSHAKE, message=message))
 
 
-async def _say_goodbye(session: Any) -> None:
+async def _say_goodbye(session: Any, seconds: float) -> None:
     """Tell the server that we leave: otherwise its log complains of us."""
     with suppress(TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        await session.close(timeout=_GOODBYE_SECONDS)
+        await session.close(timeout=seconds)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How long a statement may take on the server, so that it ends before we stop waiting for it."""
+"""How long a server may take for what we ask, so that it ends before we stop waiting for it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from monitor.probes.probe import ProbeContext
 
 _SHARE: Final = 0.95
+_LONGEST_GOODBYE: Final = 0.5
 
 
 def milliseconds_left(look: Look, context: ProbeContext) -> int:
@@ -16,3 +17,10 @@ def milliseconds_left(look: Look, context: ProbeContext) -> int:
     left = context.timeout - look.watch.elapsed()
 
     return max(1, int(left.total_seconds() * 1000 * _SHARE))
+
+
+def seconds_to_leave(look: Look, context: ProbeContext) -> float:
+    """Give how long a goodbye may take: what is known already is not lost over it."""
+    left = (context.timeout - look.watch.elapsed()).total_seconds()
+
+    return max(0.0, min(_LONGEST_GOODBYE, left * _SHARE))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from tests.support.databases import (
     serve_mariadb,
     serve_postgresql,
 )
+from tests.support.http_probe import make_context
 from tests.support.probing import ask, judge_health, measured
 from tests.support.servers import serve_script, unused_port
 
@@ -336,6 +339,37 @@ async def test_a_locked_file_ends_at_the_deadline(sqlite: Path) -> None:
     assert "locked" in fault_of(seen)[1]
 
 
+@each_server
+async def test_no_server_complains_of_us_in_its_log(server: DatabaseServer) -> None:
+    before = server.complaints()
+    for mode in ("disable", "prefer"):
+        for text in ("SELECT 1", "SELECT missing FROM nowhere"):
+            await query(server.url(rest=f"?sslmode={mode}"), text)
+
+    assert server.complaints() == before
+
+
+async def test_a_file_that_hangs_holds_one_thread_and_no_more(tmp_path: Path) -> None:
+    path = tmp_path / "hangs.db"
+    os.mkfifo(path)
+    options: Any = KINDS["sql"].options.model_validate(
+        {"url": f"sqlite:///{path}", "query": "SELECT 1"}
+    )
+    probe = KINDS["sql"].make(options, make_context(0.2))
+    before = threading.active_count()
+    first = await probe.observe()
+    again = await probe.observe()
+    held = threading.active_count() - before
+    await probe.close()
+    with path.open("wb"):
+        while threading.active_count() > before:
+            await asyncio.sleep(0.01)
+
+    assert fault_of(first)[0] is Code.TIMEOUT
+    assert "previous query" in fault_of(again)[1]
+    assert held == 1
+
+
 # Size
 
 
@@ -368,6 +402,53 @@ async def test_a_value_of_ten_megabytes_is_not_read(url: str, engine: str) -> No
 
 
 # Who is let in
+
+
+def packet(payload: bytes, number: int = 0) -> bytes:
+    """Wrap what is said in the protocol of MySQL."""
+    return len(payload).to_bytes(3, "little") + bytes([number]) + payload
+
+
+MYSQL_WITHOUT_TLS = packet(
+    b"\x0a8.0.1\0\1\0\0\0saltsalt\0\x09\xa2\x08\2\0\x08\0\x15"
+    + b"\0" * 10
+    + b"salt" * 3
+    + b"\0mysql_native_password\0"
+)
+
+
+async def test_who_only_says_to_be_the_server_is_not_told_the_password() -> None:
+    heard: list[bytes] = []
+
+    async def ask_for_it(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(MYSQL_WITHOUT_TLS)
+        heard.append(await reader.read(4096))
+        writer.write(packet(b"\xfemysql_clear_password\0", 2))
+        heard.append(await reader.read(4096))
+
+    async with serve_script(ask_for_it, reads_head=False) as fake:
+        url = f"mysql://monitor:{QUOTED}@127.0.0.1:{fake.port}/shop"
+        code, message = fault_of(await query(url, "SELECT 1"))
+
+    assert code is Code.CREDENTIALS
+    assert "mysql_clear_password" in message
+    assert len(heard) == 2
+    assert PASSWORD.encode() not in b"".join(heard)
+
+
+async def test_a_server_that_is_starting_says_so() -> None:
+    async def start(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        said = b"SFATAL\0C57P03\0Mthe database system is starting up\0\0"
+        writer.write(b"E" + (len(said) + 4).to_bytes(4, "big") + said)
+        await reader.read()
+
+    async with serve_script(start, reads_head=False) as fake:
+        url = f"postgresql://monitor@127.0.0.1:{fake.port}/shop?sslmode=disable"
+        code, message = fault_of(await query(url, "SELECT 1"))
+
+    assert code is Code.QUERY
+    assert message.endswith("refuses: the database system is starting up")
 
 
 @each_server
@@ -443,8 +524,7 @@ async def test_a_socket_leads_there_as_well(server: DatabaseServer) -> None:
 
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
 async def test_a_server_without_tls_is_refused_where_it_is_wanted(scheme: str) -> None:
-    hello = b"\x0a5.5.5-10.0\0\1\0\0\0saltsalt\0\xff\xf7\x08\2\0\0\0\0" + b"\0" * 30
-    greeting = b"N" if scheme == "postgresql" else len(hello).to_bytes(3, "little") + b"\0" + hello
+    greeting = b"N" if scheme == "postgresql" else MYSQL_WITHOUT_TLS
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(greeting)
