@@ -126,7 +126,7 @@ def describe(seen: Observation) -> str:
         told.append(f"certificate until {seen.certificate.earliest_not_after:%Y-%m-%d}")
     match dict(seen.values):
         case {"rows": list() | tuple() as rows}:
-            told.append(f"{len(rows)} rows")
+            told.append("1 row" if len(rows) == 1 else f"{len(rows)} rows")
         case {"value": value}:
             told.append(f"value {value}")
         case {"exit_code": code}:
