@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 FAILURES: Final = web.AppKey("wrong_ping_keys", FailureLimit)
 
-_MOST_READ: Final = 1024 * 1024
+_MOST_READ: Final = 16 * 1024 * 1024
 _PATIENCE: Final = timedelta(seconds=10)
 _HIGHEST_EXIT_CODE: Final = 255
 
@@ -125,6 +125,7 @@ async def _read_output(request: web.Request) -> str:
                 kept = (kept + chunk)[-2 * KEPT_OUTPUT :]
                 read += len(chunk)
                 if read > _MOST_READ:
+                    kept += b"\n(the rest was not read)"
                     break
     except (TimeoutError, web.RequestPayloadError, ConnectionError):
         kept += b"\n(the rest did not arrive)"

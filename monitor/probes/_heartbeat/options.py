@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo
@@ -28,12 +28,14 @@ _SHORTEST: Final = timedelta(seconds=1)
 _LONGEST: Final = timedelta(days=2 * 366)
 
 
-def _read_zone(value: object) -> ZoneInfo:
+def _read_zone(value: object) -> tzinfo:
     wanted = "expected the name of a time zone such as UTC or Europe/Madrid"
-    if isinstance(value, ZoneInfo):
+    if isinstance(value, tzinfo):
         return value
     if not isinstance(value, str):
         raise ValueError(f"{wanted}, found {found(value)}")
+    if value == "UTC":  # known also where no time zones are installed
+        return UTC
     try:
         return ZoneInfo(value)
     except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
@@ -53,7 +55,7 @@ def _between(value: timedelta) -> timedelta:
 
 
 Zone = Annotated[
-    ZoneInfo,
+    tzinfo,
     PlainValidator(_read_zone),
     WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Madrid"]}),
 ]
@@ -110,7 +112,7 @@ class HeartbeatOptions(Options):
     def target(self) -> str:
         """What is shown: when it is due."""
         if self.cron is not None:
-            return f"pings by cron {self.cron} ({self._zone.key})"
+            return f"pings by cron {self.cron} ({self._zone})"
         assert self._period is not None
 
         return f"pings each {format_duration(self._period)}"
@@ -156,5 +158,5 @@ class HeartbeatOptions(Options):
         return self.period or self.every
 
     @property
-    def _zone(self) -> ZoneInfo:
-        return self.timezone or ZoneInfo("UTC")
+    def _zone(self) -> tzinfo:
+        return self.timezone or UTC

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zoneinfo
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from monitor.core.model.endpoint import InARow
 from tests.support.configuring import configure, mistakes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 KEY = "kkkk-1111-2222-3333"
@@ -96,6 +98,26 @@ def test_what_is_written_counts_more(tmp_path: Path) -> None:
     assert backup.every == timedelta(seconds=10)
     assert backup.beats == "pings each 1d"
     assert backup.checks[0].failure_threshold != InARow(count=1)
+
+
+@pytest.fixture
+def no_time_zones() -> Iterator[None]:
+    zoneinfo.reset_tzpath(to=())
+    zoneinfo.ZoneInfo.clear_cache()
+    yield
+    zoneinfo.reset_tzpath()
+    zoneinfo.ZoneInfo.clear_cache()
+
+
+@pytest.mark.usefixtures("no_time_zones")
+def test_utc_needs_no_time_zones_on_the_machine(tmp_path: Path) -> None:
+    text = config(f"cron: 0 2 * * *, timezone: UTC, key: {KEY}")
+
+    (backup,) = configure(tmp_path, text).endpoints
+    (madrid,) = mistakes(tmp_path, text.replace("UTC", "Europe/Madrid"))
+
+    assert backup.target == "pings by cron 0 2 * * * (UTC)"
+    assert "is unknown here" in madrid
 
 
 def test_another_grace_or_key_is_no_other_schedule(tmp_path: Path) -> None:
