@@ -426,3 +426,28 @@ async def test_a_calendar_that_stopped_runs_nothing_and_may_be_stopped_again() -
     await asyncio.sleep(0.06)
 
     assert runs == 0
+
+
+async def test_what_has_just_changed_is_looked_at_at_once_and_keeps_its_slots(
+    stage: Stage,
+) -> None:
+    stage.begin(endpoint(every=60_000), endpoint("other", every=60_000))
+    await stage.started(2)
+
+    stage.scheduler.hasten("shop")
+    stage.scheduler.hasten("nobody")
+    await stage.started(3)
+
+    assert stage.starts[2][:2] == ("shop", False)
+    assert stage.skips == {}
+
+
+async def test_what_is_looked_at_already_is_not_looked_at_twice(stage: Stage) -> None:
+    stage.takes = 100 * MS
+    stage.begin(endpoint(every=60_000))
+    await stage.started(1)
+
+    stage.scheduler.hasten("shop")
+    await asyncio.sleep(0.15)
+
+    assert (stage.most, len(stage.starts)) == (1, 1)
