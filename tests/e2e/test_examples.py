@@ -241,8 +241,9 @@ def site_overlay(folder: Path, slack: FakeSlack, netlify: Netlify) -> str:
         folder,
         {
             "web": {"listen": "127.0.0.1:${PORT:-9797}"},
-            "defaults": {"retry_every": "100ms", "timeout": "200ms"},
+            "defaults": {"retry_every": "100ms", "timeout": "500ms"},
             "notifiers": {"oncall": {"slack": {"base_url": slack.base_url}}},
+            "endpoints": {"send-sms": {"failure_rate": {"over": "4s", "min_samples": 8}}},
             "services": {
                 "site": {
                     "rollback": {
@@ -270,15 +271,36 @@ async def test_the_site_is_checked_once_after_a_deploy(tmp_path: Path) -> None:
 
     assert good.code == 0, good.out + good.err
     assert netlify.sms[0] == {"dry_run": True}
+    assert netlify.pages >= 21
     assert bad.code == 1
     assert "status is 502, expected 200" in bad.out
     assert netlify.restored == []
 
 
+async def test_a_burst_that_is_limited_and_a_page_without_its_container_fail(
+    tmp_path: Path,
+) -> None:
+    authority = Authority(tmp_path)
+    async with serve_netlify(authority.context()) as netlify:
+        environ = site_environment(netlify, authority)
+        netlify.limit, netlify.page = 10, "<h1>Party</h1>"
+        ended = await run(
+            *("--config", SITE, "--cycles", "1", "--output", "json"),
+            *("--endpoint", "rate-limit", "--endpoint", "homepage", "--no-notify"),
+            cwd=tmp_path,
+            environ=environ,
+        )
+
+    told = {one["check"]: one["reasons"] for one in ended.json()["checks"]}
+    assert ended.code == 1
+    assert told["rate-limit.health"][0]["message"].startswith("status is 429, expected 200 (")
+    assert told["homepage.health"][0]["message"].startswith("html #live-stream is absent")
+
+
 async def test_a_bad_deploy_of_the_site_is_restored_by_netlify(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     async with serve_netlify(authority.context()) as netlify, serve_slack() as slack:
-        environ = {**site_environment(netlify, authority), "MONITOR_INTERVAL": "200"}
+        environ = {**site_environment(netlify, authority), "MONITOR_INTERVAL": "500"}
         changes = site_overlay(tmp_path, slack, netlify)
         async with daemon(tmp_path, "--config", changes, config=SITE, environ=environ) as running:
             await running.until(
@@ -315,18 +337,19 @@ async def test_observing_the_site_restores_nothing_and_says_what_it_would_have_d
 ) -> None:
     authority = Authority(tmp_path)
     async with serve_netlify(authority.context()) as netlify, serve_slack() as slack:
-        environ = {**site_environment(netlify, authority), "MONITOR_INTERVAL": "200"}
+        environ = {**site_environment(netlify, authority), "MONITOR_INTERVAL": "5000"}
         changes = overlay(
             tmp_path,
             {
-                "defaults": {"timeout": "200ms", "retry_every": "100ms"},
+                "defaults": {"timeout": "5s", "retry_every": "100ms"},
                 "notifiers": {"oncall": {"slack": {"base_url": slack.base_url}}},
             },
         )
         chosen = ("--config", SITE, "--config", changes)
-        await run(*chosen, "--cycles", "2", cwd=tmp_path, environ=environ)
+        rounds = ("--every", "100ms", "--cycles")
+        await run(*chosen, *rounds, "2", cwd=tmp_path, environ=environ)
         netlify.published = "deploy-2"
-        bad = await run(*chosen, "--cycles", "6", cwd=tmp_path, environ=environ)
+        bad = await run(*chosen, *rounds, "6", cwd=tmp_path, environ=environ)
         told = await run("status", *chosen, "--output", "json", cwd=tmp_path, environ=environ)
 
     assert bad.code == 1

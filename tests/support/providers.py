@@ -44,6 +44,9 @@ class Netlify:
     calls: list[tuple[str, str]] = field(default_factory=list)
     restored: list[str] = field(default_factory=list)
     sms: list[Any] = field(default_factory=list)
+    pages: int = 0
+    page: str = '<h1>Party</h1><div id="live-stream"></div>'
+    limit: int = 1000
 
     @property
     def api(self) -> str:
@@ -62,9 +65,11 @@ class Netlify:
         return self.commit == BAD
 
     async def homepage(self, _request: web.Request) -> web.Response:
-        text = '<h1>Party</h1><div id="live-stream"></div>'
+        self.pages += 1
+        if self.pages > self.limit:
+            return web.Response(status=429)
         return web.Response(
-            text=text, content_type="text/html", headers={**SECURE, "X-Commit": self.commit}
+            text=self.page, content_type="text/html", headers={**SECURE, "X-Commit": self.commit}
         )
 
     async def send_sms(self, request: web.Request) -> web.Response:
