@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from monitor.cli.look import Look
     from monitor.config import Compiled
-    from monitor.tools.doctor import Finding
+    from monitor.tools.examined import Examined
 
 _MARKS: Final = {
     "ok": "[green bold]✔ ok[/]     ",
@@ -57,22 +57,22 @@ def doctor(configs: tuple[Path, ...], output: str) -> None:
 
     from monitor.cli.look import find_look
     from monitor.options import Redactor
-    from monitor.tools.doctor import Health, worst
+    from monitor.tools.examined import Fitness, worst
 
     mask = Redactor(compiled.secrets).mask
     look = find_look()
     findings = uvloop.run(_examine(compiled, look if output == "text" else None))
-    health = worst(findings)
+    fitness = worst(findings)
     if output == "json":
-        found = {"health": health.value, "findings": [one.to_json() for one in findings]}
+        found = {"health": fitness.value, "findings": [one.to_json() for one in findings]}
         click.echo(mask(json.dumps(found, ensure_ascii=False, indent=2)))
     else:
-        bad = sum(one.health in (Health.BROKEN, Health.WARNING) for one in findings)
+        bad = sum(one.fitness in (Fitness.BROKEN, Fitness.WARNING) for one in findings)
         click.echo(f"\n{len(findings)} tried, {bad} to look at" if bad else "\nall is well")
-    sys.exit({Health.BROKEN: FAIL, Health.WARNING: UNKNOWN}.get(health, PASS))
+    sys.exit({Fitness.BROKEN: FAIL, Fitness.WARNING: UNKNOWN}.get(fitness, PASS))
 
 
-async def _examine(compiled: Compiled, look: Look | None) -> list[Finding]:
+async def _examine(compiled: Compiled, look: Look | None) -> list[Examined]:
     """Try everything, and write each finding as it comes where there is a look for it."""
     from monitor.options import Redactor
     from monitor.tools.doctor import examine
@@ -92,13 +92,13 @@ async def _examine(compiled: Compiled, look: Look | None) -> list[Finding]:
     return findings
 
 
-def _line(finding: Finding, look: Look) -> str:
+def _line(finding: Examined, look: Look) -> str:
     from rich.markup import escape
 
     from monitor.cli.page import Page
 
     page = Page(look)
-    lead = f"{_MARKS[finding.health]}  {finding.part:<13}  "
+    lead = f"{_MARKS[finding.fitness]}  {finding.part:<13}  "
     page.line(f"[bold]{escape(finding.name)}[/]  {escape(finding.text)}", lead=lead)
 
     return page.text()
