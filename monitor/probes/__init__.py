@@ -21,6 +21,7 @@ KINDS: Final = Kinds(
         "dns": "monitor.probes.dns",
         "icmp": "monitor.probes.icmp",
         "heartbeat": "monitor.probes.heartbeat",
+        "browser": "monitor.probes.browser",
     },
     beside={"url": ("request",)},
 )

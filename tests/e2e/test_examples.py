@@ -55,7 +55,12 @@ def overlay(folder: Path, changes: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", sorted([*EXAMPLES.glob("*.yml"), CONFIG / "monitor.yml"]), ids=lambda path: path.name
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.needs("chromium")] * (path.stem == "browser"))
+        for path in sorted([*EXAMPLES.glob("*.yml"), CONFIG / "monitor.yml"])
+    ],
+    ids=lambda path: path.name,
 )
 async def test_an_example_loads_where_no_variable_is_set(path: Path, tmp_path: Path) -> None:
     ended = await run("check-config", "--allow-unset", str(path), cwd=tmp_path)
@@ -82,6 +87,7 @@ def test_each_example_is_exercised_here() -> None:
     assert {path.name for path in EXAMPLES.glob("*.yml")} == {
         "minimal.yml",
         "full.yml",
+        "browser.yml",  # by test_browser.py
         "network.yml",  # by test_network_example.py
         "ports.yml",  # by test_ports_example.py
         "requests.yml",  # by test_request_examples.py

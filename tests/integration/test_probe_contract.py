@@ -135,6 +135,12 @@ CONTRACTS: dict[str, Contract] = {
         options=lambda _port: {"key": "hunter22" * 3, "period": "1d"}, secret=False
     ),
     "command": Contract(options=lambda _port: {"run": ["/bin/cat"], "env": {"TOKEN": "hunter22"}}),
+    "browser": Contract(  # tests/integration/probes/test_browser.py has one that is started once
+        options=lambda port: {
+            "url": f"http://ana:hunter22@127.0.0.1:{port}/",
+            "executable": "/bin/true",
+        }
+    ),
     "url": Contract(
         options=lambda port: {"url": f"http://ana:hunter22@127.0.0.1:{port}/"}, serve=serve_page
     ),

@@ -245,6 +245,14 @@ CASES: Final = (
     Case(written="rcode: NOERROR", seen={"values": {"rcode": "NXDOMAIN"}}),
     Case(written="exit_code: 0", seen={"values": {"exit_code": 2}}),
     Case(written="output: {contains: done}", seen={"values": {"output": "disk full\n"}}),
+    Case(
+        written="console_errors: {count: 0}",
+        seen={"values": {"console_errors": ["Uncaught TypeError: cart is undefined"]}},
+    ),
+    Case(
+        written="failed_requests: {every: {not_contains: shop.example}}",
+        seen={"values": {"failed_requests": ["https://shop.example/app.js answered 404"]}},
+    ),
 )
 
 

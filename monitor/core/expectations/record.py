@@ -37,6 +37,8 @@ class Source(StrEnum):
     RCODE = "rcode"
     EXIT_CODE = "exit_code"
     OUTPUT = "output"
+    CONSOLE_ERRORS = "console_errors"
+    FAILED_REQUESTS = "failed_requests"
 
 
 class Operator(StrEnum):

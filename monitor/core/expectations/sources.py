@@ -411,6 +411,26 @@ SOURCES: Final[Mapping[Source, Entry]] = {
             cuttable=True,
         ),
     ),
+    Source.CONSOLE_ERRORS: Entry(
+        example="{console_errors: {count: 0}}",
+        facet=Facet(
+            name="console_errors",
+            words="console errors",
+            read=facts("console_errors"),
+            operators=(*ABOUT_TEXT, *ABOUT_NODES),
+            literal=TEXT,
+        ),
+    ),
+    Source.FAILED_REQUESTS: Entry(
+        example="{failed_requests: {count: 0}}",
+        facet=Facet(
+            name="failed_requests",
+            words="failed requests",
+            read=facts("failed_requests"),
+            operators=(*ABOUT_TEXT, *ABOUT_NODES),
+            literal=TEXT,
+        ),
+    ),
 }
 HTTP_SOURCES: Final = frozenset(
     {
