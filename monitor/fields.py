@@ -44,6 +44,26 @@ class Options(BaseModel):
         extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True
     )
 
+    @property
+    def secrets(self) -> tuple[Secret | str, ...]:
+        """The values that must never be shown: each Secret in it, unless it knows better."""
+        return tuple(_secrets_in(self))
+
+
+def _secrets_in(value: object) -> Iterator[Secret]:
+    match value:
+        case Secret():
+            yield value
+        case BaseModel():
+            for name in type(value).model_fields:
+                yield from _secrets_in(getattr(value, name))
+        case dict():
+            for inner in value.values():
+                yield from _secrets_in(inner)
+        case list() | tuple() | set() | frozenset():
+            for inner in value:
+                yield from _secrets_in(inner)
+
 
 def write_duration(value: timedelta) -> str:
     """Write a duration as the configuration has it, for the defaults in the JSON Schema."""

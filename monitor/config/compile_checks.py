@@ -241,17 +241,23 @@ class Checks:
         if certificate is None:
             return None
 
-        if not self.tls:
-            self.findings.complain(
-                (*self.at, "certificate"), f"a certificate {_NEEDS_HTTPS}", key=True
+        at = (*self.at, "certificate")
+        if Source.CERTIFICATE not in self.sources:
+            self.findings.complain(at, f"an answer to {self.kind} has no certificate", key=True)
+        elif not self.tls:
+            wanted = (
+                _NEEDS_HTTPS
+                if Source.REDIRECT in self.sources
+                else f"needs TLS, which this {self.kind} is asked without"
             )
+            self.findings.complain(at, f"a certificate {wanted}", key=True)
         age = certificate.expires_in
         expires_in = age.gt or age.gte
         assert expires_in is not None
         rule = CertificateRule(
             expires_in=expires_in,
             inclusive=age.gte is not None,
-            at=str(self.findings.document.position((*self.at, "certificate"))),
+            at=str(self.findings.document.position(at)),
         )
         says = [str(expires_in), rule.inclusive]
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from monitor.config.findings import Findings
     from monitor.config.settings import Defaults
     from monitor.fields import Kind, Kinds
+    from monitor.probes.kind import ProbeOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +137,8 @@ class _Reading:
         if settings is None:
             return None
 
-        target = str(getattr(plugin.options, "target", name)) if plugin else name
+        options: ProbeOptions | None = plugin.options if plugin else None
+        target = (options.target if options else "") or name
         traits = _find_traits(self.kinds, plugin)
         every = settings.every or _usual_pace(traits, pace)
         timeout = settings.timeout or pace.defaults.timeout or min(DEFAULT_TIMEOUT, every)
@@ -154,16 +156,14 @@ class _Reading:
             traits=traits,
             target=target,
             defaults=pace.defaults,
-            tls=bool(getattr(plugin.options, "may_end_at_https", True)) if plugin else True,
-            redirected=bool(getattr(plugin.options, "may_redirect_to_https", False))
-            if plugin
-            else True,
+            tls=options.shows_certificate if options else True,
+            redirected=options.may_redirect_to_https if options else True,
             request=_digest_request(plugin, self.kinds, data) if plugin else "",
             every=every,
             timeout=timeout,
             timed=timed,
         ).make(settings)
-        if plugin is None or not whole:
+        if plugin is None or options is None or not whole:
             return None
 
         endpoint = Endpoint(
@@ -176,9 +176,9 @@ class _Reading:
             timeout=timeout,
             checks=checks,
             tags=frozenset(settings.tags),
-            witnessed=settings.witnesses and bool(getattr(plugin.options, "witnessed", True)),
+            witnessed=settings.witnesses and options.witnessed,
             preflight=_asks_preflight(checks),
-            beats=str(getattr(plugin.options, "beats", "")),
+            beats=options.beats,
         )
 
         return endpoint, plugin
@@ -236,9 +236,10 @@ def _find_traits(kinds: Mapping[str, Kind], plugin: Plugin | None) -> Kind | Non
     if plugin is None:
         return None
 
-    kind, healthy = kinds[plugin.kind], getattr(plugin.options, "healthy", None)
+    options: ProbeOptions = plugin.options
+    kind = kinds[plugin.kind]
 
-    return kind if healthy is None else replace(kind, healthy=healthy)
+    return kind if options.healthy is None else replace(kind, healthy=options.healthy)
 
 
 def _read_probe(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from monitor.core.model.service import Directory
     from monitor.core.model.witness import Witness
     from monitor.options import Secret
+    from monitor.probes.kind import ProbeOptions
 
 
 class Scope(StrEnum):
@@ -108,9 +109,9 @@ class Compiled:
 
 def find_ping_keys(probes: Mapping[str, Plugin]) -> dict[str, Secret]:
     """Give the key of each probe that has one."""
-    keys = {name: getattr(plugin.options, "ping_key", None) for name, plugin in probes.items()}
+    options: dict[str, ProbeOptions] = {name: plugin.options for name, plugin in probes.items()}
 
-    return {name: key for name, key in keys.items() if key is not None}
+    return {name: one.ping_key for name, one in options.items() if one.ping_key is not None}
 
 
 def pack(shown: Mapping[str, object]) -> bytes:

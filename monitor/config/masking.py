@@ -5,23 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-
 from monitor.options import MASK, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
 
     from monitor.config.document import At, Document
+    from monitor.fields import Options
 
 
-def secrets_of(options: object) -> tuple[Secret, ...]:
-    """Give what is secret in the options of a plug-in: what it says itself, else each Secret."""
-    told = getattr(options, "secrets", None)
-    if told is None:
-        return tuple(_walk(options))
-
-    return tuple(item if isinstance(item, Secret) else Secret(item) for item in told)
+def secrets_of(options: Options) -> tuple[Secret, ...]:
+    """Give what is secret in the options of a plug-in."""
+    return tuple(item if isinstance(item, Secret) else Secret(item) for item in options.secrets)
 
 
 def mask(value: object, secrets: Iterable[Secret]) -> object:
@@ -76,21 +71,6 @@ class _Masking:
                 return _mask(self.sources[at], texts)
 
         return _mask(value, texts)
-
-
-def _walk(value: object) -> Iterator[Secret]:
-    match value:
-        case Secret():
-            yield value
-        case BaseModel():
-            for name in type(value).model_fields:
-                yield from _walk(getattr(value, name))
-        case dict():
-            for inner in value.values():
-                yield from _walk(inner)
-        case list() | tuple() | set() | frozenset():
-            for inner in value:
-                yield from _walk(inner)
 
 
 def _mask(value: object, texts: list[str]) -> object:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from monitor.fields import SecretText, Size  # noqa: TC001 -- pydantic reads them at run time
+from monitor.fields import SecretText, Size
+from monitor.probes.kind import ProbeOptions
 from monitor.runner.program import ProgramOptions, digest
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def _read_limit(limit: int) -> int:
     return limit
 
 
-class CommandOptions(ProgramOptions):
+class CommandOptions(ProgramOptions, ProbeOptions):
     """A program whose exit code and output say how things are; `run` is never a shell string.
 
     A program with a slash in it is relative to the configuration file, whose directory is also
@@ -78,13 +78,6 @@ class CommandOptions(ProgramOptions):
             return ({"exit_code": {"in": [0, 1]}},)
 
         return ({"exit_code": 0},)
-
-    @cached_property
-    def secrets(self) -> tuple[Any, ...]:
-        """What must never be shown. Any: the configuration takes texts as well."""
-        given = (self.stdin,) if self.stdin is not None else ()
-
-        return (*self.env.values(), *given)
 
     @property
     def fingerprint(self) -> str:

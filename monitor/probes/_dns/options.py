@@ -18,7 +18,6 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.fields import Options
 from monitor.options import format_address, found, is_loopback
 from monitor.probes._net.dial import Way
 from monitor.probes._net.options import (
@@ -29,6 +28,7 @@ from monitor.probes._net.options import (
     read_nameserver,
 )
 from monitor.probes._net.port_options import TlsChoice
+from monitor.probes.kind import ProbeOptions
 
 _PORT: Final = 53
 _PORT_OF_TLS: Final = 853
@@ -136,7 +136,7 @@ ClassName = Annotated[
 ]
 
 
-class DnsOptions(Options):
+class DnsOptions(ProbeOptions):
     """A question that is put to one DNS server, once.
 
     `recursion` asks the server to ask others. The port is 53, and 853 for `transport: tls`.
@@ -190,11 +190,6 @@ class DnsOptions(Options):
         return not is_loopback(self.server.host)
 
     @cached_property
-    def may_end_at_https(self) -> bool:
+    def shows_certificate(self) -> bool:
         """Whether an answer can come over TLS, and with a certificate."""
         return self.transport is Transport.TLS
-
-    @cached_property
-    def secrets(self) -> tuple[str, ...]:
-        """The values that must never be shown: there are none."""
-        return ()

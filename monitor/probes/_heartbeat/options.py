@@ -19,8 +19,9 @@ from pydantic import (
 
 from monitor.core.heartbeats import Cron, Every, Expected, cron_problem
 from monitor.core.pings import SHORTEST_KEY
-from monitor.fields import Duration, Options, SecretText
+from monitor.fields import Duration, SecretText
 from monitor.options import Secret, format_duration, found
+from monitor.probes.kind import ProbeOptions
 
 _KEY: Final = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 _MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
@@ -63,7 +64,7 @@ Time = Annotated[Duration, AfterValidator(_between)]
 ExitCode = Annotated[int, Field(ge=0, le=255)]
 
 
-class HeartbeatOptions(Options):
+class HeartbeatOptions(ProbeOptions):
     """What a job promises: a ping each `period` (or `every`), or by `cron` in a time zone.
 
     `grace` is how late it may come. `max_run_time` is how long a run may take that told of its
@@ -121,11 +122,6 @@ class HeartbeatOptions(Options):
     def beats(self) -> str:
         """By what its pings are expected: by another, the patience begins anew."""
         return self.target
-
-    @property
-    def secrets(self) -> tuple[Secret, ...]:
-        """What may not be shown."""
-        return (self.key,)
 
     @property
     def ping_key(self) -> Secret:

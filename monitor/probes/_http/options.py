@@ -23,6 +23,7 @@ from monitor.probes._http.urls import (
     show_url,
 )
 from monitor.probes._net.options import FilePath, IpChoice, IpChoiceName, NameserverText, TlsOptions
+from monitor.probes.kind import ProbeOptions
 
 if TYPE_CHECKING:
     from monitor.options import Secret
@@ -136,7 +137,7 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})  # RFC 9110, 9.2.1
 _PLAIN: Final = RequestOptions()
 
 
-class HttpOptions(Options):
+class HttpOptions(ProbeOptions):
     """An endpoint that is asked over HTTP: `url`, and `request` for all but a plain GET."""
 
     url: str = Field(repr=False)
@@ -153,7 +154,7 @@ class HttpOptions(Options):
         return show_url(URL(self.url))
 
     @cached_property
-    def may_end_at_https(self) -> bool:
+    def shows_certificate(self) -> bool:
         """Whether the final answer can come over TLS: a redirect may lead there."""
         return self.request.follow_redirects or URL(self.url).scheme == "https"
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
-from monitor.fields import Options
 from monitor.options import found, is_loopback
 from monitor.probes._net.dial import Way
 from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText
+from monitor.probes.kind import ProbeOptions
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
@@ -46,7 +46,7 @@ Host = Annotated[
 ]
 
 
-class IcmpOptions(Options):
+class IcmpOptions(ProbeOptions):
     """A host that is pinged; `host` alone may be written in place of the map.
 
     `size` counts the bytes behind the header of ICMP. `count` requests are sent, one after another;
@@ -87,13 +87,3 @@ class IcmpOptions(Options):
     def witnessed(self) -> bool:
         """Whether the witnesses can say anything about the way to it: not for loopback."""
         return not is_loopback(self.host)
-
-    @cached_property
-    def may_end_at_https(self) -> bool:
-        """Whether an answer can come over TLS: never."""
-        return False
-
-    @cached_property
-    def secrets(self) -> tuple[str, ...]:
-        """The values that must never be shown: there are none."""
-        return ()

@@ -28,6 +28,7 @@ from monitor.probes._journey.templates import (
     names_in,
     without_names,
 )
+from monitor.probes.kind import ProbeOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -154,7 +155,7 @@ def _texts_in(value: Any, at: Place) -> Iterator[tuple[Place, str]]:
                 yield from _texts_in(inner, (*at, index))
 
 
-class JourneyOptions(Options):
+class JourneyOptions(ProbeOptions):
     """Steps, in order, with one set of cookies; written as a list."""
 
     steps: Annotated[list[StepOptions], Field(min_length=1, max_length=_MOST)]
@@ -204,11 +205,6 @@ class JourneyOptions(Options):
     def target(self) -> str:
         """The URL of the first step as it may be shown."""
         return self.steps[0].stand_in.target
-
-    @cached_property
-    def may_end_at_https(self) -> bool:
-        """Whether an answer has a certificate: none of a journey is told."""
-        return False
 
     @cached_property
     def witnessed(self) -> bool:

@@ -17,12 +17,12 @@ from pydantic import (
 from yarl import URL
 
 from monitor.core.expectations.shown import quote
-from monitor.fields import Options
 from monitor.options import Secret, is_loopback
 from monitor.probes._http.options import HttpOptions, RequestOptions
 from monitor.probes._http.urls import read_url, show_url
 from monitor.probes._metrics.figures import Aggregate
 from monitor.probes._metrics.selector import Selector, read_selector
+from monitor.probes.kind import ProbeOptions
 
 _PAGE: Final = 8 * 1024 * 1024
 _ACCEPT_PAGE: Final = (
@@ -58,7 +58,7 @@ AggregateName = Annotated[
 ]
 
 
-class MetricsOptions(Options):
+class MetricsOptions(ProbeOptions):
     """An exposition page (`url` and `series`), or a Prometheus that is asked a `query`.
 
     `divided_by` is the series by whose sum that of `series` is divided. `rate` looks at what
@@ -152,9 +152,9 @@ class MetricsOptions(Options):
         return show_url(self.shown)
 
     @cached_property
-    def may_end_at_https(self) -> bool:
+    def shows_certificate(self) -> bool:
         """Whether the answer can come over TLS."""
-        return self.asked.may_end_at_https
+        return self.asked.shows_certificate
 
     @cached_property
     def witnessed(self) -> bool:

@@ -16,17 +16,15 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.fields import Options
 from monitor.options import format_address, found, is_loopback
 from monitor.probes._net.dial import Way
 from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText, TlsOptions
+from monitor.probes.kind import ProbeOptions
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
-
-    from monitor.options import Secret
 
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})")
 
@@ -91,7 +89,7 @@ TlsChoice = Annotated[
 """Whether TLS is spoken, and on which terms: `true`, `false`, or a map of them."""
 
 
-class Addressed(Options):
+class Addressed(ProbeOptions):
     """Whatever is asked at a port: `address` alone may be written in place of the map."""
 
     address: AddressText
@@ -120,11 +118,6 @@ class Addressed(Options):
         """Whether the witnesses can say anything about the way to it: not for loopback."""
         return not is_loopback(self.address.host)
 
-    @cached_property
-    def secrets(self) -> tuple[Secret | str, ...]:
-        """The values that must never be shown."""
-        return ()
-
 
 class PortOptions(Addressed):
     """A port that is asked, plain or over TLS."""
@@ -144,6 +137,6 @@ class PortOptions(Addressed):
         )
 
     @cached_property
-    def may_end_at_https(self) -> bool:
+    def shows_certificate(self) -> bool:
         """Whether an answer can come over TLS, and with a certificate."""
         return self.tls is not None

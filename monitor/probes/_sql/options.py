@@ -19,13 +19,13 @@ from pydantic import (
     model_validator,
 )
 
-from monitor.fields import Options
 from monitor.options import Secret
 from monitor.probes._net.dial import Way
 from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText
 from monitor.probes._net.port_options import TlsChoice
 from monitor.probes._net.tls import TlsTerms
 from monitor.probes._sql.place import Engine, Place, TlsUse, read_place
+from monitor.probes.kind import ProbeOptions
 
 _LONGEST_QUERY: Final = 100_000
 _READS: Final = frozenset(
@@ -85,7 +85,7 @@ UrlOfDatabase = Annotated[
 Query = Annotated[str, Field(min_length=1, max_length=_LONGEST_QUERY), AfterValidator(_check_query)]
 
 
-class SqlOptions(Options):
+class SqlOptions(ProbeOptions):
     """A database and one query; `tls` goes before what the URL says of it."""
 
     url: UrlOfDatabase
@@ -150,7 +150,7 @@ class SqlOptions(Options):
         return not self.url.read().is_here
 
     @cached_property
-    def may_end_at_https(self) -> bool:
+    def shows_certificate(self) -> bool:
         """Whether a certificate is presented in any case."""
         return self.place().tls is TlsUse.ALWAYS
 

@@ -163,7 +163,7 @@ class TcpOptions(PortOptions):
         return not self.socket_path and super().witnessed
 
     @cached_property
-    def may_end_at_https(self) -> bool:
+    def shows_certificate(self) -> bool:
         """Whether a certificate can be seen."""
         return self.terms is not None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
@@ -42,9 +42,6 @@ class TlsProbeOptions(Addressed, TlsOptions):
     alpn: Annotated[list[Annotated[str, AfterValidator(_read_protocol)]], Field(max_length=20)] = (
         Field(default_factory=list)
     )
-
-    may_end_at_https: ClassVar[bool] = True
-    """A certificate is what it is about."""
 
     def way(self) -> Way:
         """Give the way there."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from yarl import URL
 
-from monitor.fields import Options
 from monitor.options import found
 from monitor.probes._http.auth import AuthOptions
 from monitor.probes._http.fields import HeaderName, HeaderValue
@@ -18,6 +17,7 @@ from monitor.probes._http.urls import read_url
 from monitor.probes._net.dial import Way
 from monitor.probes._net.dialogue import MOST_STEPS, Script, Step, secrets_of
 from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText, TlsOptions
+from monitor.probes.kind import ProbeOptions
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
@@ -64,7 +64,7 @@ class WebsocketStep(Step):
         return self
 
 
-class WebsocketOptions(Options):
+class WebsocketOptions(ProbeOptions):
     """A WebSocket; its URL alone may be written in place of the map.
 
     Of the `subprotocols`, the server has to choose one.
@@ -162,7 +162,7 @@ class WebsocketOptions(Options):
         return self.handshake.witnessed
 
     @cached_property
-    def may_end_at_https(self) -> bool:
+    def shows_certificate(self) -> bool:
         """Whether the answer comes over TLS, and with a certificate."""
         return self.secure
 

@@ -306,7 +306,7 @@ async def test_neither_secret_nor_token_is_shown() -> None:
                 "request": {"auth": settings(tokens, token_url=f"{tokens.url}?api_key=qwertzuiop")},
             }
         )
-        redactor = Redactor(options.secrets)  # type: ignore[attr-defined]  # of HTTP options
+        redactor = Redactor(options.secrets)
         probe = KIND.make(options, make_context())
         seen = await probe.observe()
         tokens.breaks = web.Response(
@@ -319,7 +319,7 @@ async def test_neither_secret_nor_token_is_shown() -> None:
     assert tokens.issued[0] not in redactor.mask(echoed)
     assert refused.fault is not None
     assert SECRET not in redactor.mask(refused.fault.message)
-    assert "qwertzuiop" in options.secrets  # type: ignore[attr-defined]  # of HTTP options
+    assert "qwertzuiop" in options.secrets
     assert SECRET not in repr(options)
     assert tokens.issued[0] not in repr(options)
 

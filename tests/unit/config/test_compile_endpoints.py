@@ -217,6 +217,33 @@ def test_a_certificate_has_to_be_valid_for_longer(
     assert made.severity is Severity.MEDIUM
 
 
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        ("command", "[/bin/true]"),
+        ("heartbeat", "{key: 0123456789abcdef, period: 1d}"),
+        ("icmp", "gateway.example"),
+        ("journey", "[{name: look, url: https://shop.example/}]"),
+    ],
+)
+def test_a_certificate_is_not_asked_of_a_kind_whose_answers_have_none(
+    tmp_path: Path, kind: str, options: str
+) -> None:
+    text = f"endpoints: {{api: {{{kind}: {options}, certificate: {{expires_in: {{gt: 14d}}}}}}}}"
+
+    (told,) = mistakes(tmp_path, text)
+
+    assert told.endswith(f"endpoints.api.certificate: an answer to {kind} has no certificate")
+
+
+def test_a_certificate_is_not_asked_of_a_port_without_tls(tmp_path: Path) -> None:
+    text = "endpoints: {api: {redis: cache.example:6379, certificate: {expires_in: {gt: 14d}}}}"
+
+    (told,) = mistakes(tmp_path, text)
+
+    assert told.endswith("a certificate needs TLS, which this redis is asked without")
+
+
 class TestFingerprint:
     """It says whether a check still means the same after a change of the configuration."""
 

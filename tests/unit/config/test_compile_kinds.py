@@ -13,13 +13,14 @@ from monitor.config.settings import Defaults
 from monitor.core.expectations import Source
 from monitor.core.judge import judge
 from monitor.core.model.verdict import Outcome
-from monitor.fields import Kind, Kinds, Options, SecretText
+from monitor.fields import Kind, Kinds, SecretText
 from monitor.options import Secret
 from monitor.probes import http
+from monitor.probes.kind import ProbeOptions
 from tests.support.judging import answer
 
 
-class TcpOptions(Options):
+class TcpOptions(ProbeOptions):
     """A kind whose options stand under its own key."""
 
     host: str

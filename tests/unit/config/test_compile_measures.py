@@ -24,7 +24,8 @@ from monitor.core.model.endpoint import (
     ValueWindowRule,
 )
 from monitor.core.values import wanted_of
-from monitor.fields import Kind, Kinds, Options
+from monitor.fields import Kind, Kinds
+from monitor.probes.kind import ProbeOptions
 from tests.support.configuring import configure, mistakes
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ def test_a_baseline_that_cannot_be_meant_is_refused(
     assert message in said
 
 
-class RowOptions(Options):
+class RowOptions(ProbeOptions):
     """A kind that brings rows and a value."""
 
     query: str
