@@ -17,11 +17,14 @@ from monitor.core.engine import Conditions, Engine
 from monitor.core.model.heartbeat import Ping
 from monitor.dispatch import Dispatch
 from monitor.metrics import Metrics
+from monitor.names import Resolver
 from monitor.options import Redactor
 from monitor.pipeline import Pipeline, probe_slots
 from monitor.reloading import Reloads, Setup
 from monitor.restore import restore_windows, start_clock
 from monitor.runner import HookRunner
+from monitor.runner.elsewhere import CommandsElsewhere
+from monitor.runner.probing import CommandsHere
 from monitor.scheduler import Scheduler
 from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from monitor.core.situation import Situation
     from monitor.operations import DeployMarker
     from monitor.options import Secret
+    from monitor.runner.probing import Commands
 
 DRAIN: Final = timedelta(seconds=10)
 """How long running probes, notices and a hook get when the daemon is told to stop."""
@@ -87,23 +91,23 @@ class Monitor:
         self.redactor = Redactor(compiled.secrets)
         self.now = clock
         self._store = store
-        hook_runner = HookRunner(options.hook_runner) if options.hook_runner else None
-        made = plugins.make_plugins(
-            compiled,
+        runner = options.probe_runner
+        self._commands: Commands = CommandsElsewhere(runner) if runner else CommandsHere()
+        around = plugins.Surroundings(
             clock=clock,
             mask=self.redactor.mask,
-            hook_runner=hook_runner,
-            probe_runner=options.probe_runner,
+            resolver=Resolver(),
+            commands=self._commands,
             heard=self.heard,
+            hook_runner=HookRunner(options.hook_runner) if options.hook_runner else None,
         )
+        made = plugins.make_plugins(compiled, around)
         self._setup = Setup(
             compiled=compiled,
             made=made,
+            around=around,
             redactor=self.redactor,
-            clock=clock,
             selected=options.selected,
-            hook_runner=hook_runner,
-            heard=self.heard,
             started=compiled,
         )
         self._first_round = frozenset(endpoint.name for endpoint in self.watched)
@@ -214,7 +218,7 @@ class Monitor:
         await self._background.stop()
         await drain(self.actuator.stop, grace, hurry)
         await self.dispatch.stop()
-        await plugins.close_all(self._setup.made)
+        await plugins.close_all([*self._setup.made, self._commands])
         try:
             await self.journal.close()
         finally:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final, Protocol, TypeVar
@@ -13,21 +12,18 @@ from monitor import __version__, hooks, notifiers, probes
 from monitor.core.model.heartbeat import Heard
 from monitor.hooks.hook import HookContext
 from monitor.logs import Log
-from monitor.names import Resolver
 from monitor.notifiers.notifier import NotifierContext
 from monitor.probes.probe import ProbeContext
-from monitor.runner.elsewhere import CommandsElsewhere
-from monitor.runner.probing import CommandsHere
 from monitor.witness import Witnesses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
-    from pathlib import Path
 
     from monitor.config import Compiled, Plugin
     from monitor.core.model.endpoint import Endpoint
     from monitor.hooks.hook import Hook
+    from monitor.names import Resolver
     from monitor.notifiers.notifier import Notifier
     from monitor.probes.probe import Probe
     from monitor.runner import HookRunner
@@ -36,9 +32,6 @@ if TYPE_CHECKING:
 USER_AGENT: Final = f"production-monitor/{__version__}"
 
 _log = Log()
-
-Hearing = Callable[[str], Heard]
-"""Gives what was heard of the heartbeat of an endpoint."""
 
 Made = TypeVar("Made")
 Spec = TypeVar("Spec")
@@ -52,16 +45,35 @@ class Closable(Protocol):
         ...
 
 
+def hear_nothing(_endpoint: str) -> Heard:
+    """Give what is known where nobody listens."""
+    return Heard()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What all plug-ins of this process share, over all reloads.
+
+    `clock` tells the time, and `mask` takes secrets out of what is told. All probes have one
+    `resolver`, whose threads are a resource like descriptors, and so they have `commands`: how
+    those of probes are run, None where each sees to that itself. `heard` gives what was heard of
+    the heartbeat of an endpoint. With a `hook_runner`, commands of rollbacks are left to it.
+    """
+
+    clock: Callable[[], datetime]
+    mask: Callable[[str], str]
+    resolver: Resolver
+    commands: Commands | None = None
+    heard: Callable[[str], Heard] = hear_nothing
+    hook_runner: HookRunner | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plugins:
     """All plug-ins of one configuration: probes by endpoint, notifiers by name, hooks by service.
 
-    The hooks of a service are one for each step of its rollback. All probes have one `resolver`,
-    over all reloads: its threads are a resource like descriptors. So have their commands.
+    The hooks of a service are one for each step of its rollback.
     """
-
-    resolver: Resolver
-    commands: Commands
 
     probes: Mapping[str, Probe]
     notifiers: Mapping[str, Notifier]
@@ -73,104 +85,45 @@ class Plugins:
         yield from self.notifiers.values()
         yield from chain.from_iterable(self.hooks.values())
         yield self.witnesses
-        yield self.commands
 
 
-def hear_nothing(_endpoint: str) -> Heard:
-    """Give what is known where nobody listens."""
-    return Heard()
+def make_plugins(compiled: Compiled, around: Surroundings) -> Plugins:
+    """Make all plug-ins of a configuration."""
+    before = replace(compiled, endpoints=(), notifiers={}, hooks={})
+    witnesses = _make_witnesses(compiled, around)
+    known = Plugins(probes={}, notifiers={}, hooks={}, witnesses=witnesses)
 
-
-def make_plugins(
-    compiled: Compiled,
-    *,
-    clock: Callable[[], datetime],
-    mask: Callable[[str], str],
-    hook_runner: HookRunner | None = None,
-    probe_runner: Path | None = None,
-    heard: Hearing = hear_nothing,
-) -> Plugins:
-    """Make all plug-ins of a configuration; with a runner, commands are left to it.
-
-    `probe_runner` is the socket of the one for probes. `heard` gives what was heard of an endpoint.
-    """
-    resolver = Resolver()
-    commands = CommandsElsewhere(probe_runner) if probe_runner else CommandsHere()
-
-    return Plugins(
-        resolver=resolver,
-        commands=commands,
-        probes={
-            one.name: make_probe(
-                compiled,
-                one,
-                clock=clock,
-                resolver=resolver,
-                mask=mask,
-                commands=commands,
-                heard=heard,
-            )
-            for one in compiled.endpoints
-        },
-        notifiers={
-            name: make_notifier(plugin, clock=clock, mask=mask)
-            for name, plugin in compiled.notifiers.items()
-        },
-        hooks={
-            service: tuple(make_hook(step, mask=mask, hook_runner=hook_runner) for step in steps)
-            for service, steps in compiled.hooks.items()
-        },
-        witnesses=Witnesses(compiled.witnesses, known=resolver.known),
-    )
+    return remake_plugins(compiled, around, before=before, known=known)
 
 
 def remake_plugins(
-    compiled: Compiled,
-    *,
-    before: Compiled,
-    known: Plugins,
-    clock: Callable[[], datetime],
-    mask: Callable[[str], str],
-    hook_runner: HookRunner | None = None,
-    heard: Hearing = hear_nothing,
+    compiled: Compiled, around: Surroundings, *, before: Compiled, known: Plugins
 ) -> Plugins:
     """Make the plug-ins that a changed configuration needs, and keep those that did not change."""
     asked = {endpoint.name: endpoint for endpoint in compiled.endpoints}
 
     return Plugins(
-        resolver=known.resolver,
-        commands=known.commands,
         probes=keep_same(
             _probe_specs(compiled),
             _probe_specs(before),
             known.probes,
-            lambda name, _spec: make_probe(
-                compiled,
-                asked[name],
-                clock=clock,
-                resolver=known.resolver,
-                mask=mask,
-                commands=known.commands,
-                heard=heard,
-            ),
+            lambda name, _spec: make_probe(compiled, asked[name], around),
         ),
         notifiers=keep_same(
             compiled.notifiers,
             before.notifiers,
             known.notifiers,
-            lambda _name, plugin: make_notifier(plugin, clock=clock, mask=mask),
+            lambda _name, plugin: make_notifier(plugin, around),
         ),
         hooks=keep_same(
             compiled.hooks,
             before.hooks,
             known.hooks,
-            lambda _service, steps: tuple(
-                make_hook(step, mask=mask, hook_runner=hook_runner) for step in steps
-            ),
+            lambda _service, steps: tuple(make_hook(step, around) for step in steps),
         ),
         witnesses=known.witnesses
         if compiled.witnesses == before.witnesses
-        else Witnesses(compiled.witnesses, known=known.resolver.known),
+        else _make_witnesses(compiled, around),
     )
 
 
@@ -182,50 +135,37 @@ async def close_all(plugins: Iterable[Closable]) -> None:
             _log.warning("close_failed", error=str(outcome))
 
 
-def make_probe(
-    compiled: Compiled,
-    endpoint: Endpoint,
-    *,
-    clock: Callable[[], datetime],
-    resolver: Resolver,
-    mask: Callable[[str], str] = str,
-    commands: Commands | None = None,
-    heard: Hearing = hear_nothing,
-) -> Probe:
-    """Make the probe of one endpoint; without `commands` it runs its own."""
+def make_probe(compiled: Compiled, endpoint: Endpoint, around: Surroundings) -> Probe:
+    """Make the probe of one endpoint."""
     plugin = compiled.probes[endpoint.name]
     context = ProbeContext(
-        clock=clock,
-        resolver=resolver,
+        clock=around.clock,
+        resolver=around.resolver,
         timeout=endpoint.timeout,
         user_agent=USER_AGENT,
         preflight=endpoint.preflight,
         endpoint=endpoint.name,
-        commands=commands,
+        commands=around.commands,
         expectations=plugin.expectations,
-        mask=mask,
-        heard=partial(heard, endpoint.name),
+        mask=around.mask,
+        heard=partial(around.heard, endpoint.name),
     )
     probe: Probe = probes.KINDS[plugin.kind].make(plugin.options, context)
 
     return probe
 
 
-def make_notifier(
-    plugin: Plugin, *, clock: Callable[[], datetime], mask: Callable[[str], str]
-) -> Notifier:
+def make_notifier(plugin: Plugin, around: Surroundings) -> Notifier:
     """Make one notifier."""
-    context = NotifierContext(clock=clock, user_agent=USER_AGENT, mask=mask)
+    context = NotifierContext(clock=around.clock, user_agent=USER_AGENT, mask=around.mask)
     notifier: Notifier = notifiers.KINDS[plugin.kind].make(plugin.options, context)
 
     return notifier
 
 
-def make_hook(
-    plugin: Plugin, *, mask: Callable[[str], str], hook_runner: HookRunner | None = None
-) -> Hook:
+def make_hook(plugin: Plugin, around: Surroundings) -> Hook:
     """Make the hook of one rollback step."""
-    context = HookContext(mask=mask, user_agent=USER_AGENT, hook_runner=hook_runner)
+    context = HookContext(mask=around.mask, user_agent=USER_AGENT, hook_runner=around.hook_runner)
     hook: Hook = hooks.KINDS[plugin.kind].make(plugin.options, context)
 
     return hook
@@ -244,6 +184,10 @@ def keep_same(
         else make(name, spec)
         for name, spec in wanted.items()
     }
+
+
+def _make_witnesses(compiled: Compiled, around: Surroundings) -> Witnesses:
+    return Witnesses(compiled.witnesses, known=around.resolver.known)
 
 
 def _probe_specs(compiled: Compiled) -> dict[str, tuple[Plugin, timedelta, bool]]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from monitor.metrics import Metrics
     from monitor.options import Redactor
     from monitor.pipeline import Pipeline
-    from monitor.runner import HookRunner
     from monitor.scheduler import Scheduler
 
 _log = Log()
@@ -38,12 +37,15 @@ class Setup:
 
     compiled: Compiled
     made: plugins.Plugins
+    around: plugins.Surroundings
     redactor: Redactor
-    clock: Callable[[], datetime]
     selected: Callable[[Endpoint], bool]
-    hook_runner: HookRunner | None
-    heard: plugins.Hearing
     started: Compiled
+
+    @property
+    def now(self) -> datetime:
+        """The time, UTC."""
+        return self.around.clock()
 
     @property
     def needs_restart(self) -> tuple[str, ...]:
@@ -63,15 +65,7 @@ class Setup:
 
     def make_anew(self, fresh: Compiled) -> plugins.Plugins:
         """Make the plug-ins of a changed configuration; those that did not change are kept."""
-        return plugins.remake_plugins(
-            fresh,
-            before=self.compiled,
-            known=self.made,
-            clock=self.clock,
-            mask=self.redactor.mask,
-            hook_runner=self.hook_runner,
-            heard=self.heard,
-        )
+        return plugins.remake_plugins(fresh, self.around, before=self.compiled, known=self.made)
 
 
 class Parts(Protocol):
@@ -159,7 +153,7 @@ class Reloads:
                 _log.exception("reload_broke")
                 outcome = _BROKEN
             self._last = outcome
-            self._parts.metrics.reloaded(successful=not outcome.problems, now=self._setup.clock())
+            self._parts.metrics.reloaded(successful=not outcome.problems, now=self._setup.now)
             self.on_end(outcome)
 
         return outcome
@@ -205,7 +199,7 @@ class Reloads:
         self.tell_doubts()
 
         parts.pipeline.replace(made.probes, made.witnesses)
-        parts.pipeline.record(parts.engine.adopt(fresh.endpoints, fresh.directory, setup.clock()))
+        parts.pipeline.record(parts.engine.adopt(fresh.endpoints, fresh.directory, setup.now))
         parts.scheduler.watch(setup.watched)
         await parts.actuator.replace(made.hooks, fresh.directory)
         await parts.dispatch.replace(made.notifiers)

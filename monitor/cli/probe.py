@@ -121,20 +121,19 @@ async def _observe(
 
     from monitor.core.model.observation import WITHOUT_ANSWER
     from monitor.names import Resolver
-    from monitor.plugins import make_probe
+    from monitor.plugins import Surroundings, make_probe
     from monitor.runner.elsewhere import CommandsElsewhere
     from monitor.witness import Witnesses
 
     runner = find_probe_runner()
-    made = make_probe(
-        compiled,
-        endpoint,
+    around = Surroundings(
         clock=lambda: datetime.now(UTC),
-        resolver=Resolver(),
         mask=mask,
+        resolver=Resolver(),
         commands=CommandsElsewhere(runner) if runner else None,
         heard=lambda _endpoint: heard,
     )
+    made = make_probe(compiled, endpoint, around)
     witnesses = Witnesses(compiled.witnesses)
     try:
         observation = await made.observe()

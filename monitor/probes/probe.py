@@ -50,11 +50,11 @@ class ProbeContext:
     resolver: Resolver
     timeout: timedelta
     user_agent: str
+    mask: Callable[[str], str]
     preflight: bool = False
     endpoint: str = ""
     commands: Commands | None = None
     expectations: Mapping[tuple[str | int, ...], tuple[Expectation, ...]] = field(
         default_factory=lambda: MappingProxyType({})
     )
-    mask: Callable[[str], str] = str
     heard: Callable[[], Heard] = Heard

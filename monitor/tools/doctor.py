@@ -12,7 +12,7 @@ from monitor.core.model.verdict import Outcome
 from monitor.examination import Examinable, Unfit
 from monitor.names import Resolver
 from monitor.options import format_address, format_duration, is_loopback
-from monitor.plugins import make_hook, make_notifier, make_probe
+from monitor.plugins import Surroundings, make_hook, make_notifier, make_probe
 from monitor.runner.elsewhere import CommandsElsewhere
 from monitor.tools.doctor_machine import (
     examine_descriptors,
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.model.observation import Observation
     from monitor.plugins import Closable
-    from monitor.runner.probing import Commands
 
 _AT_ONCE: Final = 32
 
@@ -45,7 +44,12 @@ async def examine(
     probe_runner: Path | None = None,
 ) -> AsyncIterator[Examined]:
     """Try everything that a configuration names, part by part, and say what was found."""
-    commands = CommandsElsewhere(probe_runner) if probe_runner else None
+    around = Surroundings(
+        clock=lambda: datetime.now(UTC),
+        mask=mask,
+        resolver=Resolver(),
+        commands=CommandsElsewhere(probe_runner) if probe_runner else None,
+    )
     for doubt in find_doubts(compiled):
         name, _, text = doubt.partition(": ")
         yield Examined(part="configuration", name=name, fitness=Fitness.WARNING, text=text)
@@ -53,20 +57,19 @@ async def examine(
     yield examine_store(compiled.store)
     yield examine_listen(compiled)
 
-    resolver = Resolver()
     async for finding in _in_order(
-        [_examine_endpoint(compiled, one, resolver, mask, commands) for one in compiled.endpoints]
+        [_examine_endpoint(compiled, one, around) for one in compiled.endpoints]
     ):
         yield finding
     for finding in await _examine_witnesses(compiled):
         yield finding
 
     plugins: list[tuple[str, str, Closable]] = [
-        ("notifier", name, make_notifier(plugin, clock=_now, mask=mask))
+        ("notifier", name, make_notifier(plugin, around))
         for name, plugin in compiled.notifiers.items()
     ]
     plugins += [
-        ("rollback", f"{service}, step {number}", make_hook(step, mask=mask))
+        ("rollback", f"{service}, step {number}", make_hook(step, around))
         for service, steps in compiled.hooks.items()
         for number, step in enumerate(steps, start=1)
     ]
@@ -105,10 +108,6 @@ def _figure(values: Mapping[str, object]) -> str:
     return ""
 
 
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 async def _in_order(tasks: Sequence[Any]) -> AsyncIterator[Examined]:
     """Run many at once, not too many, and give their findings in order. Any: coroutines of them."""
     slots = asyncio.Semaphore(_AT_ONCE)
@@ -131,12 +130,11 @@ async def _in_order(tasks: Sequence[Any]) -> AsyncIterator[Examined]:
 async def _examine_endpoint(
     compiled: Compiled,
     endpoint: Endpoint,
-    resolver: Resolver,
-    mask: Callable[[str], str],
-    commands: Commands | None,
+    around: Surroundings,
 ) -> Examined:
     def found(*, fitness: Fitness, text: str) -> Examined:
-        return Examined(part="endpoint", name=endpoint.name, fitness=fitness, text=mask(text))
+        masked = around.mask(text)
+        return Examined(part="endpoint", name=endpoint.name, fitness=fitness, text=masked)
 
     if endpoint.beats:
         return found(fitness=Fitness.SKIPPED, text=f"not asked: {_say_where_to_ping(compiled)}")
@@ -148,9 +146,7 @@ async def _examine_endpoint(
             fitness=Fitness.SKIPPED, text=f"not asked, since that may change something there: {how}"
         )
 
-    probe = make_probe(
-        compiled, endpoint, clock=_now, resolver=resolver, mask=mask, commands=commands
-    )
+    probe = make_probe(compiled, endpoint, around)
     try:
         seen = await probe.observe()
     finally:
@@ -158,7 +154,7 @@ async def _examine_endpoint(
     if seen.fault is not None:
         return found(fitness=Fitness.BROKEN, text=seen.fault.message)
 
-    reports = explain(endpoint, seen, mask=mask).reports
+    reports = explain(endpoint, seen, mask=around.mask).reports
     wrong = [one for one in reports if one.verdict in (Outcome.FAIL, Outcome.UNKNOWN)]
     if wrong:
         reason = next((one.message for report in wrong for one in report.reasons), wrong[0].note)

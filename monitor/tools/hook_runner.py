@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,7 @@ def prepare(
 ) -> Callable[[], Effect]:
     """Find the command that an order means; raises Denied that says why it is not run."""
     from monitor import plugins
+    from monitor.names import Resolver
     from monitor.options import Redactor
 
     compiled, document = _load_trusted(paths, environ)
@@ -94,8 +96,12 @@ def prepare(
     if any(at[:2] == ("services", service) for at in document.unsettled):
         raise Denied(f"a variable that {service} needs is not set for the hook runner as well")
     plugin = _find_step(compiled, order)
-    mask = Redactor(compiled.secrets).mask
-    hook = plugins.make_hook(plugin, mask=mask)
+    around = plugins.Surroundings(
+        clock=lambda: datetime.now(UTC),
+        mask=Redactor(compiled.secrets).mask,
+        resolver=Resolver(),
+    )
+    hook = plugins.make_hook(plugin, around)
 
     return lambda: asyncio.run(hook.apply(order.context))
 

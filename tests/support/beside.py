@@ -22,7 +22,7 @@ from monitor.config import load
 from monitor.core.sight import Sight
 from monitor.metrics import render_probe
 from monitor.names import Resolver
-from monitor.plugins import make_probe
+from monitor.plugins import Surroundings, make_probe
 from monitor.tools.importing.blackbox import Target, import_blackbox
 from monitor.tools.importing.draft import write_draft
 from monitor.tools.importing.foreign import read_foreign
@@ -108,7 +108,9 @@ class Beside:
         self._endpoints = {one.name: one for one in compiled.endpoints}
         self._places = places
         self._session = session
-        self._resolver = Resolver(ask=ask_loopback)
+        self._around = Surroundings(
+            clock=lambda: datetime.now(UTC), mask=str, resolver=Resolver(ask=ask_loopback)
+        )
 
     async def theirs(self, scenario: Scenario) -> Page:
         """Ask blackbox_exporter."""
@@ -120,9 +122,7 @@ class Beside:
     async def ours(self, scenario: Scenario) -> Page:
         """Ask with what its module was imported as, and write the page of `/probe`."""
         endpoint = self._endpoints[scenario.name]
-        probe = make_probe(
-            self._compiled, endpoint, clock=lambda: datetime.now(UTC), resolver=self._resolver
-        )
+        probe = make_probe(self._compiled, endpoint, self._around)
         try:
             seen = await probe.observe()
         finally:

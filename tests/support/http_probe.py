@@ -70,6 +70,7 @@ def make_context(
         resolver=resolver or _RESOLVER,
         timeout=timedelta(seconds=timeout),
         user_agent=USER_AGENT,
+        mask=str,
         preflight=preflight,
         endpoint="shop",
         commands=commands,

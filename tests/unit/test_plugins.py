@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from monitor import plugins
+from monitor.names import Resolver
 from tests.support.configuring import configure
 from tests.support.logs import capture_logs
 
@@ -39,20 +40,17 @@ def compiled(folder: Path, text: str = BASE, secret: str = "secret-1") -> Compil
     return configure(folder, text, SECRET=secret)
 
 
+AROUND = plugins.Surroundings(clock=lambda: datetime.now(UTC), mask=str, resolver=Resolver())
+
+
 def make(one: Compiled) -> plugins.Plugins:
-    return plugins.make_plugins(one, clock=lambda: datetime.now(UTC), mask=str)
+    return plugins.make_plugins(one, AROUND)
 
 
 def remake(
     folder: Path, before: Compiled, known: plugins.Plugins, **changed: str
 ) -> plugins.Plugins:
-    return plugins.remake_plugins(
-        compiled(folder, **changed),
-        before=before,
-        known=known,
-        clock=lambda: datetime.now(UTC),
-        mask=str,
-    )
+    return plugins.remake_plugins(compiled(folder, **changed), AROUND, before=before, known=known)
 
 
 async def test_each_part_of_a_configuration_becomes_a_plug_in(tmp_path: Path) -> None:
@@ -61,7 +59,7 @@ async def test_each_part_of_a_configuration_becomes_a_plug_in(tmp_path: Path) ->
     assert made.probes.keys() == {"api", "other"}
     assert made.notifiers.keys() == {"log", "hook", "file"}
     assert [len(steps) for steps in made.hooks.values()] == [2]
-    assert len(list(made)) == 2 + 3 + 2 + 2
+    assert len(list(made)) == 2 + 3 + 2 + 1
     await plugins.close_all(made)
 
 
