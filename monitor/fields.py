@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -19,7 +19,6 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from monitor.core.expectations import HTTP_SOURCES, Source
 from monitor.options import (
     DURATION_PATTERN,
     Secret,
@@ -30,9 +29,7 @@ from monitor.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    Place = tuple[str | int, ...]
+    from collections.abc import Callable, Iterator
 
 _SHELL_VARIABLE: Final = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 
@@ -119,47 +116,35 @@ SecretText = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rhythm:
-    """How often a kind of probe looks at most by default, and how much one look says of health.
-
-    None is as everywhere.
-    """
-
-    every: timedelta | None = None
-    failure_threshold: int | None = None
-    success_threshold: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
     """One kind of plug-in: the model of its options and the class that is made from them.
 
     `flat` puts the fields of the options beside the other keys of an endpoint (`url`, `request`)
-    instead of under the kind's name. The rest is of probes. `sources` are what an answer tells:
-    what expectations can look at. `healthy` are the expectations that hold where nobody wrote one
-    on the same source; options that have a `healthy` of their own decide it. `carries` says that
-    what is asked may merely carry a figure about something else: with a `value` its own health is
-    judged only where that is written. `judges` gives the
-    lists of expectations in the options that the kind judges itself, each with its place: its probe
-    finds them compiled in its context. `prober` is what blackbox_exporter calls it, `series` its
-    families beside those that each kind has, with what they mean. `rhythm` is how often it looks,
-    and how often it is wrong before that is told.
+    instead of under the kind's name.
     """
 
     options: type[Options]
     make: Any
     flat: bool = False
-    sources: frozenset[Source] = HTTP_SOURCES
-    healthy: tuple[Mapping[str, object], ...] = ()
-    carries: bool = False
-    # Any: its own options
-    judges: Callable[[Any], Iterable[tuple[Place, Sequence[object]]]] | None = None
-    prober: str = ""
-    rhythm: Rhythm = Rhythm()
-    series: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-class Kinds(Mapping[str, Kind]):
+AnyKind = TypeVar("AnyKind", bound=Kind)
+
+
+def later(path: str) -> Callable[[Any, Any], Any]:
+    """Give what makes a plug-in of a class that is imported only then, so that reading stays quick.
+
+    Any: the options and the context, which each kind has of its own.
+    """
+    module, _, name = path.rpartition(".")
+
+    def make(options: Any, context: Any) -> Any:
+        return getattr(import_module(module), name)(options, context)
+
+    return make
+
+
+class Kinds(Mapping[str, AnyKind]):
     """A table of kinds, by the modules that have them: one that nobody names is never loaded.
 
     `beside` are the further keys of those that are flat.
@@ -167,23 +152,23 @@ class Kinds(Mapping[str, Kind]):
 
     def __init__(
         self,
-        modules: Mapping[str, str | Kind],
+        modules: Mapping[str, str | AnyKind],
         *,
         beside: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> None:
         self._modules = modules
         self._beside = beside
-        self._loaded: dict[str, Kind] = {}
+        self._loaded: dict[str, AnyKind] = {}
 
     @property
     def taken(self) -> tuple[str, ...]:
         """The keys that kinds take up in the map that they are part of."""
         return tuple(key for name in self for key in (name, *self._beside.get(name, ())))
 
-    def __getitem__(self, name: str) -> Kind:
+    def __getitem__(self, name: str) -> AnyKind:
         if name not in self._loaded:
             found = self._modules[name]
-            kind: Kind = found if isinstance(found, Kind) else import_module(found).KIND
+            kind: AnyKind = import_module(found).KIND if isinstance(found, str) else found
             self._loaded[name] = kind
 
         return self._loaded[name]

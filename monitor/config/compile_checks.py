@@ -23,10 +23,10 @@ from monitor.core.model.endpoint import (
     ValueRule,
     ValueWindowRule,
 )
-from monitor.fields import Rhythm
+from monitor.probes.kind import Rhythm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from monitor.config.compile_rules import Rules
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from monitor.config.settings_fields import Percentile
     from monitor.core.expectations import Expectation
     from monitor.core.model.endpoint import FailureThreshold, Rule
-    from monitor.fields import Kind
+    from monitor.probes.kind import ProbeKind
 
 _NEEDS_HTTPS: Final = "needs an https:// URL, or redirects that are followed to one"
 _NEEDS_HTTP: Final = "needs an http:// URL whose redirects are followed: name it as an endpoint"
@@ -50,7 +50,8 @@ class Checks:
 
     `timed` says that its times are known to be meant: only then are others held against them.
     `tls` says that an answer can come over TLS, `redirected` that the way there can begin without.
-    `traits` are those of the kind of probe, None where it is not known.
+    `traits` are those of the kind of probe, None where it is not known, `healthy` is what holds
+    where nobody wrote anything else.
     """
 
     findings: Findings
@@ -59,7 +60,8 @@ class Checks:
     name: str
     service: str
     kind: str
-    traits: Kind | None
+    traits: ProbeKind | None
+    healthy: Sequence[Mapping[str, object]]
     target: str
     defaults: Defaults
     tls: bool
@@ -120,11 +122,8 @@ class Checks:
 
     def _unwritten(self, written: Sequence[Expectation]) -> tuple[Expectation, ...]:
         """Give what is healthy for this kind of probe where nobody wrote anything else."""
-        if self.traits is None:
-            return ()
-
         place = str(self.findings.document.position(self.at))
-        usual = (compile_expectation(one, place)[0] for one in self.traits.healthy)
+        usual = (compile_expectation(one, place)[0] for one in self.healthy)
         sources = {one.source for one in written}
 
         return tuple(one for one in usual if one.source not in sources)

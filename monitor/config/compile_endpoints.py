@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from monitor.config.document import At
     from monitor.config.findings import Findings
     from monitor.config.settings import Defaults
-    from monitor.fields import Kind, Kinds
-    from monitor.probes.kind import ProbeOptions
+    from monitor.fields import Kinds
+    from monitor.probes.kind import ProbeKind, ProbeOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class Watched:
 
 
 def compile_endpoints(
-    findings: Findings, raw: Mapping[str, object], kinds: Kinds, pace: Pace
+    findings: Findings, raw: Mapping[str, object], kinds: Kinds[ProbeKind], pace: Pace
 ) -> Watched:
     """Compile each endpoint; mistakes go to the findings."""
     watched = Watched()
@@ -122,7 +122,7 @@ class _Reading:
     """One reading of all endpoints; settings that are written alike are validated once."""
 
     findings: Findings
-    kinds: Mapping[str, Kind]
+    kinds: Mapping[str, ProbeKind]
     keys: tuple[str, ...]
     pace: Pace
     rules: Rules
@@ -139,7 +139,7 @@ class _Reading:
 
         options: ProbeOptions | None = plugin.options if plugin else None
         target = (options.target if options else "") or name
-        traits = _find_traits(self.kinds, plugin)
+        traits = self.kinds[plugin.kind] if plugin else None
         every = settings.every or _usual_pace(traits, pace)
         timeout = settings.timeout or pace.defaults.timeout or min(DEFAULT_TIMEOUT, every)
         timed = whole and known and pace.sound
@@ -157,6 +157,7 @@ class _Reading:
             target=target,
             defaults=pace.defaults,
             tls=options.shows_certificate if options else True,
+            healthy=options.healthy if options else (),
             redirected=options.may_redirect_to_https if options else True,
             request=_digest_request(plugin, self.kinds, data) if plugin else "",
             every=every,
@@ -214,7 +215,7 @@ class _Reading:
         return settings, whole
 
 
-def _usual_pace(traits: Kind | None, pace: Pace) -> timedelta:
+def _usual_pace(traits: ProbeKind | None, pace: Pace) -> timedelta:
     """Give the default interval; a kind may look more often, where looking costs nothing."""
     own = traits.rhythm.every if traits else None
 
@@ -231,19 +232,8 @@ def _asks_preflight(checks: Sequence[Check]) -> bool:
     )
 
 
-def _find_traits(kinds: Mapping[str, Kind], plugin: Plugin | None) -> Kind | None:
-    """Give what is known of the kind; what is healthy may depend on the options."""
-    if plugin is None:
-        return None
-
-    options: ProbeOptions = plugin.options
-    kind = kinds[plugin.kind]
-
-    return kind if options.healthy is None else replace(kind, healthy=options.healthy)
-
-
 def _read_probe(
-    findings: Findings, data: Mapping[str, object], kinds: Mapping[str, Kind], at: At
+    findings: Findings, data: Mapping[str, object], kinds: Mapping[str, ProbeKind], at: At
 ) -> Plugin | None:
     """Read the options of the one kind that an endpoint names."""
     named = [name for name in kinds if name in data]
@@ -283,7 +273,9 @@ def _check_timeout(findings: Findings, settings: EndpointSettings, at: At, pace:
         )
 
 
-def _digest_request(plugin: Plugin, kinds: Mapping[str, Kind], data: Mapping[str, object]) -> str:
+def _digest_request(
+    plugin: Plugin, kinds: Mapping[str, ProbeKind], data: Mapping[str, object]
+) -> str:
     """Digest what is asked, without its secrets: a new credential restarts no count."""
     request = own_data(kinds[plugin.kind], plugin.kind, data)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from monitor.fields import Kind, Kinds
+    from monitor.probes.kind import ProbeKind
 
     Schema = dict[str, Any]  # Any: JSON
     Models = Mapping[Any, Schema]  # by the model; pydantic says it may be other types too
@@ -111,7 +112,7 @@ def _top(definitions: Schema, models: Models) -> Schema:
     }
 
 
-def _endpoint(definitions: Schema, models: Models, kinds: Kinds) -> Schema:
+def _endpoint(definitions: Schema, models: Models, kinds: Kinds[ProbeKind]) -> Schema:
     """A URL alone, or a map with the keys of exactly one kind beside those that each has."""
     general = definitions["EndpointSettings"]
     properties: Schema = dict(general["properties"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitor.fields import Kinds
+from monitor.fields import Kind, Kinds
 
-KINDS: Final = Kinds(
+KINDS: Final[Kinds[Kind]] = Kinds(
     {
         "command": "monitor.hooks.command",
         "webhook": "monitor.hooks.webhook",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from monitor.fields import Kinds
+from monitor.fields import Kind, Kinds
 
-KINDS: Final = Kinds(
+KINDS: Final[Kinds[Kind]] = Kinds(
     {
         "slack": "monitor.notifiers.slack",
         "webhook": "monitor.notifiers.webhook",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from monitor.fields import Kinds
 
-KINDS: Final = Kinds(
+if TYPE_CHECKING:
+    from monitor.probes.kind import ProbeKind
+
+KINDS: Final[Kinds[ProbeKind]] = Kinds(
     {
         "url": "monitor.probes.http",
         "grpc": "monitor.probes.grpc",

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._browser.options import BrowserOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: BrowserOptions, context: ProbeContext) -> Probe:
-    """Build the probe; Playwright is an extra, and imported when the first page is opened."""
-    from monitor.probes._browser.probe import BrowserProbe
-
-    return BrowserProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=BrowserOptions,
-    make=make,
+    make=later("monitor.probes._browser.probe.BrowserProbe"),
     sources=frozenset(
         {
             Source.STATUS,

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._command.options import CommandOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: CommandOptions, context: ProbeContext) -> Probe:
-    """Build the probe; what runs programs is imported here."""
-    from monitor.probes._command.probe import CommandProbe
-
-    return CommandProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=CommandOptions,
-    make=make,
+    make=later("monitor.probes._command.probe.CommandProbe"),
     sources=frozenset(
         {
             Source.EXIT_CODE,
@@ -35,7 +25,6 @@ KIND: Final = Kind(
             Source.RESPONSE_TIME,
         }
     ),
-    healthy=({"exit_code": 0},),
     series=MappingProxyType(
         {
             "probe_command_exit_code": "The exit code of the command.",

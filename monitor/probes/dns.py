@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._dns.options import DnsOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: DnsOptions, context: ProbeContext) -> Probe:
-    """Build the probe; what reads the protocol is imported here."""
-    from monitor.probes._dns.probe import DnsProbe
-
-    return DnsProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=DnsOptions,
-    make=make,
+    make=later("monitor.probes._dns.probe.DnsProbe"),
     sources=frozenset(
         {
             Source.RCODE,
@@ -34,8 +24,6 @@ KIND: Final = Kind(
             Source.CERTIFICATE,
         }
     ),
-    healthy=({"rcode": {"equals": "NOERROR"}},),
-    prober="dns",
     series=MappingProxyType(
         {
             "probe_dns_duration_seconds": "Time by phase.",

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._grpc.options import GrpcOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: GrpcOptions, context: ProbeContext) -> Probe:
-    """Build the probe; the HTTP/2 library is imported here, so that reading options stays quick."""
-    from monitor.probes._grpc.probe import GrpcProbe
-
-    return GrpcProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=GrpcOptions,
-    make=make,
+    make=later("monitor.probes._grpc.probe.GrpcProbe"),
     sources=frozenset({Source.VALUE, Source.RESPONSE_TIME, Source.CERTIFICATE}),
-    healthy=({"value": {"equals": "SERVING"}},),
-    prober="grpc",
     series=MappingProxyType(
         {
             "probe_grpc_duration_seconds": "Time by phase.",

@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind, Rhythm
+from monitor.fields import later
 from monitor.probes._heartbeat.options import HeartbeatOptions
+from monitor.probes.kind import ProbeKind, Rhythm
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: HeartbeatOptions, context: ProbeContext) -> Probe:
-    """Build the probe; what it is made of is imported here, so that reading options stays quick."""
-    from monitor.probes._heartbeat.probe import HeartbeatProbe
-
-    return HeartbeatProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=HeartbeatOptions,
-    make=make,
+    make=later("monitor.probes._heartbeat.probe.HeartbeatProbe"),
     sources=frozenset({Source.VALUE, Source.EXIT_CODE, Source.OUTPUT}),
-    prober="heartbeat",
     # A beat that is missed stays missed: to look again would prove nothing.
     rhythm=Rhythm(every=timedelta(seconds=30), failure_threshold=1, success_threshold=1),
     series=MappingProxyType(

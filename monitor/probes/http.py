@@ -6,8 +6,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from monitor.fields import Kind
+from monitor.core.expectations import HTTP_SOURCES
 from monitor.probes._http.options import HttpOptions
+from monitor.probes.kind import ProbeKind
 
 if TYPE_CHECKING:
     from monitor.probes.probe import Probe, ProbeContext
@@ -36,4 +37,11 @@ def make(options: HttpOptions, context: ProbeContext) -> Probe:
     return BurstProbe(probe, other, options.request.burst)
 
 
-KIND: Final = Kind(options=HttpOptions, make=make, flat=True, prober="http", series=_SERIES)
+KIND: Final = ProbeKind(
+    options=HttpOptions,
+    make=make,
+    flat=True,
+    sources=HTTP_SOURCES,
+    prober="http",
+    series=_SERIES,
+)

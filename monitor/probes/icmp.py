@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._icmp.options import IcmpOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: IcmpOptions, context: ProbeContext) -> Probe:
-    """Build the probe; what it is made of is imported here, so that reading options stays quick."""
-    from monitor.probes._icmp.probe import IcmpProbe
-
-    return IcmpProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=IcmpOptions,
-    make=make,
+    make=later("monitor.probes._icmp.probe.IcmpProbe"),
     sources=frozenset({Source.VALUE, Source.RESPONSE_TIME}),
-    prober="icmp",
     series=MappingProxyType(
         {
             "probe_icmp_duration_seconds": "Time by phase; the mean round trip of all replies.",

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._journey.options import JourneyOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: JourneyOptions, context: ProbeContext) -> Probe:
-    """Build the probe; the HTTP client is imported here, so that reading options stays quick."""
-    from monitor.probes._journey.probe import JourneyProbe
-
-    return JourneyProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=JourneyOptions,
-    make=make,
+    make=later("monitor.probes._journey.probe.JourneyProbe"),
     sources=frozenset({Source.ROWS, Source.RESPONSE_TIME}),
     judges=lambda options: options.asked,
     series=MappingProxyType(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
-from monitor.fields import Options
+from monitor.fields import Kind, Options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import timedelta
 
+    from monitor.core.expectations import Source
     from monitor.options import Secret
+
+    Place = tuple[str | int, ...]
 
 
 class ProbeOptions(Options):
@@ -45,9 +51,9 @@ class ProbeOptions(Options):
         return True
 
     @property
-    def healthy(self) -> tuple[Mapping[str, object], ...] | None:
-        """What is healthy where nobody wrote anything else; None is what the kind says."""
-        return None
+    def healthy(self) -> tuple[Mapping[str, object], ...]:
+        """The expectations that hold where nobody wrote one on the same source."""
+        return ()
 
     @property
     def beats(self) -> str:
@@ -58,3 +64,38 @@ class ProbeOptions(Options):
     def ping_key(self) -> Secret | None:
         """The secret part of the address that is pinged, where nothing is asked."""
         return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """How often a kind of probe looks at most by default, and how much one look says of health.
+
+    None is as everywhere.
+    """
+
+    every: timedelta | None = None
+    failure_threshold: int | None = None
+    success_threshold: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeKind(Kind):
+    """One kind of probe.
+
+    `sources` are what an answer tells: what expectations can look at. `carries` says that what is
+    asked may merely carry a figure about something else: with a `value` its own health is judged
+    only where that is written. `judges` gives the lists of expectations in the options that the
+    kind judges itself, each with its place: its probe finds them compiled in its context. `prober`
+    is what blackbox_exporter calls it, where that is not its own name, `series` its families beside
+    those that each kind has, with what they mean. `rhythm` is how often it looks, and how often it
+    is wrong before that is told.
+    """
+
+    options: type[ProbeOptions]
+    sources: frozenset[Source]
+    carries: bool = False
+    # Any: its own options
+    judges: Callable[[Any], Iterable[tuple[Place, Sequence[object]]]] | None = None
+    prober: str = ""
+    rhythm: Rhythm = Rhythm()
+    series: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

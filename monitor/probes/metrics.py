@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._metrics.options import MetricsOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: MetricsOptions, context: ProbeContext) -> Probe:
-    """Build the probe; the HTTP client is imported here, so that reading options stays quick."""
-    from monitor.probes._metrics.probe import MetricsProbe
-
-    return MetricsProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=MetricsOptions,
-    make=make,
+    make=later("monitor.probes._metrics.probe.MetricsProbe"),
     sources=frozenset(
         {Source.VALUE, Source.ROWS, Source.STATUS, Source.RESPONSE_TIME, Source.CERTIFICATE}
     ),

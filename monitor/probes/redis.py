@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._redis.options import RedisOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: RedisOptions, context: ProbeContext) -> Probe:
-    """Build the probe; what reads the protocol is imported here."""
-    from monitor.probes._redis.probe import RedisProbe
-
-    return RedisProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=RedisOptions,
-    make=make,
+    make=later("monitor.probes._redis.probe.RedisProbe"),
     sources=frozenset(
         {
             Source.VALUE,
@@ -34,6 +24,5 @@ KIND: Final = Kind(
         }
     ),
     carries=True,
-    prober="redis",
     series=MappingProxyType({"probe_redis_duration_seconds": "Time by phase."}),
 )

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._sql.options import SqlOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: SqlOptions, context: ProbeContext) -> Probe:
-    """Build the probe; the driver of its database is imported here."""
-    from monitor.probes._sql.probe import SqlProbe
-
-    return SqlProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=SqlOptions,
-    make=make,
+    make=later("monitor.probes._sql.probe.SqlProbe"),
     sources=frozenset({Source.VALUE, Source.ROWS, Source.RESPONSE_TIME, Source.CERTIFICATE}),
     carries=True,
-    prober="sql",
     series=MappingProxyType(
         {
             "probe_sql_duration_seconds": "Time by phase.",

@@ -3,30 +3,19 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._tcp.options import TcpOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: TcpOptions, context: ProbeContext) -> Probe:
-    """Build the probe."""
-    from monitor.probes._tcp.probe import TcpProbe
-
-    return TcpProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=TcpOptions,
-    make=make,
+    make=later("monitor.probes._tcp.probe.TcpProbe"),
     sources=frozenset(
         {Source.BODY, Source.RESPONSE_TIME, Source.RESPONSE_SIZE, Source.CERTIFICATE}
     ),
-    prober="tcp",
     series=MappingProxyType(
         {
             "probe_tcp_duration_seconds": "Time by phase.",

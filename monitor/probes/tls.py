@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._tls.options import TlsProbeOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: TlsProbeOptions, context: ProbeContext) -> Probe:
-    """Build the probe."""
-    from monitor.probes._tls.probe import TlsProbe
-
-    return TlsProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=TlsProbeOptions,
-    make=make,
+    make=later("monitor.probes._tls.probe.TlsProbe"),
     sources=frozenset({Source.CERTIFICATE, Source.RESPONSE_TIME}),
     prober="tcp",
     series=MappingProxyType({"probe_tls_duration_seconds": "Time by phase."}),

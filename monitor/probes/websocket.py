@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from monitor.core.expectations import Source
-from monitor.fields import Kind
+from monitor.fields import later
 from monitor.probes._websocket.options import WebsocketOptions
+from monitor.probes.kind import ProbeKind
 
-if TYPE_CHECKING:
-    from monitor.probes.probe import Probe, ProbeContext
-
-
-def make(options: WebsocketOptions, context: ProbeContext) -> Probe:
-    """Build the probe; the library is imported here, so that reading options stays quick."""
-    from monitor.probes._websocket.probe import WebsocketProbe
-
-    return WebsocketProbe(options, context)
-
-
-KIND: Final = Kind(
+KIND: Final = ProbeKind(
     options=WebsocketOptions,
-    make=make,
+    make=later("monitor.probes._websocket.probe.WebsocketProbe"),
     sources=frozenset(
         {
             Source.STATUS,
@@ -34,8 +24,6 @@ KIND: Final = Kind(
             Source.CERTIFICATE,
         }
     ),
-    healthy=({"status": 101},),
-    prober="websocket",
     series=MappingProxyType(
         {
             "probe_websocket_duration_seconds": "Time by phase.",

@@ -14,6 +14,7 @@ from tests.support.http_probe import make_context
 from tests.support.judging import make_check
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from monitor.core.model.observation import Fault, Observation
@@ -44,14 +45,14 @@ async def ask(
     return seen
 
 
-def judge_health(kind: str, seen: Observation, *expect: dict[str, Any]) -> Verdict:
+def judge_health(kind: str, seen: Observation, *expect: Mapping[str, Any]) -> Verdict:
     """Judge by the health of an endpoint of this kind, with what is expected of it besides."""
     traits = KINDS[kind]
     written = [
         one for raw in expect for one in compile_expectation(raw, "", sources=traits.sources)
     ]
     sources = {one.source for one in written}
-    usual = [compile_expectation(raw, "")[0] for raw in traits.healthy]
+    usual = [compile_expectation(raw, "")[0] for raw in traits.options.model_construct().healthy]
     rule = HealthRule(
         expectations=(*written, *(one for one in usual if one.source not in sources)),
         has_status=Source.STATUS in traits.sources,

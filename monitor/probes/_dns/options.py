@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Final, Self
+from typing import TYPE_CHECKING, Annotated, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -29,6 +29,9 @@ from monitor.probes._net.options import (
 )
 from monitor.probes._net.port_options import TlsChoice
 from monitor.probes.kind import ProbeOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _PORT: Final = 53
 _PORT_OF_TLS: Final = 853
@@ -158,6 +161,11 @@ class DnsOptions(ProbeOptions):
             raise ValueError(f"expected transport: tls beside tls, found {self.transport}")
 
         return self
+
+    @property
+    def healthy(self) -> tuple[Mapping[str, object], ...]:
+        """What is healthy where nobody wrote anything else."""
+        return ({"rcode": {"equals": "NOERROR"}},)
 
     @cached_property
     def way(self) -> Way:

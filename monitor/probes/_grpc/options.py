@@ -6,12 +6,15 @@ import base64
 import binascii
 import re
 from functools import cached_property
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from monitor.fields import SecretText
 from monitor.probes._net.port_options import PortOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _KEY: Final = re.compile(r"[0-9a-z_.-]{1,100}")
 _TEXT: Final = re.compile(r"[\x20-\x7e]*")
@@ -55,6 +58,11 @@ class GrpcOptions(PortOptions):
                 _check_value(key, value.reveal())
 
         return metadata
+
+    @property
+    def healthy(self) -> tuple[Mapping[str, object], ...]:
+        """What is healthy where nobody wrote anything else."""
+        return ({"value": {"equals": "SERVING"}},)
 
     @cached_property
     def pairs(self) -> tuple[tuple[str, str], ...]:

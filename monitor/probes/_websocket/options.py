@@ -20,6 +20,8 @@ from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText, 
 from monitor.probes.kind import ProbeOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pydantic import GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue
     from pydantic_core import CoreSchema
@@ -145,6 +147,11 @@ class WebsocketOptions(ProbeOptions):
             url=_SCHEME.sub("http", self.url, count=1),
             request=RequestOptions(headers=self.headers, follow_redirects=False, **more),
         )
+
+    @property
+    def healthy(self) -> tuple[Mapping[str, object], ...]:
+        """What is healthy where nobody wrote anything else."""
+        return ({"status": 101},)
 
     @cached_property
     def secure(self) -> bool:

@@ -244,11 +244,11 @@ async def test_the_codes_of_a_plugin_are_read_as_plugins_mean_them(
     seen = await run(
         tmp_path, "echo 'DISK - 2% free | /=98%;80;90'", f"exit {code}", nagios=True, **options
     )
-    traits = KINDS["command"].options.model_validate(
+    read = KINDS["command"].options.model_validate(
         {"run": ["/bin/true"], "nagios": True, **options}
     )
 
-    verdict = judge_health("command", seen, *traits.healthy)  # type: ignore[attr-defined]  # the kind's
+    verdict = judge_health("command", seen, *read.healthy)
     assert verdict.outcome is outcome
     if outcome is not Outcome.PASS:
         assert verdict.reasons[0].message.endswith(": DISK - 2% free")

@@ -175,7 +175,7 @@ async def test_a_drip_of_a_handshake_ends_with_the_time() -> None:
 
 
 def test_a_host_alone_is_asked_at_the_port_of_https() -> None:
-    assert KINDS["tls"].options.model_validate("shop.example").target == "shop.example:443"  # type: ignore[attr-defined]  # the kind's own
+    assert KINDS["tls"].options.model_validate("shop.example").target == "shop.example:443"
 
 
 @pytest.mark.parametrize(

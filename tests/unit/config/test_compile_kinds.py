@@ -13,10 +13,10 @@ from monitor.config.settings import Defaults
 from monitor.core.expectations import Source
 from monitor.core.judge import judge
 from monitor.core.model.verdict import Outcome
-from monitor.fields import Kind, Kinds, SecretText
+from monitor.fields import Kinds, SecretText
 from monitor.options import Secret
 from monitor.probes import http
-from monitor.probes.kind import ProbeOptions
+from monitor.probes.kind import ProbeKind, ProbeOptions
 from tests.support.judging import answer
 
 
@@ -31,7 +31,7 @@ class TcpOptions(ProbeOptions):
 _KINDS: Final = Kinds(
     {
         "url": http.KIND,
-        "tcp": Kind(
+        "tcp": ProbeKind(
             options=TcpOptions,
             make=None,
             sources=frozenset({Source.BODY, Source.RESPONSE_TIME}),

@@ -24,8 +24,8 @@ from monitor.core.model.endpoint import (
     ValueWindowRule,
 )
 from monitor.core.values import wanted_of
-from monitor.fields import Kind, Kinds
-from monitor.probes.kind import ProbeOptions
+from monitor.fields import Kinds
+from monitor.probes.kind import ProbeKind, ProbeOptions
 from tests.support.configuring import configure, mistakes
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class RowOptions(ProbeOptions):
     query: str
 
 
-ROWS = Kind(
+ROWS = ProbeKind(
     options=RowOptions,
     make=None,
     sources=frozenset({Source.VALUE, Source.ROWS, Source.RESPONSE_TIME}),
