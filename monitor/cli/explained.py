@@ -83,7 +83,8 @@ def _write_way(page: Page, seen: Observation) -> None:
         )
     facts = []
     if seen.status is not None:
-        facts.append(f"[bold]{seen.status}[/] over HTTP/{seen.http_version}")
+        spoken = f" over HTTP/{seen.http_version}" if seen.http_version else ""
+        facts.append(f"[bold]{seen.status}[/]{spoken}")
     if seen.address:
         facts.append(f"from {seen.address}" if seen.status else seen.address)
     if seen.tls_version:
@@ -227,4 +228,4 @@ def _unread_text(count: int, what: str) -> str:
 
 
 def _label(word: str) -> str:
-    return f"  [dim]{word:<{_LABEL}}[/]"
+    return f"  [dim]{word:<{max(_LABEL, len(word) + 1)}}[/]"

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from monitor.logs import Log
 from monitor.options import format_duration
-from monitor.probes._browser.process import Process, Unready
+from monitor.probes._browser.process import Gone, Process, Unready
 from monitor.runner.guard import Guard
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _MOST_PAGES: Final = 200  # a browser only grows
 _BELIEVED: Final = 5.0
 _log = Log()
 _shared: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Chromium]] = WeakKeyDictionary()
+_starts: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +88,12 @@ class Chromium:
             ) from None
 
         try:
-            process = await self._provide()
-            context, page = await process.open(options)
+            try:
+                process = await self._provide()
+                context, page = await process.open(options)
+            except Gone:
+                process = await self._provide()
+                context, page = await process.open(options)
         except BaseException:
             self._places.release()
             raise
@@ -128,7 +133,8 @@ class Chromium:
             if self._failed is not None and now() - self._failed[0] < _BELIEVED:
                 raise Unready(self._failed[1])
             self._failed = None
-            self._process = await Process.start(self._program, self._guard.mark)
+            async with _starts.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+                self._process = await Process.start(self._program, self._guard.mark)
             self._guard.watch(self._process.group)
             return self._process
         except Unready as error:

@@ -35,10 +35,15 @@ _ARGUMENTS: Final = (
     "--js-flags=--max-old-space-size=512",
 )
 _log = Log()
+_drivers: set[int] = set()
 
 
 class Unready(Exception):
     """No page could be opened, which is no fault of what was to be looked at; the text says why."""
+
+
+class Gone(Unready):
+    """The browser had ended, which is noticed when something is asked of it."""
 
 
 class Process:
@@ -55,12 +60,16 @@ class Process:
         self._session = session
         self._driver = _parent_of(group)
         self._profile = _find_profile(group)
-        self._killed = False
+        self._killed = self._given_up = False
+        _drivers.add(self._driver)
 
     @classmethod
     async def start(cls, program: str, mark: tuple[str, str]) -> Process:
-        """Start both; raises Unready. `mark` is a variable by which the guard finds it."""
-        from playwright.async_api import Error, async_playwright
+        """Start both; raises Unready. `mark` is a variable by which the guard finds it.
+
+        Two must not be started at once: whose driver is whose could not be told where one fails.
+        """
+        from playwright.async_api import async_playwright
 
         playwright: Playwright | None = None
         before = find_drivers()
@@ -72,6 +81,7 @@ class Process:
                     args=_ARGUMENTS,
                     env={
                         **inherit_environment(),
+                        **{name: os.environ[name] for name in ("TMPDIR",) if name in os.environ},
                         "GSETTINGS_BACKEND": "memory",  # nothing is written at home
                         mark[0]: mark[1],
                     },
@@ -85,18 +95,18 @@ class Process:
             pid = next(one["id"] for one in told["processInfo"] if one["type"] == "browser")
             return cls(playwright, browser, session, os.getpgid(pid))
         except BaseException as error:
-            await _stop(playwright, find_drivers() - before)
+            await _stop(playwright, find_drivers() - before - _drivers)
             if isinstance(error, TimeoutError):
                 within = f"{_TO_START:.0f} s"
                 raise Unready(f"the browser could not be started within {within}") from error
-            if isinstance(error, Error | OSError | StopIteration):
+            if isinstance(error, Exception):  # Playwright's are of any type
                 raise Unready(f"the browser could not be started: {_say(error)}") from error
             raise
 
     @property
     def alive(self) -> bool:
         """Whether the browser is still there."""
-        return not self._killed and self._browser.is_connected()
+        return not self._given_up and self._browser.is_connected()
 
     async def open(self, options: BrowserOptions) -> tuple[BrowserContext, Page]:
         """Open a page with nothing from before; raises Unready. Each has to be closed."""
@@ -135,7 +145,8 @@ class Process:
                 with suppress(Error):
                     await asyncio.shield(context.close())
             if isinstance(error, Error):
-                raise Unready(f"the browser opened no page: {_say(error)}") from error
+                self._given_up = True
+                raise Gone(f"the browser opened no page: {_say(error)}") from error
             raise
 
     async def close(self, context: BrowserContext) -> None:
@@ -166,7 +177,8 @@ class Process:
 
     def kill(self) -> None:
         """End the browser at once, with all its processes."""
-        if self.alive:
+        self._given_up = True
+        if self._browser.is_connected() and not self._killed:
             _log.warning("browser_killed", group=self.group)
             self._killed = True
             with suppress(ProcessLookupError):
@@ -184,6 +196,7 @@ class Process:
         except Error:
             pass
         await _stop(self._playwright, {self._driver})
+        _drivers.discard(self._driver)
         if self._profile is not None:  # the driver removes it, unless it was killed
             await asyncio.to_thread(shutil.rmtree, self._profile, ignore_errors=True)
 
