@@ -36,7 +36,11 @@ AT_ONCE: Final = 3
     ],
 )
 async def test_killed_at_any_call_it_loses_no_alert_and_has_each_effect_at_most_once(
-    life: type[Rounds | Service], rolls_back: bool, runner: bool, share: float, tmp_path: Path
+    life: type[Rounds | Service],
+    rolls_back: bool,
+    runner: bool,
+    share: float,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """The story is told again for each moment, and the program is killed at it.
 
@@ -44,6 +48,7 @@ async def test_killed_at_any_call_it_loses_no_alert_and_has_each_effect_at_most_
     """
     random = Random(SEED)
     points = round(POINTS * share)
+    folder = tmp_path_factory.mktemp("kills")  # short, for the socket in it
 
     async def tell(folder: Path, count: int) -> Tally:
         async with neighbourhood(
@@ -55,7 +60,7 @@ async def test_killed_at_any_call_it_loses_no_alert_and_has_each_effect_at_most_
 
     counts = [points // AT_ONCE + (number < points % AT_ONCE) for number in range(AT_ONCE)]
     told = await asyncio.gather(
-        *(tell(tmp_path / str(number), count) for number, count in enumerate(counts))
+        *(tell(folder / str(number), count) for number, count in enumerate(counts))
     )
     tally = sum(told, Tally())
     print(f"\n{tally}")

@@ -484,7 +484,7 @@ def test_no_page_makes_us_slow_or_takes_our_memory(text: bytes) -> None:
 
     said({"html": "div p", "exists": True}, page(text))
 
-    assert cpu_seconds() - used < 1.5
+    assert cpu_seconds() - used < 5  # a page that is slow takes minutes
     assert peak_memory() - memory < 300 * 1024 * 1024
 
 
