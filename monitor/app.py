@@ -12,10 +12,9 @@ from monitor.actuator import Actuator
 from monitor.background import Background, drain
 from monitor.chores import Chores
 from monitor.clock import Clock, ClockWatch
-from monitor.core import pings
 from monitor.core.engine import Conditions, Engine
-from monitor.core.model.heartbeat import Ping
 from monitor.dispatch import Dispatch
+from monitor.hearing import Hearing
 from monitor.metrics import Metrics
 from monitor.names import Resolver
 from monitor.options import Redactor
@@ -30,17 +29,15 @@ from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from monitor.config import Compiled, WebSettings
     from monitor.config.difference import Reloaded
     from monitor.core.model.changes import Changes
     from monitor.core.model.endpoint import Endpoint
-    from monitor.core.model.heartbeat import Heard, PingKind
     from monitor.core.situation import Situation
     from monitor.operations import DeployMarker
-    from monitor.options import Secret
     from monitor.runner.probing import Commands
 
 DRAIN: Final = timedelta(seconds=10)
@@ -91,26 +88,6 @@ class Monitor:
         self.redactor = Redactor(compiled.secrets)
         self.now = clock
         self._store = store
-        runner = options.probe_runner
-        self._commands: Commands = CommandsElsewhere(runner) if runner else CommandsHere()
-        around = plugins.Surroundings(
-            clock=clock,
-            mask=self.redactor.mask,
-            resolver=Resolver(),
-            commands=self._commands,
-            heard=self.heard,
-            hook_runner=HookRunner(options.hook_runner) if options.hook_runner else None,
-        )
-        made = plugins.make_plugins(compiled, around)
-        self._setup = Setup(
-            compiled=compiled,
-            made=made,
-            around=around,
-            redactor=self.redactor,
-            selected=options.selected,
-            started=compiled,
-        )
-        self._first_round = frozenset(endpoint.name for endpoint in self.watched)
         self._background = Background()
         self.crashed = self._background.crashed
         self.engine = Engine(
@@ -136,6 +113,27 @@ class Monitor:
             on_set=self._set_clock,
             on_absence=self._note_absence,
         )
+        self.hearing = self._make_hearing()
+        runner = options.probe_runner
+        self._commands: Commands = CommandsElsewhere(runner) if runner else CommandsHere()
+        around = plugins.Surroundings(
+            clock=clock,
+            mask=self.redactor.mask,
+            resolver=Resolver(),
+            commands=self._commands,
+            heard=self.hearing.heard,
+            hook_runner=HookRunner(options.hook_runner) if options.hook_runner else None,
+        )
+        made = plugins.make_plugins(compiled, around)
+        self._setup = Setup(
+            compiled=compiled,
+            made=made,
+            around=around,
+            redactor=self.redactor,
+            selected=options.selected,
+            started=compiled,
+        )
+        self._first_round = frozenset(endpoint.name for endpoint in self.watched)
         self.dispatch = self._make_dispatch(made)
         self.actuator = self._make_actuator(made)
         self.pipeline = self._make_pipeline(made)
@@ -183,9 +181,7 @@ class Monitor:
         self.pipeline.record(
             self.engine.adopt(self.compiled.endpoints, self.compiled.directory, self.now())
         )
-        if not self.options.oneshot:
-            now = self.now()
-            self.pipeline.record(self.engine.absorb(pings.listen(self.engine.situation, now), now))
+        self.hearing.begin()
         if (set_aside := self._store.set_aside) is not None:
             error = f"the store was corrupt and starts empty; what was in it is now {set_aside}"
             self.pipeline.record(self.engine.store_failed(error, self.now()))
@@ -311,29 +307,22 @@ class Monitor:
             now=self.now(),
         )
 
-    @property
-    def ping_keys(self) -> Mapping[str, Secret]:
-        """The secret keys of heartbeats, by their endpoints."""
-        return self.compiled.ping_keys
-
-    async def hear(
-        self, endpoint: str, kind: PingKind, *, exit_code: int | None, output: str
-    ) -> None:
-        """Take a ping, and look at its heartbeat at once; see `operations.take_ping`."""
-        self.clock_watch.look()
-        output = pings.clean_output(self.redactor.mask(output))
-        await operations.take_ping(
-            endpoint,
-            Ping(at=self.now(), kind=kind, exit_code=exit_code, output=output),
-            engine=self.engine,
-            journal=self.journal,
-            record=self.pipeline.record,
-            look=self.scheduler.hasten,
-        )
-
     async def reload(self) -> Reloaded:
         """Take over the changed configuration, all or nothing."""
         return await self.reloads.reload()
+
+    def _make_hearing(self) -> Hearing:
+        return Hearing(
+            keys=lambda: self.compiled.ping_keys,
+            engine=self.engine,
+            journal=self.journal,
+            clock=self.now,
+            clock_watch=self.clock_watch,
+            mask=self.redactor.mask,
+            record=self._record,
+            hasten=self.scheduler.hasten,
+            listens=not self.options.oneshot,
+        )
 
     def _make_dispatch(self, made: plugins.Plugins) -> Dispatch:
         return Dispatch(
@@ -380,15 +369,11 @@ class Monitor:
             kill_switch=lambda: self.kill_switch,
         )
 
-    def heard(self, endpoint: str) -> Heard:
-        """Give what was heard of a heartbeat, once it is known whether anybody listened."""
-        self.clock_watch.look()
-        now = None if self.options.oneshot else self.now()
-
-        return pings.hear_of(endpoint, self.engine.situation, listening_at=now)
-
     async def _probe(self, endpoint: Endpoint, scheduled: bool) -> None:
         await self.pipeline.run(endpoint, scheduled)
+
+    def _record(self, changes: Changes) -> None:
+        self.pipeline.record(changes)
 
     def _wake(self) -> None:
         self.dispatch.wake()

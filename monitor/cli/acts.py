@@ -201,7 +201,7 @@ def ask_heard(configs: tuple[Path, ...], endpoint: str) -> Heard:
     from monitor.store.codec import decode, encode
 
     async def heard_of_store(monitor: Monitor) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(encode(monitor.heard(endpoint)))
+        found: dict[str, Any] = json.loads(encode(monitor.hearing.heard(endpoint)))
 
         return found
 

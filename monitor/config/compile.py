@@ -14,7 +14,7 @@ from monitor.config.compile_sections import (
     read_witnesses,
 )
 from monitor.config.compile_services import compile_services
-from monitor.config.compiled import Compiled, Token, WebSettings, pack
+from monitor.config.compiled import Compiled, Token, WebSettings, find_ping_keys, pack
 from monitor.config.findings import Findings
 from monitor.config.masking import secrets_of, show
 from monitor.config.settings import TopSection, WebSection
@@ -77,6 +77,7 @@ def compile_document(
         retention=top.retention,
         web=_web(web),
         every=pace.every,
+        ping_keys=find_ping_keys(watched.probes),
         secrets=(*document.secrets, *chain.from_iterable(secrets.values())),
         written=pack(show(document, secrets)),
     )

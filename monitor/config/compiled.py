@@ -78,8 +78,9 @@ class Compiled:
     """A whole valid configuration.
 
     `probes` is by endpoint, `notifiers` by their own name, `hooks` by service: one for each step
-    of its rollback, in order. `every` is the default interval after `MONITOR_INTERVAL`. `written`
-    is the merged configuration with each secret as `***`: packed, for it is seldom looked at.
+    of its rollback, in order. `every` is the default interval after `MONITOR_INTERVAL`.
+    `ping_keys` are the secret keys of heartbeats, by their endpoints. `written` is the merged
+    configuration with each secret as `***`: packed, for it is seldom looked at.
     """
 
     files: tuple[Path, ...]
@@ -93,13 +94,9 @@ class Compiled:
     retention: timedelta
     web: WebSettings
     every: timedelta
+    ping_keys: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
     secrets: tuple[Secret, ...] = field(default=(), repr=False)
     written: bytes = field(default=b"", repr=False)
-
-    @property
-    def ping_keys(self) -> dict[str, Secret]:
-        """The secret keys of heartbeats, by their endpoints."""
-        return find_ping_keys(self.probes)
 
     @property
     def shown(self) -> dict[str, object]:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from aiohttp import web
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from datetime import datetime
 
     from monitor.config import WebSettings
     from monitor.config.difference import Reloaded
     from monitor.core.engine import Engine
-    from monitor.core.model.heartbeat import Heard, PingKind
+    from monitor.hearing import Hearing
     from monitor.operations import DeployMarker
-    from monitor.options import Secret
 
 
 class Backend(Protocol):
@@ -37,8 +36,8 @@ class Backend(Protocol):
         ...
 
     @property
-    def ping_keys(self) -> Mapping[str, Secret]:
-        """The secret keys of heartbeats, by their endpoints."""
+    def hearing(self) -> Hearing:
+        """Who takes pings."""
         ...
 
     def token_refused(self) -> None:
@@ -63,16 +62,6 @@ class Backend(Protocol):
 
     async def accept_headers(self, endpoint: str) -> dict[str, Any]:
         """Accept the headers that an endpoint answers with; raises OperationError."""
-        ...
-
-    def heard(self, endpoint: str) -> Heard:
-        """Give what was heard of a heartbeat."""
-        ...
-
-    async def hear(
-        self, endpoint: str, kind: PingKind, *, exit_code: int | None, output: str
-    ) -> None:
-        """Take a ping; raises OperationError, StoreError, or TimeoutError before it is durable."""
         ...
 
     async def reload(self) -> Reloaded:

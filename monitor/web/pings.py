@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from datetime import timedelta
-from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from aiohttp import web
 
 from monitor.core.model.heartbeat import PingKind
-from monitor.core.pings import KEPT_OUTPUT, SHORTEST_KEY
+from monitor.core.pings import KEPT_OUTPUT
 from monitor.operations import OperationError
 from monitor.store.codec import encode
 from monitor.store.errors import StoreError
 from monitor.web.backend import BACKEND
 from monitor.web.failure_limit import FailureLimit
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from monitor.options import Secret
 
 FAILURES: Final = web.AppKey("wrong_ping_keys", FailureLimit)
 
@@ -36,7 +29,7 @@ async def ping(request: web.Request) -> web.Response:
     It counts in both cases. What is wrong with the body is no reason not to hear it.
     """
     backend = request.app[BACKEND]
-    endpoint = _find(request.match_info["key"], backend.ping_keys)
+    endpoint = backend.hearing.find(request.match_info["key"])
     if endpoint is None:
         backend.token_refused()
         raise _unknown(request)
@@ -44,7 +37,7 @@ async def ping(request: web.Request) -> web.Response:
     kind, exit_code = _read_signal(request.match_info.get("signal", ""))
     output = await _read_output(request)
     try:
-        await backend.hear(endpoint, kind, exit_code=exit_code, output=output)
+        await backend.hearing.take(endpoint, kind, exit_code=exit_code, output=output)
     except OperationError:  # a reload took it away in this moment
         raise _unknown(request) from None
     except (StoreError, TimeoutError):
@@ -57,27 +50,11 @@ async def ping(request: web.Request) -> web.Response:
 
 async def heard(request: web.Request) -> web.Response:
     """Give what is known of one heartbeat, and when anybody listened: the records themselves."""
-    found = request.app[BACKEND].heard(request.match_info["endpoint"])
+    found = request.app[BACKEND].hearing.heard(request.match_info["endpoint"])
     if found.heartbeat is None:
         raise web.HTTPNotFound(text="there is no such heartbeat")
 
     return web.json_response(text=encode(found))
-
-
-def _find(key: str, known: Mapping[str, Secret]) -> str | None:
-    """Compare with every key in constant time, so that the time tells nothing."""
-    found = None
-    digest = _digest(key)
-    for endpoint, secret in known.items():
-        known_key = secret.reveal()  # of a file: it may be half written
-        if hmac.compare_digest(digest, _digest(known_key)) and len(known_key) >= SHORTEST_KEY:
-            found = endpoint
-
-    return found
-
-
-def _digest(key: str) -> bytes:
-    return sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
 def _unknown(request: web.Request) -> web.HTTPException:
