@@ -197,13 +197,10 @@ def ask_heard(configs: tuple[Path, ...], endpoint: str) -> Heard:
     """Give what the monitor here, or its store, knows of a heartbeat."""
     from urllib.parse import quote
 
-    from monitor.core.model.heartbeat import Heard
-    from monitor.store.codec import decode, encode
+    from monitor.core.report_heard import heard_json, read_heard
 
     async def heard_of_store(monitor: Monitor) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(encode(monitor.hearing.heard(endpoint)))
-
-        return found
+        return heard_json(monitor.hearing.heard(endpoint))
 
     found = _ask(
         configs,
@@ -217,7 +214,10 @@ def ask_heard(configs: tuple[Path, ...], endpoint: str) -> Heard:
         looks=True,
     )
 
-    return decode(Heard, json.dumps(found))
+    try:
+        return read_heard(found)
+    except ValueError as error:
+        end(f"another version of the monitor runs here: {error}")
 
 
 def _load_to_look(configs: tuple[Path, ...]) -> Callable[[], Compiled]:

@@ -10,8 +10,8 @@ from aiohttp import web
 
 from monitor.core.model.heartbeat import PingKind
 from monitor.core.pings import KEPT_OUTPUT
+from monitor.core.report_heard import heard_json
 from monitor.operations import OperationError
-from monitor.store.codec import encode
 from monitor.store.errors import StoreError
 from monitor.web.backend import BACKEND
 from monitor.web.failure_limit import FailureLimit
@@ -49,12 +49,12 @@ async def ping(request: web.Request) -> web.Response:
 
 
 async def heard(request: web.Request) -> web.Response:
-    """Give what is known of one heartbeat, and when anybody listened: the records themselves."""
+    """Give what is known of one heartbeat, and when anybody listened."""
     found = request.app[BACKEND].hearing.heard(request.match_info["endpoint"])
     if found.heartbeat is None:
         raise web.HTTPNotFound(text="there is no such heartbeat")
 
-    return web.json_response(text=encode(found))
+    return web.json_response(heard_json(found))
 
 
 def _unknown(request: web.Request) -> web.HTTPException:
