@@ -114,17 +114,16 @@ class WebServer:
         runner = web.AppRunner(self._make_app(in_plain_words), **_RUNNER)
         await self._set_up(runner)
         await self._bind_control(runner, path)
-        self._keeping = asyncio.create_task(self._keep_control(), name="control socket")
+        self._keeping = asyncio.create_task(self._keep_control(runner, path), name="control socket")
 
-    async def _keep_control(self) -> None:
+    async def _keep_control(self, runner: web.AppRunner, path: Path) -> None:
         """Open the control socket again whenever it was taken away."""
         failed = False
         while True:
             await asyncio.sleep(_LOOK_AFTER_CONTROL)
-            if self._socket is None or self._is_there():
+            if self._is_there():
                 continue
 
-            (path, _), runner = self._socket, self._runners[-1]
             try:
                 for site in tuple(runner.sites):
                     await site.stop()
@@ -138,7 +137,9 @@ class WebServer:
                 _log.warning("control_socket_opened_again", socket=str(path))
 
     def _is_there(self) -> bool:
-        assert self._socket is not None
+        if self._socket is None:
+            return False
+
         path, inode = self._socket
         try:
             return _inode(path) == inode
@@ -165,11 +166,8 @@ class WebServer:
         for runner in self._runners:
             await runner.cleanup()
         await self._scrapes.close()
-        if self._socket is None:
-            return
-
-        with suppress(OSError):
-            if self._is_there():
+        if self._socket is not None and self._is_there():
+            with suppress(OSError):
                 _remove(self._socket[0])
 
     def _make_app(self, *middlewares: Middleware) -> web.Application:
