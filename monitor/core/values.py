@@ -41,6 +41,13 @@ def carrier_fault(observation: Observation) -> Reason | None:
         return Reason(
             code=fault.code, message=fault.message, expected="a value", found=fault.message
         )
+    if observation.no_figure:
+        return Reason(
+            code=Code.EXIT_CODE,
+            message=f"{observation.no_figure}, and no value is known",
+            expected="a value",
+            found=observation.no_figure,
+        )
     if observation.status is None or observation.status < _SERVER_FAULT:
         return None
 

@@ -160,7 +160,8 @@ class Observation:
     `dns_answer`, `rcode`, `exit_code`, `output`): text, numbers, true, false, null, and lists and
     maps of them. `measures` are the series of this kind of probe, for Prometheus. `not_yet` says
     why nothing can be judged before a later look, where two are needed. `remark` is what has to be
-    said with whatever is wrong with the answer; `summary` is how it stands in one sentence, for
+    said with whatever is wrong with the answer; `no_figure` says why no figure can be in it, though
+    there is an answer: its health may be judged, a value of it not. `summary` is how it stands in one sentence, for
     people who look.
     """
 
@@ -186,6 +187,7 @@ class Observation:
     measures: tuple[Measure, ...] = ()
     not_yet: str = ""
     remark: str = ""
+    no_figure: str = ""
     summary: str = ""
 
     def header(self, name: str) -> tuple[str, ...]:

@@ -119,6 +119,8 @@ class CommandProbe:
         self._note(look, _last_line(output))
         if len(output) <= _LONGEST_NUMBER and _NUMBER.fullmatch(output.strip()):
             look.values["value"] = _read_number(output.strip())
+        if finished.exit_code:
+            look.no_figure = _say_exit(name, finished.exit_code)
 
         return None
 
@@ -129,6 +131,8 @@ class CommandProbe:
         code = finished.exit_code or 0
         if code <= _CRITICAL:
             self._note(look, said.line)
+            if code and "value" not in look.values:
+                look.no_figure = _say_exit(self._options.target, code)
             return None
 
         line = shorten(plain(said.line), limit=_LONGEST_SAID) or "it said nothing"
@@ -171,6 +175,10 @@ def _tell_figures(look: Look, figures: tuple[Figure, ...], named: str | None) ->
         if figure.value is not None and named in (None, figure.label):
             look.values["value"] = figure.value
             return
+
+
+def _say_exit(name: str, code: int) -> str:
+    return f"{name} ended with exit code {code}"
 
 
 def _last_line(output: str) -> str:

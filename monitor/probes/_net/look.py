@@ -43,6 +43,7 @@ class Look:
         "http_version",
         "ip_family",
         "measures",
+        "no_figure",
         "peer",
         "question",
         "status",
@@ -70,6 +71,7 @@ class Look:
         self.body_truncated = False
         self.values: dict[str, object] = {}
         self.measures: list[Measure] = []
+        self.no_figure = ""
 
     def measure(self, family: str, value: float, **labels: str) -> None:
         """Add a sample of a series that the kind has."""
@@ -96,6 +98,7 @@ class Look:
             body_truncated=self.body_truncated,
             values=MappingProxyType(self.values),
             measures=tuple(self.measures),
+            no_figure=self.no_figure,
         )
 
 

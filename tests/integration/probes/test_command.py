@@ -12,16 +12,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import ValidationError
 
+from monitor.core.expectations import compile_expectation
+from monitor.core.judge import judge
+from monitor.core.model.endpoint import ValueRule
 from monitor.core.model.observation import Code, Phase
 from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
 from monitor.runner.probing import CommandsHere
 from tests.support.http_probe import make_context
+from tests.support.judging import make_check
 from tests.support.probing import ask, judge_health, measured
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
+    from monitor.core.model.verdict import Verdict
 
 PLUGINS = Path("/usr/lib/nagios/plugins")
 
@@ -54,6 +59,14 @@ def alive(text: str) -> list[str]:
             found.append(line)
 
     return found
+
+
+def judge_value(seen: Observation, *, beside_health: bool = True) -> Verdict:
+    """Judge the figure of an answer, which has to be below 10."""
+    (below,) = compile_expectation({"value": {"lt": 10}}, "")
+    rule = ValueRule(expectation=below, beside_health=beside_health)
+
+    return judge(make_check(rule), seen)
 
 
 def descriptors() -> int:
@@ -100,6 +113,36 @@ async def test_output_is_judged_as_text_as_json_and_as_a_figure(tmp_path: Path) 
     assert judge_health("command", figure, {"value": {"lt": 10}}).outcome is Outcome.FAIL
     assert figure.values["value"] == 12
     assert "value" not in text.values
+
+
+@pytest.mark.parametrize("said", ["echo 'connection refused' >&2", "echo 0", "echo '{}'"])
+async def test_a_command_that_failed_brought_no_figure_whatever_it_wrote(
+    tmp_path: Path, said: str
+) -> None:
+    seen = await run(tmp_path, said, "exit 2")
+    alone = judge_value(seen, beside_health=False)
+
+    assert judge_value(seen).outcome is Outcome.WAITING
+    assert judge_health("command", seen).outcome is Outcome.FAIL
+    assert alone.outcome is Outcome.UNKNOWN
+    assert alone.reasons[0].code is Code.EXIT_CODE
+    assert alone.reasons[0].message == ("./check.sh ended with exit code 2, and no value is known")
+
+
+async def test_a_command_that_ends_well_without_a_figure_fails(tmp_path: Path) -> None:
+    seen = await run(tmp_path, "echo nothing to count")
+
+    assert judge_value(seen).outcome is Outcome.FAIL
+
+
+async def test_a_plugin_that_warns_has_figures_all_the_same(tmp_path: Path) -> None:
+    figures = await run(tmp_path, "echo 'SLOW | time=12s'", "exit 2", nagios=True)
+    none = await run(tmp_path, "echo 'connect: refused'", "exit 2", nagios=True)
+    another = await run(tmp_path, "echo 'no | time=12s'", "exit 2", nagios=True, perfdata="backlog")
+
+    assert judge_value(figures).outcome is Outcome.FAIL
+    assert judge_value(none).outcome is Outcome.WAITING
+    assert judge_value(another).outcome is Outcome.WAITING
 
 
 async def test_what_a_signal_killed_says_which(tmp_path: Path) -> None:
