@@ -39,7 +39,8 @@ def hook_runner(configs: tuple[Path, ...], state: Path | None, probes: bool, gro
     if not stat.S_ISSOCK(os.fstat(0).st_mode):
         raise click.UsageError("expected a socket on standard input: systemd starts this")
 
-    from monitor.tools.hook_runner import answer_one, answer_probe
+    from monitor.tools.hook_runner import answer_one
+    from monitor.tools.probe_runner import answer_probe
 
     answer = answer_probe if probes else answer_one
     with socket.socket(fileno=os.dup(0)) as connection:

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from monitor.runner.probe_service import serve_probe
-from monitor.runner.records import Keys, Records
+from monitor.runner.records import Records
 from monitor.runner.service import Denied, serve
-from monitor.runner.trust import find_distrust
+from monitor.tools.runner_trust import find_group, load_trusted, trust_program
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from monitor.config import Compiled, Plugin
-    from monitor.config.document import Document
     from monitor.core.model.rollback import Effect
-    from monitor.runner.probe_protocol import ProbeOrder
-    from monitor.runner.probing import ProbeCommand
     from monitor.runner.protocol import Order
 
 
@@ -38,49 +31,10 @@ def answer_one(
     """Answer the one order of a connection; records are kept in the `state` folder."""
     serve(
         connection,
-        group=_find_group(group),
+        group=find_group(group),
         records=Records(state),
         prepare=lambda order: prepare(order, paths=paths, environ=environ),
     )
-
-
-def answer_probe(
-    connection: socket.socket,
-    *,
-    paths: Sequence[Path],
-    state: Path,
-    group: str,
-    environ: Mapping[str, str],
-) -> None:
-    """Answer the one order of a connection for a probe; its key is kept in the `state` folder."""
-    serve_probe(
-        connection,
-        group=_find_group(group),
-        keys=Keys(state),
-        find=lambda order: find_command(order, paths=paths, environ=environ),
-    )
-
-
-def find_command(
-    order: ProbeOrder, *, paths: Sequence[Path], environ: Mapping[str, str]
-) -> ProbeCommand:
-    """Find the command of the endpoint that an order means; raises Denied."""
-    from monitor.probes._command.options import CommandOptions
-    from monitor.probes._command.probe import make_command
-
-    compiled, document = _load_trusted(paths, environ)
-    name = order.endpoint
-    if any(at[:2] == ("endpoints", name) for at in document.unsettled):
-        raise Denied(f"a variable that {name} needs is not set for the runner of probes as well")
-    endpoint = next((one for one in compiled.endpoints if one.name == name), None)
-    options = compiled.probes[name].options if endpoint else None
-    if endpoint is None or not isinstance(options, CommandOptions):
-        raise Denied("there is no such endpoint, or it runs no command: reload the monitor")
-    if options.fingerprint != order.fingerprint:
-        raise Denied(f"{name} has another command in the configuration now: reload the monitor")
-    _trust_program(options.program)
-
-    return make_command(options, endpoint=name, timeout=endpoint.timeout)
 
 
 def prepare(
@@ -91,7 +45,7 @@ def prepare(
     from monitor.names import Resolver
     from monitor.options import Redactor
 
-    compiled, document = _load_trusted(paths, environ)
+    compiled, document = load_trusted(paths, environ)
     service = order.context.service
     if any(at[:2] == ("services", service) for at in document.unsettled):
         raise Denied(f"a variable that {service} needs is not set for the hook runner as well")
@@ -106,29 +60,6 @@ def prepare(
     return lambda: asyncio.run(hook.apply(order.context))
 
 
-def _load_trusted(paths: Sequence[Path], environ: Mapping[str, str]) -> tuple[Compiled, Document]:
-    """Load the configuration as it is now; what is unset for others is none of our business."""
-    from monitor.config.compile import compile_document
-    from monitor.config.reader import read_document
-
-    _trust(paths)
-    cwd = Path.cwd()
-    document = read_document(paths, environ=environ, allow_unset=True, cwd=cwd)
-    compiled, problems = compile_document(document, environ=environ, cwd=cwd)
-    if compiled is None:
-        raise Denied(f"the configuration is wrong: {problems[0]}")
-    _trust(compiled.files)
-
-    return compiled, document
-
-
-def _trust(paths: Sequence[Path]) -> None:
-    owners = {0, os.geteuid()}
-    for path in paths:
-        if problem := find_distrust(path, owners):
-            raise Denied(f"the configuration is not root's alone: {problem}")
-
-
 def _find_step(compiled: Compiled, order: Order) -> Plugin:
     service = order.context.service
     steps = compiled.hooks.get(service, ())
@@ -141,21 +72,6 @@ def _find_step(compiled: Compiled, order: Order) -> Plugin:
             f"step {order.step} of {service} is another command in the configuration now: "
             "reload the monitor"
         )
-    _trust_program(plugin.options.program)
+    trust_program(plugin.options.program)
 
     return plugin
-
-
-def _trust_program(name: str) -> None:
-    program = shutil.which(name)
-    if program is not None and (problem := find_distrust(Path(program), {0, os.geteuid()})):
-        raise Denied(f"the program is not root's alone: {problem}")
-
-
-def _find_group(name: str) -> int | None:
-    import grp
-
-    with suppress(KeyError):
-        return grp.getgrnam(name).gr_gid
-
-    return None

@@ -15,7 +15,8 @@ from monitor.runner.probe_service import serve_probe
 from monitor.runner.protocol import LARGEST_ANSWER, Answer, read_answer
 from monitor.runner.records import Keys, Records
 from monitor.runner.service import serve
-from monitor.tools.hook_runner import find_command, prepare
+from monitor.tools.hook_runner import prepare
+from monitor.tools.probe_runner import find_command
 from tests.support.program import environment
 
 if TYPE_CHECKING:

@@ -8,11 +8,14 @@ from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from monitor.fields import SecretText, Size
 from monitor.probes.kind import ProbeOptions
-from monitor.runner.program import ProgramOptions, digest
+from monitor.runner.program import ProgramOptions, digest, inherit_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
     from pathlib import Path
+
+    from monitor.runner.probing import ProbeCommand
 
 _LEAST_OUTPUT: Final = 1024
 _MOST_OUTPUT: Final = 1024 * 1024
@@ -83,3 +86,21 @@ class CommandOptions(ProgramOptions, ProbeOptions):
     def fingerprint(self) -> str:
         """What tells this command from any other; no secret can be read out of it."""
         return digest(["probe", self.program, self.run[1:], str(self.directory), sorted(self.env)])
+
+    def command(self, *, endpoint: str, timeout: timedelta) -> ProbeCommand:
+        """Give what is run for an endpoint, in the environment of this process."""
+        from monitor.runner.probing import ProbeCommand
+
+        return ProbeCommand(
+            endpoint=endpoint,
+            fingerprint=self.fingerprint,
+            argv=(self.program, *self.run[1:]),
+            env={
+                **inherit_environment(),
+                **{name: value.reveal() for name, value in self.env.items()},
+            },
+            stdin=self.stdin.reveal().encode() if self.stdin is not None else b"",
+            cwd=self.directory,
+            output_limit=self.output_limit,
+            timeout=timeout,
+        )

@@ -14,11 +14,9 @@ from monitor.probes._command.plugin import read_plugin_output
 from monitor.probes._net.look import Look, explain_bug
 from monitor.probes._net.stopwatch import Stopwatch
 from monitor.runner.probing import CommandsHere, NotBegun, ProbeCommand, grace_of
-from monitor.runner.program import inherit_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
 
     from monitor.core.model.observation import Observation
     from monitor.probes._command.options import CommandOptions
@@ -60,8 +58,8 @@ class CommandProbe:
 
         fault: Fault | None
         try:
-            command = make_command(
-                self._options, endpoint=self._context.endpoint, timeout=self._context.timeout
+            command = self._options.command(
+                endpoint=self._context.endpoint, timeout=self._context.timeout
             )
             finished = await self._run(command, begun)
             look.watch.leave()
@@ -143,23 +141,6 @@ class CommandProbe:
     def _note(self, look: Look, line: str) -> None:
         if line:
             look.values["said"] = shorten(plain(line), limit=_LONGEST_SAID)
-
-
-def make_command(options: CommandOptions, *, endpoint: str, timeout: timedelta) -> ProbeCommand:
-    """Give what is run for an endpoint, in the environment of this process."""
-    return ProbeCommand(
-        endpoint=endpoint,
-        fingerprint=options.fingerprint,
-        argv=(options.program, *options.run[1:]),
-        env={
-            **inherit_environment(),
-            **{name: value.reveal() for name, value in options.env.items()},
-        },
-        stdin=options.stdin.reveal().encode() if options.stdin is not None else b"",
-        cwd=options.directory,
-        output_limit=options.output_limit,
-        timeout=timeout,
-    )
 
 
 def _tell_figures(look: Look, figures: tuple[Figure, ...], named: str | None) -> None:
