@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.rollback import Mode
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from monitor.core.model.service import RollbackPolicy
 
 SHORTEST_TOKEN: Final = 16
+_NOBODY: Final = re.compile(r"\.invalid(?=[:/?]|$)", re.IGNORECASE)
 
 
 def find_doubts(compiled: Compiled) -> tuple[str, ...]:
@@ -28,6 +30,18 @@ def find_doubts(compiled: Compiled) -> tuple[str, ...]:
         doubts.append(
             f"witnesses: there are none, and {automatic[0]}{many} is rolled back automatically: "
             "a network of the monitor's own that fails may look like a bad deploy"
+        )
+
+    if automatic and not compiled.notifiers:
+        doubts.append(
+            f"notifiers: there are none, and {automatic[0]} is rolled back automatically: "
+            "nobody is told of it, nor where a person has to act"
+        )
+    if stand_ins := [one.name for one in compiled.endpoints if _NOBODY.search(one.target)]:
+        many = f" and {len(stand_ins) - 1} more" if len(stand_ins) > 1 else ""
+        doubts.append(
+            f"endpoints: {stand_ins[0]}{many} would ask under .invalid, where there is nothing "
+            "(RFC 2606): put your target in its place"
         )
 
     return tuple(doubts)

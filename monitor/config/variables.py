@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 _OPENING: Final = re.compile(r"\$\$\{|\$\{")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CREDENTIAL: Final = re.compile(r"[A-Za-z0-9_.@-]+")
+_OF_COMMANDS: Final = (
+    "MONITOR_DEPLOY_",
+    "MONITOR_FROM_",
+    "MONITOR_INCIDENT_",
+    "MONITOR_REASON",
+    "MONITOR_ROLLBACK_",
+    "MONITOR_TO_",
+)
+"""What the variables of commands begin with, which nobody sets beforehand."""
+
 _FORMS: Final = "${NAME}, ${NAME:-default}, ${file:/path} or ${credential:NAME}"
 _LARGEST_SECRET: Final = 64 * 1024
 _LONGEST_SHOWN: Final = 40
@@ -158,6 +168,8 @@ class Variables:
             return _Unset(name)
 
         meant = suggest(name, self._environ) or ": export it"
+        if name.startswith(_OF_COMMANDS):
+            meant = ": a command finds it in its environment when it runs, and reads it there"
         raise _Wrong(f"variable {_short(name)} is not set{meant}")
 
     def _file(self, name: str, folder: Path) -> Secret | _Unset:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.rollback import Effect, EffectOutcome
+from monitor.examination import Unfit
 from monitor.fields import Kind
 from monitor.hooks._fields import Timeout  # noqa: TC001 -- pydantic reads it at run time
 from monitor.hooks.hook import OUTPUT_LIMIT, bound, describe, variables
@@ -73,6 +74,13 @@ class CommandHook:
             detail=self._mask(detail),
             output=bound(self._mask(finished.output)),
         )
+
+    async def examine(self) -> str:
+        """Look whether the program may be run, and run nothing."""
+        if problem := self._options.problem:
+            raise Unfit(problem)
+
+        return f"{self._options.run[0]} is there and may be run"
 
     async def close(self) -> None:
         """Hold nothing between runs."""

@@ -60,7 +60,11 @@ def why_no_series(latest: Latest | None, now: datetime) -> str | None:
         return "has no result that is younger than two intervals"
 
     health, fault = _health(latest), latest.observation.fault
-    if (health is not None and health.outcome is Outcome.UNKNOWN) or (fault and fault.own):
+    if health is not None and health.outcome is Outcome.WAITING:
+        return f"waits for what can be judged: {health.note}"
+    verdicts = (health,) if health is not None else tuple(latest.verdicts.values())
+    unknown = any(verdict.outcome is Outcome.UNKNOWN for verdict in verdicts)
+    if (fault and fault.own) or (unknown and (fault or health)):
         return "could not be judged: the fault may be the monitor's own"
 
     return None

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OURS: Final = re.compile(r"\$\{?MONITOR_[A-Z_]+\}?")
+_SHELLS: Final = frozenset({"sh", "bash", "dash", "ksh", "zsh"})
 _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL")
 
 
@@ -36,7 +38,6 @@ def _read_name(name: str) -> str:
 def _read_argument(argument: str) -> str:
     if "\0" in argument:
         raise ValueError("expected an argument without NUL characters")
-
     return argument
 
 
@@ -73,6 +74,12 @@ class ProgramOptions(Options):
         self._base = Path(given.get("base") or ".").absolute()
         if problem := self.problem:
             raise ValueError(problem)
+        found = _OURS.search(" ".join(self.run))
+        if found and Path(self.run[0]).name not in _SHELLS:
+            raise ValueError(
+                f"found {found[0]}, in whose place nothing is put, since there is no shell: "
+                "let the program read it from its environment"
+            )
 
         return self
 

@@ -19,8 +19,11 @@ from monitor.core.model.notice import Delivered, DeliveryState, Refused, TryAgai
 from monitor.core.model.observation import Code, Fault, Observation, Phase
 from monitor.core.model.rollback import Blocked, RollbackState
 from monitor.core.model.service import Service
+from monitor.core.model.verdict import Outcome, Verdict
 from monitor.core.outbox import Why
+from monitor.core.sight import Latest
 from monitor.metrics import Metrics, exposition, why_no_series
+from tests.support.judging import no_answer
 from tests.support.rolling import make_policy
 from tests.support.stored import a_delivery, a_deploy, a_rollback
 from tests.support.watching import (
@@ -365,6 +368,22 @@ def test_no_value_is_given_where_the_monitor_cannot_tell() -> None:
     assert "own" in (why_no_series(latest["blind"], at(103)) or "")
     assert "two intervals" in (why_no_series(latest["old"], at(103)) or "")
     assert "no result" in (why_no_series(None, at(103)) or "")
+
+
+def test_no_value_is_given_while_nothing_can_be_judged_yet_or_a_carrier_is_silent() -> None:
+    waits = Verdict(outcome=Outcome.WAITING, at=at(0), note="no ping yet")
+    unknown = Verdict(outcome=Outcome.UNKNOWN, at=at(0))
+    endpoint, dead = make_endpoint(), no_answer(Code.CONNECTION_REFUSED)
+
+    def why(seen: Observation, **verdicts: Verdict) -> str:
+        said = {f"api.{name}": verdict for name, verdict in verdicts.items()}
+        latest = Latest(endpoint=endpoint, observation=replace(seen, at=at(0)), verdicts=said)
+        return why_no_series(latest, at(1)) or ""
+
+    assert why(answer(), health=waits) == "waits for what can be judged: no ping yet"
+    assert "could not be judged" in why(dead, value=unknown)
+    assert why(dead) == ""
+    assert why(answer(), value=waits) == ""
 
 
 def test_each_of_many_endpoints_has_values_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SHOP = "endpoints:\n  shop: https://shop.example/\n"
+LOG = "notifiers: {log: {log: {}}}\n"
 ROLLBACK = (
     "services: {{shop: {{rollback: {{mode: {mode}, modes: {modes}, "
     "steps: [{{command: {{run: [/bin/true]}}}}]}}}}}}\n"
@@ -31,7 +32,7 @@ ROLLBACK = (
 def test_only_what_acts_by_itself_needs_witnesses(
     mode: str, modes: str, witnesses: str, doubted: bool, tmp_path: Path
 ) -> None:
-    text = SHOP + ROLLBACK.format(mode=mode, modes=modes) + witnesses
+    text = SHOP + ROLLBACK.format(mode=mode, modes=modes) + witnesses + LOG
 
     found = find_doubts(configure(tmp_path, text))
 
@@ -48,3 +49,28 @@ def test_a_token_that_can_be_guessed_is_doubted_and_not_shown(
 
     assert ["the token of ci has fewer" in doubt for doubt in found] == [True] * doubted
     assert token not in "".join(found)
+
+
+def test_what_acts_by_itself_and_tells_nobody_is_doubted(tmp_path: Path) -> None:
+    text = SHOP + ROLLBACK.format(mode="automatic", modes="{}")
+    text += "witnesses: [{tcp: '192.0.2.1:53'}]\n"
+
+    (doubt,) = find_doubts(configure(tmp_path, text))
+
+    assert doubt.startswith("notifiers: there are none, and shop is rolled back automatically")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "doubted"),
+    [
+        ("http://target.invalid/", True),
+        ("{tcp: 'target.invalid:80'}", True),
+        ("{icmp: target.invalid}", True),
+        ("https://invalid.example/", False),
+        ("https://shop.example/a.invalid-name", False),
+    ],
+)
+def test_a_stand_in_for_a_target_is_doubted(endpoint: str, doubted: bool, tmp_path: Path) -> None:
+    found = find_doubts(configure(tmp_path, f"endpoints:\n  it: {endpoint}\n"))
+
+    assert [doubt.partition(":")[0] for doubt in found] == ["endpoints"] * doubted
