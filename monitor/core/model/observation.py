@@ -50,6 +50,9 @@ WITHOUT_ANSWER: Final = frozenset(
 )
 """Faults in which no target answered: only for these are the witnesses asked."""
 
+OWN_TROUBLE: Final = frozenset({Code.WITNESS, Code.INTERNAL})
+"""What is wrong with the monitor itself, or with its network, and with no target."""
+
 
 CERTIFICATE_FAULTS: Final = frozenset(
     {
@@ -161,8 +164,8 @@ class Observation:
     maps of them. `measures` are the series of this kind of probe, for Prometheus. `not_yet` says
     why nothing can be judged before a later look, where two are needed. `remark` is what has to be
     said with whatever is wrong with the answer; `no_figure` says why no figure can be in it, though
-    there is an answer: its health may be judged, a value of it not. `summary` is how it stands in one sentence, for
-    people who look.
+    there is an answer: its health may be judged, a value of it not. `summary` is how it stands in
+    one sentence, for people who look.
     """
 
     at: datetime

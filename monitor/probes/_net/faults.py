@@ -59,6 +59,24 @@ def explain_own(error: OSError) -> Fault | None:
     return Fault(code=Code.INTERNAL, message=_OURS[error.errno], own=True)
 
 
+def explain_shortage() -> Fault | None:
+    """Give the fault where no file can be opened any more, asked at once when something failed.
+
+    What opens files of its own (a database, a trust store) does not always say that this was why.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return explain_own(error)
+
+    return None
+
+
+def explain_no_memory() -> Fault:
+    """Give the fault where this machine has no memory left."""
+    return Fault(code=Code.INTERNAL, message=_OURS[errno.ENOMEM], own=True)
+
+
 def explain_lookup(error: OSError | UnicodeError, host: str) -> Fault:
     """Say why a name has no address."""
     if isinstance(error, UnicodeError):
@@ -66,7 +84,7 @@ def explain_lookup(error: OSError | UnicodeError, host: str) -> Fault:
     if own := explain_own(error):
         return own
     if isinstance(error, socket.gaierror) and error.errno in _OUR_RESOLVER:
-        return Fault(code=Code.INTERNAL, message=_OURS[errno.ENOMEM], own=True)
+        return explain_no_memory()
 
     said = (error.strerror or str(error)).rstrip(".")
     if not isinstance(error, socket.gaierror):
@@ -193,6 +211,9 @@ def _explain_verification(
                 + (f", but for {names}" if names else ""),
             )
         case _:
+            # of a trust store that cannot be opened, OpenSSL says no more than that it knows nobody
+            if shortage := explain_shortage():
+                return shortage
             return Fault(
                 code=Code.TLS_CERT_UNTRUSTED,
                 message=f"the certificate of {name} is not trusted: {error.verify_message}",

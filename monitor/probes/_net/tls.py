@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.model.observation import Certificate, Code, Fault
-from monitor.probes._net.faults import Faulted
+from monitor.probes._net.faults import Faulted, explain_shortage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +116,8 @@ def _make_context(terms: TlsTerms, _stamps: tuple[tuple[int, int], ...]) -> ssl.
         _load_authorities(context, terms.ca_file)
     else:
         context.load_default_certs()
+        if shortage := explain_shortage():
+            raise Faulted(shortage)  # a store that could not be opened is silently left out
     if terms.cert_file is not None and terms.key_file is not None:
         load_client_certificate(context, terms.cert_file, terms.key_file)
 

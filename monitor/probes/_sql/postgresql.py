@@ -11,7 +11,7 @@ import asyncpg
 
 from monitor.core.model.observation import Code, Fault, Phase
 from monitor.probes._net.dial import dial, talking, upgrade
-from monitor.probes._net.faults import Faulted
+from monitor.probes._net.faults import Faulted, explain_own
 from monitor.probes._sql import answer
 from monitor.probes._sql.place import TlsUse
 from monitor.probes._sql.remaining import milliseconds_left, seconds_to_leave
@@ -200,6 +200,8 @@ def _explaining(look: Look, pipe: _Pipe, mask: Callable[[str], str]) -> Iterator
     except (asyncpg.PostgresConnectionError, OSError) as error:
         if pipe.full:
             raise answer.refuse_bytes(look.peer) from error
+        if isinstance(error, OSError) and (own := explain_own(error)):
+            raise Faulted(own) from error
         message = f"{look.peer} closed the connection in the middle of its answer"
         raise Faulted(Fault(code=Code.CONNECTION_RESET, message=message)) from error
     except asyncpg.PostgresError as error:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault, Phase
-from monitor.probes._net.faults import Faulted
+from monitor.probes._net.faults import Faulted, explain_no_memory, explain_shortage
 from monitor.probes._sql import answer
 from monitor.probes._sql.remaining import milliseconds_left
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from monitor.probes._net.look import Look
     from monitor.probes._sql.options import SqlOptions
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _STEPS: Final = 1000  # of SQLite's virtual machine, between two looks at the clock
 _AT_ONCE: Final = 100
+_PRIMARY: Final = 0xFF  # of an extended code
+_OUT_OF_MEMORY: Final = frozenset({sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR_NOMEM})
+_OF_ITS_FILES: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR})
 _NOT_ALLOWED: Final = frozenset({sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH})
 
 
@@ -118,8 +121,9 @@ def _run(job: _Job) -> Exception | None:
 def _query(job: _Job) -> None:
     uri = f"{Path(job.path).absolute().as_uri()}?mode=ro"
     left = max(0.001, job.until - monotonic())
-    connection = sqlite3.connect(uri, uri=True, timeout=left, isolation_level=None)
-    with closing(connection):
+    with _noticing_our_own():
+        connection = sqlite3.connect(uri, uri=True, timeout=left, isolation_level=None)
+    with closing(connection), _noticing_our_own():
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, answer.MOST_BYTES)
         connection.set_progress_handler(job.is_over, _STEPS)
         connection.execute("PRAGMA query_only = ON")
@@ -132,6 +136,28 @@ def _query(job: _Job) -> None:
             first = cursor.fetchone()
             job.enter(Phase.TRANSFER)
             _fetch(job, cursor, first)
+
+
+@contextmanager
+def _noticing_our_own() -> Iterator[None]:
+    """Tell what this machine lacks from what is wrong with a file: of both SQLite says the same.
+
+    This is asked before the connection is closed, which would give a descriptor back.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", 0)
+        if code in _OUT_OF_MEMORY:
+            raise Faulted(explain_no_memory()) from error
+        if code == sqlite3.SQLITE_FULL:
+            message = "this machine has no room for the temporary files of the query"
+            raise Faulted(Fault(code=Code.INTERNAL, message=message, own=True)) from error
+        if code & _PRIMARY in _OF_ITS_FILES and (shortage := explain_shortage()):
+            raise Faulted(shortage) from error
+        raise
+    except MemoryError as error:
+        raise Faulted(explain_no_memory()) from error
 
 
 def _fetch(job: _Job, cursor: sqlite3.Cursor, first: tuple[object, ...] | None) -> None:

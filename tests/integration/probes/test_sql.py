@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from tests.support.databases import (
 from tests.support.http_probe import make_context
 from tests.support.probing import ask, judge_health, measured
 from tests.support.servers import serve_script, unused_port
+from tests.support.shortage import descriptors_left
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -606,6 +608,29 @@ async def test_a_file_that_is_not_there_or_none_of_sqlite_is_told(tmp_path: Path
     assert "unable to open" in fault_of(missing)[1]
     assert not (tmp_path / "none.db").exists()
     assert "not a database" in fault_of(other)[1]
+
+
+@pytest.mark.parametrize("free", [0, 1])
+def test_a_file_that_we_have_no_descriptor_for_is_our_own_fault(sqlite: Path, free: int) -> None:
+    with closing(sqlite3.connect(sqlite)) as keeper:
+        keeper.execute("PRAGMA journal_mode = WAL")
+        keeper.execute("INSERT INTO webhook_events (client_id) VALUES ('acme')")
+        keeper.commit()
+        options = KINDS["sql"].options.model_validate(
+            {"url": f"sqlite:///{sqlite}", "query": "SELECT count(*) FROM webhook_events"}
+        )
+
+        async def look() -> Observation:
+            probe = KINDS["sql"].make(options, make_context(5))
+            with descriptors_left(free):
+                seen: Observation = await probe.observe()
+            return seen
+
+        seen = asyncio.run(look())
+
+    assert seen.fault is not None
+    assert (seen.fault.own, seen.fault.code) == (True, Code.INTERNAL)
+    assert seen.fault.message == "the monitor has no free file descriptor"
 
 
 # URLs

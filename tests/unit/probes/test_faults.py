@@ -10,7 +10,15 @@ import ssl
 import pytest
 
 from monitor.core.model.observation import Code
-from monitor.probes._net.faults import explain_connect, explain_lookup, explain_own, explain_tls
+from monitor.probes._net.faults import (
+    Faulted,
+    explain_connect,
+    explain_lookup,
+    explain_own,
+    explain_tls,
+)
+from monitor.probes._net.tls import TlsTerms, client_context
+from tests.support.shortage import descriptors_left
 
 PEER = "shop.test:443"
 
@@ -208,3 +216,17 @@ def test_why_there_is_no_tls(error: OSError, code: Code, words: str) -> None:
     assert fault.code is code
     assert words in fault.message
     assert not fault.own
+
+
+def test_no_certificate_is_distrusted_because_the_trust_store_could_not_be_opened() -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_code, error.verify_message = 20, "unable to get local issuer certificate"
+    with descriptors_left(0):
+        without = explain_tls(error, PEER, "shop.test", None)
+        with pytest.raises(Faulted) as caught:
+            client_context(TlsTerms(alpn=("of-this-test",)))
+
+    assert without.own
+    assert caught.value.fault.own
+    assert explain_tls(error, PEER, "shop.test", None).code is Code.TLS_CERT_UNTRUSTED
+    assert client_context(TlsTerms(alpn=("of-this-test",))).verify_mode is ssl.CERT_REQUIRED
