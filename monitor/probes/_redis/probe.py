@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-import hiredis
+from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, shorten
 from monitor.core.model.observation import Code, Fault, Phase
 from monitor.probes._net.dial import dial, talking
 from monitor.probes._net.faults import Faulted
 from monitor.probes._net.look import measure_phases, observe
+from monitor.probes._redis.protocol import (
+    NotRedis,
+    Refusal,
+    TooMuch,
+    read_reply,
+    write_command,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,12 +26,9 @@ if TYPE_CHECKING:
     from monitor.probes._net.dial import Connection
     from monitor.probes._net.look import Look
     from monitor.probes._redis.options import RedisOptions
+    from monitor.probes._redis.protocol import Reply
     from monitor.probes.probe import ProbeContext
 
-_AT_ONCE: Final = 64 * 1024
-_LARGEST: Final = 1024 * 1024
-_MOST_PARTS: Final = 10_000
-_DEEPEST: Final = 16
 _LONGEST_MESSAGE: Final = 200
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?")
 _FIELD: Final = re.compile(r"([A-Za-z0-9_.-]+):(.*)")
@@ -61,95 +62,60 @@ class RedisProbe:
         try:
             with talking(look):
                 reply = await self._converse(look, connection)
-        except hiredis.ProtocolError as error:
-            raise Faulted(_nonsense(look.peer)) from error
         finally:
             connection.close()
 
-        try:
-            value = read_reply(reply, self._options.command)
-        except ValueError as error:
-            message = f"the reply of {look.peer} is {error}"
-            raise Faulted(Fault(code=Code.BAD_RESPONSE, message=message)) from error
+        value = interpret(reply, self._options.command)
         look.body = json.dumps(value, ensure_ascii=False).encode()
         if not isinstance(value, dict | list):
             look.values["value"] = value
 
-    async def _converse(self, look: Look, connection: Connection) -> object:
+    async def _converse(self, look: Look, connection: Connection) -> Reply:
         options = self._options
-        reader = hiredis.Reader()
         if options.password is not None:
             who = (options.username,) if options.username else ()
             words = ("AUTH", *who, options.password.reveal())
-            await _call(look, connection, reader, words, said="AUTH")
+            await _call(look, connection, words, said="AUTH")
         if options.database:
             words = ("SELECT", str(options.database))
-            await _call(look, connection, reader, words, said=" ".join(words))
+            await _call(look, connection, words, said=" ".join(words))
 
-        return await _call(look, connection, reader, options.command, said=options.command[0])
+        return await _call(look, connection, options.command, said=options.command[0])
 
 
-async def _call(
-    look: Look,
-    connection: Connection,
-    reader: hiredis.Reader,
-    words: Sequence[str],
-    *,
-    said: str,
-) -> object:
+async def _call(look: Look, connection: Connection, words: Sequence[str], *, said: str) -> Reply:
     """Send a command and wait for its reply; raises Faulted where that is an error."""
-    packed: Any = hiredis.pack_command  # its annotation knows of one word alone
-    connection.writer.write(packed(tuple(words)))
-    received = 0
-    while (reply := reader.gets()) is False:
-        data = await connection.reader.read(_AT_ONCE)
-        if not data:
-            raise EOFError
-        received += len(data)
-        if received > _LARGEST:
-            message = f"the reply of {look.peer} to {said} is longer than {_LARGEST // 1024} KiB"
-            raise Faulted(Fault(code=Code.BAD_RESPONSE, message=message))
-        reader.feed(data)
-
-    if isinstance(reply, hiredis.ReplyError):
-        raise Faulted(_refusal(str(reply), said, look.peer))
+    connection.writer.write(write_command(words))
+    try:
+        reply = await read_reply(connection.reader)
+    except NotRedis as error:
+        message = f"{look.peer} does not speak the protocol of Redis"
+        raise Faulted(Fault(code=Code.BAD_RESPONSE, message=message)) from error
+    except TooMuch as error:
+        message = f"the reply of {look.peer} to {said} is {error}"
+        raise Faulted(Fault(code=Code.BAD_RESPONSE, message=message)) from error
+    if isinstance(reply, Refusal):
+        raise Faulted(_refusal(reply.text, said, look.peer))
 
     return reply
 
 
-def read_reply(reply: object, command: Sequence[str]) -> object:
-    """Give a reply as what JSON knows; that of INFO as a map of its fields.
-
-    Raises ValueError where it is nested too deep, or of too many parts.
-    """
+def interpret(reply: Reply, command: Sequence[str]) -> object:
+    """Give a reply as what JSON knows; that of INFO as a map of its fields."""
     if command[0].upper() == "INFO" and isinstance(reply, bytes):
         return _read_fields(reply.decode(errors="replace"))
 
-    return _read_part(reply, _Rest(parts=_MOST_PARTS))
+    return _interpret_part(reply)
 
 
-@dataclass(slots=True)
-class _Rest:
-    """How much of a reply may still be read."""
-
-    parts: int
-
-
-def _read_part(part: Any, rest: _Rest, depth: int = 0) -> object:
-    """Read what the library gives. Any: it does not say what that is."""
-    rest.parts -= 1
-    if rest.parts < 0:
-        raise ValueError(f"of more than {_MOST_PARTS} parts")
-    if depth > _DEEPEST:
-        raise ValueError(f"nested more than {_DEEPEST} deep")
-
+def _interpret_part(part: Reply) -> object:
     match part:
         case bytes():
             return _read_text(part.decode(errors="replace"))
         case list():
-            return [_read_part(one, rest, depth + 1) for one in part]
-        case hiredis.ReplyError():
-            return str(part)
+            return [_interpret_part(one) for one in part]
+        case Refusal(text):
+            return text
 
     return part
 
@@ -173,9 +139,3 @@ def _refusal(error: str, said: str, peer: str) -> Fault:
     code = Code.CREDENTIALS if error.partition(" ")[0] in _NOT_LET_IN else Code.QUERY
 
     return Fault(code=code, message=f"{peer} refuses {plain(said)}: {words}")
-
-
-def _nonsense(peer: str) -> Fault:
-    message = f"{peer} does not speak the protocol of Redis"
-
-    return Fault(code=Code.BAD_RESPONSE, message=message)

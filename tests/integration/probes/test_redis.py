@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,13 +13,12 @@ import trustme
 from monitor.core.model.observation import Code, Phase
 from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
-from monitor.probes._redis.probe import read_reply
-from tests.support.probing import ask, judge_health, measured
+from monitor.probes._redis.probe import interpret
+from tests.support.probing import ask, fault_of, judge_health, measured
 from tests.support.redis_server import RedisServer, serve_redis
 from tests.support.servers import serve_script, unused_port
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -143,6 +144,13 @@ async def test_tls_is_spoken_and_the_certificate_is_seen(tmp_path: Path) -> None
         pytest.param(b"*1\r\n" * 50_000 + b":1\r\n", Code.BAD_RESPONSE, id="depth"),
         pytest.param(b"$99999999\r\n" + b"x" * 2_000_000, Code.BAD_RESPONSE, id="a huge text"),
         pytest.param(b"*20000\r\n" + b":1\r\n" * 20_000, Code.BAD_RESPONSE, id="many parts"),
+        pytest.param(b"*2147483647\r\n", Code.BAD_RESPONSE, id="an endless list"),
+        pytest.param(b"*1\r\n*2147483647\r\n", Code.BAD_RESPONSE, id="one in another"),
+        pytest.param(b"%2147483647\r\n", Code.BAD_RESPONSE, id="a map that nobody asked for"),
+        pytest.param(b"$-2\r\n", Code.BAD_RESPONSE, id="a text of no length"),
+        pytest.param(b"$2\r\nabcd", Code.BAD_RESPONSE, id="a text that goes on"),
+        pytest.param(b":" + b"9" * 60_000 + b"\r\n", Code.BAD_RESPONSE, id="a huge number"),
+        pytest.param(b"+" + b"x" * 100_000, Code.BAD_RESPONSE, id="a line without end"),
         pytest.param(b"*2\r\n+a\r\n", Code.CONNECTION_RESET, id="breaks off"),
         pytest.param(b"-LOADING\x1b[2J slow\r\n", Code.QUERY, id="an error with an escape"),
     ],
@@ -159,6 +167,24 @@ async def test_a_hostile_reply_is_the_servers_fault(said: bytes, code: Code) -> 
     assert seen.fault is not None
     assert (seen.fault.code, seen.fault.own) == (code, False)
     assert seen.fault.message.isprintable()
+
+
+@pytest.mark.parametrize("announced", [b"*2147483647\r\n", b"*1\r\n*2147483647\r\n"])
+async def test_a_list_that_is_only_announced_costs_nothing(announced: bytes) -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(10)
+        for byte in announced:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0)
+        await reader.read()
+
+    async with serve_script(say, reads_head=False) as server:
+        began = time.process_time()
+        seen = await ask("redis", f"127.0.0.1:{server.port}", timeout=2)
+
+    assert "of more than 10000 parts" in fault_of(seen).message
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(
@@ -191,4 +217,4 @@ def test_options_that_cannot_be_meant_are_refused(written: object, message: str)
     ],
 )
 def test_what_is_written_as_a_number_is_one(reply: Any, value: object) -> None:
-    assert read_reply(reply, ["GET"]) == value
+    assert interpret(reply, ["GET"]) == value
