@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from monitor.core import wording
+from monitor.core.alerting.causes import share_a_cause
 from monitor.core.alerting.notices import describe, describe_unbound
 from monitor.core.incidents import NewsKind
 from monitor.core.model.incident import STORE_CHECK, IncidentClass
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.incidents import IncidentStep, News
-    from monitor.core.model.incident import Member
     from monitor.core.model.notice import Notice
-    from monitor.core.model.observation import Code
     from monitor.core.model.rollback import Rollback
     from monitor.core.model.service import Directory
     from monitor.core.situation import Situation
@@ -125,7 +124,8 @@ def _worth_telling(turn: News) -> bool:
 
     When the monitor is blind it is so for many checks at once: who else is blind, or sees again,
     is in the list of checks and in the timeline, unless it is for a reason that no other has. Else
-    one file that cannot be read would keep it quiet that the network is gone.
+    one file that cannot be read would keep it quiet that the network is gone, and a database that
+    is down that another is as well.
     """
     if turn.kind is NewsKind.SEVERITY_LOWERED:
         return False
@@ -141,11 +141,7 @@ def _worth_telling(turn: News) -> bool:
     )
     own = next(one for one in turn.incident.members if one.check == turn.check)
 
-    return _codes(own).isdisjoint(code for other in others for code in _codes(other))
-
-
-def _codes(member: Member) -> frozenset[Code]:
-    return frozenset(reason.code for reason in member.reasons)
+    return not any(share_a_cause(own, other) for other in others)
 
 
 def _is_better(turn: News) -> bool:

@@ -53,6 +53,9 @@ WITHOUT_ANSWER: Final = frozenset(
 OWN_TROUBLE: Final = frozenset({Code.WITNESS, Code.INTERNAL})
 """What is wrong with the monitor itself, or with its network, and with no target."""
 
+OWN_TROUBLE: Final = frozenset({Code.WITNESS, Code.INTERNAL})
+"""What is wrong with the monitor itself, or with its network, and with no target."""
+
 
 CERTIFICATE_FAULTS: Final = frozenset(
     {

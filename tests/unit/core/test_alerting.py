@@ -24,7 +24,10 @@ from tests.support.rolling import make_policy
 from tests.support.watching import at, make_check, make_directory, make_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from monitor.core.incidents import IncidentStep
+    from monitor.core.model.endpoint import Check
     from monitor.core.model.notice import Delivery
     from monitor.core.model.service import Directory
 
@@ -40,12 +43,20 @@ BLIND, SEES = Change.WENT_BLIND, Change.SEES_AGAIN
 class Desk:
     """Files events and plans what is told of them."""
 
-    def __init__(self, directory: Directory | None = None) -> None:
+    def __init__(
+        self, directory: Directory | None = None, checks: Mapping[str, Check] = CHECKS
+    ) -> None:
+        self.checks = checks
         self.situation = Situation()
         self.directory = directory or make_directory()
         self.seconds = 0.0
 
-    def file(self, *happened: tuple[Change, str], code: Code = Code.STATUS) -> tuple[Delivery, ...]:
+    def file(
+        self,
+        *happened: tuple[Change, str],
+        code: Code = Code.STATUS,
+        message: str = "status is 500, expected 2xx",
+    ) -> tuple[Delivery, ...]:
         self.seconds += 60
         events = [
             CheckEvent(
@@ -54,12 +65,12 @@ class Desk:
                 at=at(self.seconds),
                 since=at(self.seconds - 60),
                 failures=3,
-                reasons=(replace(make_reason(), code=code),),
+                reasons=(replace(make_reason(message), code=code),),
             )
             for change, check in happened
         ]
 
-        return self.take(incidents.apply(events, CHECKS, self.situation, at(self.seconds)))
+        return self.take(incidents.apply(events, self.checks, self.situation, at(self.seconds)))
 
     def take(self, step: IncidentStep) -> tuple[Delivery, ...]:
         self.situation.apply(step.changes)
@@ -189,6 +200,56 @@ def test_blindness_for_another_reason_is_told_and_so_is_its_end(desk: Desk) -> N
         [],
         ["updated"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "told"),
+    [
+        pytest.param("cache:6379 LLEN jobs", "postgresql://db/shop", True, id="two carriers"),
+        pytest.param("http://a:9090/m up", "http://b:9090/m up", True, id="two of one kind"),
+        pytest.param("http://a:9090/m up", "http://a:9090/m errors", False, id="one carrier"),
+        pytest.param("cache:6379 LLEN jobs", "cache:6379 LLEN mails", False, id="one port"),
+        pytest.param("sqlite:///a.db", "sqlite:///b.db", True, id="two files"),
+    ],
+)
+@pytest.mark.parametrize("code", [Code.CONNECTION_REFUSED, Code.TIMEOUT, Code.STATUS])
+def test_each_carrier_that_is_silent_is_told(
+    first: str, second: str, told: bool, code: Code
+) -> None:
+    """Both stop in one moment and in the same way: the second notice is not a repetition."""
+    checks = {
+        HEALTH.id: replace(HEALTH, target=first),
+        OTHER.id: replace(OTHER, target=second),
+    }
+    desk = Desk(checks=checks)
+    began = desk.file((BLIND, HEALTH.id), code=code)
+    joined = desk.file((BLIND, OTHER.id), code=code)
+    less = desk.file((SEES, HEALTH.id))
+
+    assert events(began) == ["blind"]
+    assert events(joined) == (["updated"] if told else [])
+    assert events(less) == (["updated"] if told else [])
+
+
+@pytest.mark.parametrize("code", [Code.WITNESS, Code.INTERNAL])
+def test_the_trouble_of_the_monitor_itself_is_told_once_for_all_targets(code: Code) -> None:
+    checks = {
+        HEALTH.id: replace(HEALTH, target="https://a.test/"),
+        OTHER.id: replace(OTHER, target="https://b.test/"),
+    }
+    desk = Desk(checks=checks)
+    desk.file((BLIND, HEALTH.id), code=code)
+
+    assert desk.file((BLIND, OTHER.id), code=code) == ()
+
+
+def test_another_query_that_cannot_be_asked_of_the_same_database_is_told() -> None:
+    target = "postgresql://db/shop"
+    desk = Desk(checks={one.id: replace(one, target=target) for one in (HEALTH, OTHER)})
+    desk.file((BLIND, HEALTH.id), code=Code.QUERY, message="no table a")
+    more = desk.file((BLIND, OTHER.id), code=Code.QUERY, message="no table b")
+
+    assert events(more) == ["updated"]
 
 
 def test_the_store_is_told_even_to_those_who_know_that_the_monitor_is_blind(desk: Desk) -> None:
