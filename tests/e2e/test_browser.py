@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,7 @@ from tests.support.program import daemon, run
 from tests.support.servers import page, serve_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -79,9 +80,12 @@ async def test_the_pages_of_the_example_are_looked_at(tmp_path: Path) -> None:
         good = await run(
             *arguments, "--cycles", "1", "--output", "json", cwd=tmp_path, environ=environ
         )
+        told = await run("probe", "home", *arguments, cwd=tmp_path, environ=environ)
         broken[0] = True
         bad = await run(*arguments, "--cycles", "1", cwd=tmp_path, environ=environ)
 
+    assert "200, from 127.0.0.1" in told.out
+    assert "console_errors none" in told.out
     assert good.code == 0, good.out + good.err
     checks = {check["check"]: check["verdict"] for check in good.json()["checks"]}
     assert {checks["home.health"], checks["cart.health"]} == {"pass"}
@@ -90,15 +94,24 @@ async def test_the_pages_of_the_example_are_looked_at(tmp_path: Path) -> None:
     assert "hunter22" not in good.out + good.err + bad.out + bad.err
 
 
+@pytest.fixture
+def scratch() -> Iterator[str]:
+    """Give a directory with a name that is short enough for Chromium's sockets."""
+    with TemporaryDirectory() as folder:
+        yield folder
+
+
 @pytest.mark.parametrize("hanging", [False, True], ids=["", "that hangs"])
-async def test_a_monitor_that_is_killed_leaves_no_browser(tmp_path: Path, hanging: bool) -> None:
+async def test_a_monitor_that_is_killed_leaves_no_browser(
+    tmp_path: Path, hanging: bool, scratch: str
+) -> None:
     async with serve_pages({"/": page(b"<p>x</p>", headers=HTML)}) as server:
         (tmp_path / "monitor.yml").write_text(
             "environment: test\nweb: {listen: '127.0.0.1:${PORT}'}\n"
             "endpoints:\n  shop:\n    every: 1s\n    timeout: 1s\n"
             f"    browser: {{url: '{server.url()}', wait_for: '#never'}}\n"
         )
-        async with daemon(tmp_path) as running:
+        async with daemon(tmp_path, environ={"TMPDIR": scratch}) as running:
             async with asyncio.timeout(20):
                 while server.connections < 2:  # the second look has begun
                     await asyncio.sleep(0.02)

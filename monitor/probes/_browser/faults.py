@@ -68,6 +68,10 @@ def explain_page(said: str, url: str, status: int | None) -> Fault:
 
     name = find_error(said)
     words = f"net::{name}"
+    if not name or (name == "ERR_ABORTED" and status is None):
+        # Whatever is no word of the network's is about the browser: it ends while it is used.
+        shown = words if name else clean(said.partition("\n")[0])
+        return explain_own(f"the browser gave up on the page: {shown}")
     if name in _OURS:
         return explain_own(f"{_OURS[name]} ({words})")
     if name in _CODES:
@@ -79,13 +83,11 @@ def explain_page(said: str, url: str, status: int | None) -> Fault:
         if name.startswith(begin):
             told = f"{message.format(peer=peer, host=host)} ({words})"
             return Fault(code=code, message=told)
-    if name == "ERR_ABORTED" and status is not None:
+    if name == "ERR_ABORTED":
         message = f"{peer} answered {status} without a page ({words})"
         return Fault(code=Code.BAD_RESPONSE, message=message)
 
-    shown = words if name else clean(said.partition("\n")[0])
-
-    return Fault(code=Code.BAD_RESPONSE, message=f"Chromium does not show the page: {shown}")
+    return Fault(code=Code.BAD_RESPONSE, message=f"Chromium does not show the page: {words}")
 
 
 def explain_own(message: str) -> Fault:

@@ -165,7 +165,7 @@ class BrowserOptions(ProbeOptions):
         return self.document.may_redirect_to_https
 
     @cached_property
-    def secrets(self) -> tuple[Secret | str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """The values that must never be shown."""
         return self.document.secrets
 

@@ -23,6 +23,8 @@ _TO_START: Final = 20.0
 _TO_OPEN: Final = 10.0
 _TO_CLOSE: Final = 2.0
 _TO_ANSWER: Final = 1.0
+_PAUSE: Final = 0.05
+_PAUSES: Final = 20
 _ARGUMENTS: Final = (
     "--headless",
     "--no-sandbox",
@@ -59,7 +61,7 @@ class Process:
         self._browser = browser
         self._session = session
         self._driver = _parent_of(group)
-        self._profile = _find_profile(group)
+        self._folders = _find_folders(group)
         self._killed = self._given_up = False
         _drivers.add(self._driver)
 
@@ -197,8 +199,8 @@ class Process:
             pass
         await _stop(self._playwright, {self._driver})
         _drivers.discard(self._driver)
-        if self._profile is not None:  # the driver removes it, unless it was killed
-            await asyncio.to_thread(shutil.rmtree, self._profile, ignore_errors=True)
+        for folder in self._folders:  # left only where something was killed
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
 
 async def _stop(playwright: Playwright | None, drivers: set[int]) -> None:
@@ -207,6 +209,9 @@ async def _stop(playwright: Playwright | None, drivers: set[int]) -> None:
         with suppress(Exception):
             async with asyncio.timeout(_TO_CLOSE):
                 await playwright.stop()
+    for _ in range(_PAUSES):
+        if drivers & find_drivers():  # it tidies up
+            await asyncio.sleep(_PAUSE)
     for pid in drivers & find_drivers():
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -225,14 +230,26 @@ def find_drivers() -> set[int]:
     return found
 
 
-def _find_profile(pid: int) -> Path | None:
-    """Give the private directory of a browser, as its driver has made it."""
-    with suppress(OSError):
-        for argument in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-            if argument.startswith(b"--user-data-dir=") and b"/playwright_" in argument:
-                return Path(os.fsdecode(argument.partition(b"=")[2]))
+def _find_folders(pid: int) -> tuple[Path, ...]:
+    """Give the private folders of a browser: its profile, and where its socket is."""
+    try:
+        arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return ()
 
-    return None
+    named = b"--user-data-dir="
+    profile = next(
+        (os.fsdecode(one[len(named) :]) for one in arguments if one.startswith(named)), ""
+    )
+    if "/playwright_" not in profile:
+        return ()
+
+    folders = [Path(profile)]
+    with suppress(OSError):
+        socket = (folders[0] / "SingletonSocket").readlink()
+        folders += [socket.parent] if "Chrom" in socket.parent.name else []
+
+    return tuple(folders)
 
 
 def _parent_of(pid: int) -> int:

@@ -332,6 +332,10 @@ async def test_a_browser_that_fails_is_our_own_fault_and_there_is_another(
     if harm != "crash of the page":
         await until_gone(process.group)
         assert chromium._process is not process
+        async with asyncio.timeout(5):
+            while any(folder.exists() for folder in process._folders):
+                await asyncio.sleep(0.01)
+        assert len(process._folders) == 2
 
 
 async def test_a_browser_is_renewed_and_the_old_one_leaves_nothing(
@@ -346,9 +350,11 @@ async def test_a_browser_is_renewed_and_the_old_one_leaves_nothing(
 
     assert seen.fault is None
     assert chromium._process is not old
-    assert old._profile is not None
     await until_gone(old.group, old._driver)
-    assert not old._profile.exists()
+    async with asyncio.timeout(5):
+        while any(folder.exists() for folder in old._folders):
+            await asyncio.sleep(0.01)
+    assert old._folders
 
 
 @pytest.mark.usefixtures("chromium")
