@@ -42,7 +42,7 @@ class Options(BaseModel):
     )
 
     @property
-    def secrets(self) -> tuple[Secret | str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """The values that must never be shown: each Secret in it, unless it knows better."""
         return tuple(_secrets_in(self))
 
@@ -96,16 +96,20 @@ def suggest_braces(text: str) -> str:
     return f'; did you mean "${{{text[1:]}}}"?' if _SHELL_VARIABLE.fullmatch(text) else ""
 
 
+def live_secret(value: object) -> Secret | None:
+    """Give the secret that a text with parts from files carries, which reads them again."""
+    live = getattr(value, "secret", None)
+
+    return live if isinstance(live, Secret) else None
+
+
 def _read_secret(value: object) -> Secret:
     if isinstance(value, Secret):
         return value
     if not isinstance(value, str) or not value:
         raise ValueError("expected a non-empty string")
 
-    # A text with parts from files carries the secret that reads them again.
-    live = getattr(value, "secret", None)
-
-    return live if isinstance(live, Secret) else Secret(value)
+    return live_secret(value) or Secret(value)
 
 
 SecretText = Annotated[

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 DURATION_PATTERN: Final = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w))+$"
 """What a duration looks like, also for the JSON Schema."""
@@ -191,6 +191,19 @@ class Secret:
         """Whether the value may change while we run."""
         return self._refresh is not None
 
+    def parts(self, find: Callable[[str], Sequence[str]]) -> tuple[Secret, ...]:
+        """Give what `find` finds in it, or makes of it, as secrets that change as it does.
+
+        It may raise ValueError. Parts are equal where `find` is.
+        """
+        with suppress(ValueError):
+            found = find(self.current)
+            if not self.live:
+                return tuple([Secret(part) for part in found])
+            return tuple([_Part(self, find, index) for index in range(len(found))])
+
+        return ()
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._identity == self._identity
 
@@ -205,6 +218,43 @@ class Secret:
         return f"Secret({MASK})"
 
     __str__ = __repr__
+
+
+class _Part(Secret):
+    """A part of a secret that may change, as it is in the value last revealed; else empty."""
+
+    __slots__ = ("_find", "_index", "_seen", "_whole")
+
+    def __init__(self, whole: Secret, find: Callable[[str], Sequence[str]], index: int) -> None:
+        super().__init__("")
+        self._whole = whole
+        self._find = find
+        self._index = index
+        self._seen: str | None = None
+
+    def reveal(self) -> str:
+        self._whole.reveal()
+
+        return self.current
+
+    @property
+    def current(self) -> str:
+        text = self._whole.current
+        if text != self._seen:
+            self._seen = text
+            with suppress(ValueError):
+                found = self._find(text)
+                self._current = found[self._index] if self._index < len(found) else ""
+
+        return self._current
+
+    @property
+    def live(self) -> bool:
+        return True
+
+    @property
+    def _identity(self) -> object:
+        return self._whole, self._find, self._index
 
 
 class Redactor:

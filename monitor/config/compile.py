@@ -16,7 +16,7 @@ from monitor.config.compile_sections import (
 from monitor.config.compile_services import compile_services
 from monitor.config.compiled import Compiled, Token, WebSettings, find_ping_keys, pack
 from monitor.config.findings import Findings
-from monitor.config.masking import secrets_of, show
+from monitor.config.masking import show
 from monitor.config.settings import TopSection, WebSection
 from monitor.core.model.service import Directory
 
@@ -144,11 +144,11 @@ def _secrets(
 ) -> dict[At, tuple[Secret, ...]]:
     """Give what is secret, by the part of the tree in which it stands."""
     found: dict[At, tuple[Secret, ...]] = {
-        ("endpoints", name): secrets_of(plugin.options) for name, plugin in probes.items()
+        ("endpoints", name): plugin.options.secrets for name, plugin in probes.items()
     }
-    found |= {("notifiers", name): secrets_of(plugin.options) for name, plugin in notifiers.items()}
+    found |= {("notifiers", name): plugin.options.secrets for name, plugin in notifiers.items()}
     found |= {
-        ("services", name): tuple(chain.from_iterable(secrets_of(step.options) for step in steps))
+        ("services", name): tuple(chain.from_iterable(step.options.secrets for step in steps))
         for name, steps in hooks.items()
     }
     found["web",] = tuple(token.token for token in web.tokens)

@@ -9,7 +9,7 @@ from monitor.config.compile_checks import Checks, digest
 from monitor.config.compile_rules import Rules
 from monitor.config.compiled import find_ping_keys
 from monitor.config.kinds import own_data, read_flat, read_plugin, suggest_place
-from monitor.config.masking import mask, secrets_of
+from monitor.config.masking import mask
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
 from monitor.config.settings_fields import name_problem
 from monitor.config.translate import found, keys_of
@@ -279,4 +279,4 @@ def _digest_request(
     """Digest what is asked, without its secrets: a new credential restarts no count."""
     request = own_data(kinds[plugin.kind], plugin.kind, data)
 
-    return digest(plugin.kind, mask(request, secrets_of(plugin.options)))
+    return digest(plugin.kind, mask(request, plugin.options.secrets))

@@ -5,18 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.options import MASK, Secret
+from monitor.options import MASK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from monitor.config.document import At, Document
-    from monitor.fields import Options
-
-
-def secrets_of(options: Options) -> tuple[Secret, ...]:
-    """Give what is secret in the options of a plug-in."""
-    return tuple(item if isinstance(item, Secret) else Secret(item) for item in options.secrets)
+    from monitor.options import Secret
 
 
 def mask(value: object, secrets: Iterable[Secret]) -> object:

@@ -56,6 +56,9 @@ STATUSES: Final = (
 """The statuses of a call, by their numbers."""
 
 _LARGEST: Final = 4096
+_MOST_RECEIVED: Final = 256 * 1024
+_HEAD: Final = 9
+_LARGEST_FRAME: Final = 16 * 1024  # nobody may send a larger one to whom does not ask for it
 _PREFIX: Final = struct.Struct(">BI")
 _OF_STATUS: Final = 1
 _LONGEST_TIMEOUT: Final = 99_999_999  # of the header grpc-timeout: eight digits
@@ -93,9 +96,11 @@ class HealthCall:
     _http: str = field(init=False, default="")
     _headers: dict[str, str] = field(init=False, default_factory=dict)
     _message: bytearray = field(init=False, default_factory=bytearray)
+    _frames: _Frames = field(init=False)
 
     def __post_init__(self) -> None:
         self._connection = H2Connection(H2Configuration(client_side=True, header_encoding="utf-8"))
+        self._frames = _Frames()
 
     def begin(self) -> bytes:
         """Give what is sent first: the greeting, and the whole request."""
@@ -123,6 +128,7 @@ class HealthCall:
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes that came, and give those that are to be sent in turn."""
+        self._frames.check(data)
         try:
             events = self._connection.receive_data(data)
         except ProtocolError as error:
@@ -177,6 +183,39 @@ class HealthCall:
             return Reply(status=number, message=message)
 
         return Reply(status=0, serving=read_response(bytes(self._message)))
+
+
+@dataclass(slots=True)
+class _Frames:
+    """Where in the frames that come we are.
+
+    The library keeps a frame until it is whole, however long it says that it is: eight megabytes
+    of what is no frame at all.
+    """
+
+    _received: int = 0
+    _head: bytearray = field(default_factory=bytearray)
+    _inside: int = 0
+
+    def check(self, data: bytes) -> None:
+        """Look at the frames that begin here; raises NotHealth where one is too long."""
+        self._received += len(data)
+        if self._received > _MOST_RECEIVED:
+            raise NotHealth(f"it sent more than {_MOST_RECEIVED // 1024} KiB before it answered")
+
+        place = 0
+        while place < len(data):
+            skipped = min(self._inside, len(data) - place)
+            self._inside -= skipped
+            place += skipped
+            part = data[place : place + _HEAD - len(self._head)]
+            self._head += part
+            place += len(part)
+            if len(self._head) == _HEAD:
+                self._inside = int.from_bytes(self._head[:3])
+                self._head.clear()
+            if self._inside > _LARGEST_FRAME:
+                raise NotHealth("it does not speak HTTP/2")
 
 
 def write_request(service: str) -> bytes:

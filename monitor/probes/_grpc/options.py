@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
@@ -64,17 +63,15 @@ class GrpcOptions(PortOptions):
         """What is healthy where nobody wrote anything else."""
         return ({"value": {"equals": "SERVING"}},)
 
-    @cached_property
     def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The metadata as it is sent."""
-        return tuple(
+        """Give the metadata as it is now; raises ValueError where it cannot be sent."""
+        pairs = tuple(
             (key, value.reveal()) for key, values in self.metadata.items() for value in values
         )
+        for key, value in pairs:
+            _check_value(key, value)
 
-    @cached_property
-    def secrets(self) -> tuple[str, ...]:
-        """The values that must never be shown."""
-        return tuple(value for _, value in self.pairs)
+        return pairs
 
 
 def _check_value(key: str, value: str) -> None:

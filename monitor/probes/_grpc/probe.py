@@ -58,11 +58,17 @@ class GrpcProbe:
         """Hold nothing: each observation gives back what it used."""
 
     async def _call(self, look: Look) -> Reply:
+        try:
+            metadata = self._options.pairs()
+        except ValueError as error:
+            message = f"the metadata cannot be sent as it is now: {error}"
+            raise Faulted(Fault(code=Code.INTERNAL, message=message, own=True)) from error
+
         connection = await dial(look, self._context.resolver, self._way)
         look.watch.enter(Phase.PROCESSING)
         try:
             with talking(look):
-                return await self._converse(connection)
+                return await self._converse(connection, metadata)
         except NotHealth as error:
             message = f"{look.peer} gave no answer to a gRPC health check: {plain(str(error))}"
             raise Faulted(
@@ -71,13 +77,15 @@ class GrpcProbe:
         finally:
             connection.close()
 
-    async def _converse(self, connection: Connection) -> Reply:
+    async def _converse(
+        self, connection: Connection, metadata: tuple[tuple[str, str], ...]
+    ) -> Reply:
         options = self._options
         call = HealthCall(
             authority=self._way.server_name or str(options.address),
             scheme="https" if options.tls else "http",
             service=options.service,
-            metadata=options.pairs,
+            metadata=metadata,
             timeout=self._context.timeout,
             user_agent=self._context.user_agent,
         )

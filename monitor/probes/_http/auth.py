@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Final, Self
 from urllib.parse import quote_plus
@@ -113,18 +114,32 @@ class AuthOptions(Options):
         return (self.oauth2.client_secret,)
 
     @property
-    def secrets(self) -> tuple[Secret | str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """What must never be shown: also what is made of a password, and a token once issued."""
         if self.basic:
-            password = self.basic.password.current
-            return (password, encode_pair(self.basic.username, password))
+            password = self.basic.password
+            return (password, *password.parts(_Paired(name=self.basic.username)))
         if self.oauth2:
-            client, secret = self.oauth2.client_id, self.oauth2.client_secret.current
-            pair = encode_pair(quote_plus(client), quote_plus(secret))
+            secret = self.oauth2.client_secret
+            pair = secret.parts(_Paired(name=self.oauth2.client_id, quoted=True))
             of_url = secrets_of_url(URL(self.oauth2.token_url))
-            return (*of_url, secret, pair, self.oauth2.latest.secret)
+            return (*of_url, secret, *pair, self.oauth2.latest.secret)
 
-        return tuple(secret.current for secret in self.given)
+        return self.given
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Paired:
+    """Writes a password as it is sent with a name."""
+
+    name: str
+    quoted: bool = False
+
+    def __call__(self, password: str) -> list[str]:
+        if self.quoted:
+            return [encode_pair(quote_plus(self.name), quote_plus(password))]
+
+        return [encode_pair(self.name, password)]
 
 
 def encode_pair(name: str, password: str) -> str:

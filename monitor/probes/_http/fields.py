@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
 
+from monitor.fields import live_secret
 from monitor.options import Secret
 
 BREAKS_A_LINE: Final = re.compile(r"[\r\n\0]")
@@ -17,8 +18,8 @@ _SET_BY_US: Final = frozenset({"content-length", "transfer-encoding", "connectio
 
 
 def _read_header_value(value: object) -> Secret:
-    live = getattr(value, "secret", value)  # text from a file that is read again carries it
-    if isinstance(live, Secret):
+    live = value if isinstance(value, Secret) else live_secret(value)
+    if live is not None:
         _check_header_value(live.reveal())
         return live
     if not isinstance(value, str):

@@ -174,18 +174,22 @@ class HttpOptions(ProbeOptions):
         return self.request.method in _SAFE and self.request.burst is None
 
     @cached_property
-    def secrets(self) -> tuple[Secret | str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """The values that must never be shown, for a redactor."""
-        found: list[Secret | str] = [*secrets_of_url(URL(self.url))]
+        found = secrets_of_url(URL(self.url))
         if self.request.auth:
             found += self.request.auth.secrets
         if self.request.proxy:
-            found += read_proxy(self.request.proxy.current).secrets
+            found += self.request.proxy.parts(_secrets_of_proxy)
         for name, value in self.request.headers.items():
             if name.lower() in _CARRIES_SECRETS or SECRET_NAME.search(name):
-                found += [value.reveal(), *_credentials_in(value.reveal())]
+                found += [value, *value.parts(_credentials_in)]
 
-        return tuple(secret for secret in found if not isinstance(secret, str) or secret)
+        return tuple(secret for secret in found if secret.live or secret.current)
+
+
+def _secrets_of_proxy(url: str) -> tuple[str, ...]:
+    return read_proxy(url).secrets
 
 
 def _credentials_in(value: str) -> list[str]:

@@ -12,7 +12,7 @@ from yarl import URL
 
 from monitor.core.headers.cors import FOREIGN_ORIGIN
 from monitor.core.model.observation import Code, Fault
-from monitor.options import Secret
+from monitor.fields import live_secret
 from monitor.probes._http.auth import encode_pair
 from monitor.probes._http.urls import SECRET_NAME, show_location
 from monitor.probes._net.faults import Faulted
@@ -169,7 +169,7 @@ def _holds_live_text(value: Any) -> bool:
     if isinstance(value, list):
         return any(_holds_live_text(inner) for inner in value)
 
-    return isinstance(getattr(value, "secret", None), Secret)
+    return live_secret(value) is not None
 
 
 def as_it_is_now(value: Any) -> Any:
@@ -179,9 +179,9 @@ def as_it_is_now(value: Any) -> Any:
     if isinstance(value, list):
         return [as_it_is_now(inner) for inner in value]
 
-    live = getattr(value, "secret", None)
+    live = live_secret(value)
 
-    return live.reveal() if isinstance(live, Secret) else value
+    return value if live is None else live.reveal()
 
 
 def _read_body_file(path: str) -> bytes:

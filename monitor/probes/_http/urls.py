@@ -8,7 +8,7 @@ from typing import Final
 from yarl import URL
 
 from monitor.fields import suggest_braces
-from monitor.options import MASK, found
+from monitor.options import MASK, Secret, found
 
 _EXPECTED: Final = "expected a URL such as https://shop.example/"
 
@@ -43,7 +43,7 @@ def read_url(text: object) -> str:
     return text
 
 
-def secrets_of_url(url: URL) -> list[str]:
+def secrets_of_url(url: URL) -> list[Secret]:
     """Give what a URL holds that must never be shown: its password, and what looks like one."""
     found = [url.password or ""]
     found += [
@@ -52,7 +52,7 @@ def secrets_of_url(url: URL) -> list[str]:
         if SECRET_NAME.search(name) and len(value) >= SHORTEST_CREDENTIAL
     ]
 
-    return [secret for secret in found if secret]
+    return [Secret(secret) for secret in found if secret]
 
 
 def show_url(url: URL) -> str:

@@ -217,14 +217,12 @@ class JourneyOptions(ProbeOptions):
         return all(step.stand_in.harmless for step in self.steps)
 
     @cached_property
-    def secrets(self) -> tuple[Secret | str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """The values that must never be shown; a name in braces is none."""
         told = (secret for step in self.steps for secret in step.stand_in.secrets)
 
         return tuple(
-            secret
-            for secret in told
-            if not isinstance(secret, str) or not _is_little_but_names(secret)
+            secret for secret in told if secret.live or not _is_little_but_names(secret.current)
         )
 
     def _mistakes(self) -> Iterator[tuple[Place, str]]:

@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from monitor.fields import live_secret
 from monitor.options import Secret
 
 if TYPE_CHECKING:
@@ -81,9 +82,9 @@ def fill_secret(secret: Secret, values: Mapping[str, Scalar]) -> Secret:
 
 def as_it_is_now(text: str) -> str:
     """Read a text again where it came from a file."""
-    live = getattr(text, "secret", None)
+    live = live_secret(text)
 
-    return live.reveal() if isinstance(live, Secret) else text
+    return text if live is None else live.reveal()
 
 
 def as_text(value: Scalar) -> str:

@@ -162,7 +162,7 @@ class MetricsOptions(ProbeOptions):
         return not is_loopback(self.shown.host or "")
 
     @cached_property
-    def secrets(self) -> tuple[Secret | str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """The values that must never be shown."""
         return self.asked.secrets
 

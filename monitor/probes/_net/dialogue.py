@@ -173,22 +173,30 @@ class Script:
                 raise ValueError(f"the expect before has no group {name} for {{{name}}}")
 
 
-def secrets_of(sent: Iterable[Secret]) -> tuple[Secret | str, ...]:
+def secrets_of(sent: Iterable[Secret]) -> tuple[Secret, ...]:
     """Give what of texts that are sent must never be shown: each as a whole, and credentials.
 
     A plain word (`ping`, `status`) is none, since it would be masked wherever it is written.
     """
-    found: list[Secret | str] = []
+    found: list[Secret] = []
     for one in sent:
-        text = one.reveal()
-        if one.live or not _PLAIN_WORD.fullmatch(text):
+        if one.live or not _PLAIN_WORD.fullmatch(one.current):
             found.append(one)
-        if one.live or not _PLAIN_WORD.fullmatch(text.strip()):
-            found.append(text.strip())
-        if leads := _LEADS_TO_A_SECRET.search(text):
-            found += _WORD.findall(text, leads.end())
+        if one.live or not _PLAIN_WORD.fullmatch(one.current.strip()):
+            found += one.parts(_without_space)
+        found += one.parts(_credentials_in)
 
-    return tuple(one for one in found if one)
+    return tuple(one for one in found if one.current)
+
+
+def _without_space(text: str) -> list[str]:
+    return [text.strip()]
+
+
+def _credentials_in(text: str) -> list[str]:
+    leads = _LEADS_TO_A_SECRET.search(text)
+
+    return _WORD.findall(text, leads.end()) if leads else []
 
 
 def _encode(text: str) -> bytes:

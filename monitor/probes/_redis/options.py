@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Annotated, Any, Final, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from monitor.fields import SecretText  # noqa: TC001 -- pydantic reads it at run time
-from monitor.options import Secret, found
+from monitor.options import found
 from monitor.probes._net.port_options import PortOptions
 
 READS: Final = frozenset(
@@ -140,8 +139,3 @@ class RedisOptions(PortOptions):
             raise ValueError("expected a password with the username")
 
         return self
-
-    @cached_property
-    def secrets(self) -> tuple[str, ...]:
-        """The values that must never be shown."""
-        return (self.password.reveal(),) if isinstance(self.password, Secret) else ()

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from monitor.fields import live_secret
 from monitor.options import Secret
 from monitor.probes._net.dial import Way
 from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText
@@ -50,8 +51,7 @@ def _read_url(value: object, info: ValidationInfo) -> DatabaseUrl:
     if isinstance(value, DatabaseUrl):
         return value
 
-    live = getattr(value, "secret", value)
-    secret = live if isinstance(live, Secret) else None
+    secret = value if isinstance(value, Secret) else live_secret(value)
     if secret is None:
         if not isinstance(value, str) or not value:
             raise ValueError("expected the URL of a database")
@@ -155,14 +155,18 @@ class SqlOptions(ProbeOptions):
         return self.place().tls is TlsUse.ALWAYS
 
     @cached_property
-    def secrets(self) -> tuple[Secret | str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """The values that must never be shown: the password, also as the URL has it."""
-        place = self.url.read()
-        if place.engine is Engine.SQLITE or not place.password:
-            return ()
-
         url = self.url.secret
-        written = urlsplit(url.current).password or ""
-        whole = (url,) if url.live else ()
+        whole = (url,) if url.live and url.parts(_passwords_of) else ()
 
-        return (*whole, *sorted({place.password, written}))
+        return (*whole, *url.parts(_passwords_of))
+
+
+def _passwords_of(url: str) -> list[str]:
+    """Give the password of a URL as it is, and as it is written there; raises ValueError."""
+    place = read_place(url)
+    if place.engine is Engine.SQLITE or not place.password:
+        return []
+
+    return sorted({place.password, urlsplit(url).password or ""})

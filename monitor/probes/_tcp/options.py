@@ -168,7 +168,7 @@ class TcpOptions(PortOptions):
         return self.terms is not None
 
     @cached_property
-    def secrets(self) -> tuple[Secret | str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """The values that must never be shown: what is sent."""
         return secrets_of(step.send for step in self.dialogue if step.send)
 

@@ -174,7 +174,7 @@ class WebsocketOptions(ProbeOptions):
         return self.secure
 
     @cached_property
-    def secrets(self) -> tuple[Secret | str, ...]:
+    def secrets(self) -> tuple[Secret, ...]:
         """The values that must never be shown."""
         sent = secrets_of(step.send for step in self.dialogue if step.send)
 

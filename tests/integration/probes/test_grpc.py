@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trustme
 
+from monitor.config.document import LiveText
 from monitor.core.model.observation import Code, Phase
 from monitor.core.model.verdict import Outcome
+from monitor.options import Redactor, Secret
+from monitor.probes import KINDS
 from tests.support.grpc_server import serve_grpc
-from tests.support.probing import ask, judge_health, measured
+from tests.support.http_probe import make_context
+from tests.support.probing import ask, fault_of, judge_health, measured
 from tests.support.servers import say_nothing, serve_script, unused_port
 
 if TYPE_CHECKING:
@@ -113,6 +117,31 @@ async def test_tls_to_a_plain_server_fails_as_unavailable() -> None:
     assert measured(seen, "probe_grpc_status_code") == 14
     assert measured(seen, "probe_grpc_ssl") == 0
     assert seen.tls_version is None
+
+
+async def test_metadata_from_a_file_is_read_again_and_masked(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("t0ken-before")
+    live = LiveText("t0ken-before", Secret("t0ken-before", refresh=file.read_text))
+    with serve_grpc() as server:
+        options: Any = KINDS["grpc"].options.model_validate(
+            {"address": server.address, "metadata": {"auth": live}}
+        )
+        mask = Redactor(options.secrets).mask
+        probe = KINDS["grpc"].make(options, make_context())
+        for text in ("t0ken-before", "t0ken-after", "two\nlines"):
+            file.write_text(text)
+            seen = await probe.observe()
+        await probe.close()
+        given = [value for key, value in server.metadata if key == "auth"]
+
+    assert given == ["t0ken-before", "t0ken-after"]
+    assert mask("t0ken-before t0ken-after") == "*** ***"
+    assert fault_of(seen).own
+    assert fault_of(seen).message == (
+        "the metadata cannot be sent as it is now: auth: expected text in ASCII, "
+        "or a key that ends with -bin"
+    )
 
 
 async def test_metadata_arrives_intact_also_repeated_and_binary() -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from monitor.config.compile_endpoints import Pace, Watched, compile_endpoints
 from monitor.config.document import Document, Position
 from monitor.config.findings import Findings
-from monitor.config.masking import mask, secrets_of
+from monitor.config.masking import mask
 from monitor.config.settings import Defaults
 from monitor.core.expectations import Source
 from monitor.core.judge import judge
@@ -95,7 +95,7 @@ def test_secrets_are_found_at_any_depth_and_masked_in_any_type() -> None:
         {"host": "h", "password": "12345", "more": [{"a": "inner-secret"}]}
     )
 
-    secrets = secrets_of(options)
+    secrets = options.secrets
 
     assert set(secrets) == {Secret("12345"), Secret("inner-secret")}
     written = {"a": [12345, 12, True, None], "b": "x inner-secret y"}

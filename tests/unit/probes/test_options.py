@@ -10,13 +10,15 @@ from pydantic import ValidationError
 
 from monitor import probes
 from monitor.config.document import LiveText
-from monitor.options import Secret
+from monitor.options import Redactor, Secret
+from monitor.probes import KINDS
 from monitor.probes._http.options import HttpOptions
 from monitor.probes._http.urls import show_location
 from monitor.probes._net.options import TlsVersion
 from monitor.probes.http import KIND
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 URL = "https://shop.example/"
@@ -241,6 +243,94 @@ def test_no_secret_shows_in_the_repr_of_options() -> None:
     assert "hunter" not in repr(options)
 
 
+def live_in(file: Path, value: str) -> LiveText:
+    """Write a text into a file, and give it as the configuration reads it."""
+    file.write_text(value)
+
+    return LiveText(value, Secret(value, refresh=file.read_text))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "was", "becomes", "sent"),
+    [
+        pytest.param(
+            "redis",
+            lambda text: {"address": "cache.example:6379", "password": text},
+            "first-password",
+            "other-password",
+            "other-password",
+            id="password",
+        ),
+        pytest.param(
+            "url",
+            lambda text: {
+                "url": "http://shop.example/",
+                "request": {"auth": {"basic": {"username": "ana", "password": text}}},
+            },
+            "first-password",
+            "other-password",
+            "YW5hOm90aGVyLXBhc3N3b3Jk",
+            id="pair",
+        ),
+        pytest.param(
+            "url",
+            lambda text: {
+                "url": "http://shop.example/",
+                "request": {"headers": {"Authorization": text}},
+            },
+            "Bearer first-token",
+            "Bearer other-token",
+            "other-token",
+            id="word of a header",
+        ),
+        pytest.param(
+            "url",
+            lambda text: {"url": "http://shop.example/", "request": {"proxy": text}},
+            "http://ana:first-password@proxy.example:3128",
+            "http://ana:other-password@proxy.example:3128",
+            "other-password",
+            id="proxy",
+        ),
+        pytest.param(
+            "sql",
+            lambda text: {"url": text, "query": "SELECT 1"},
+            "postgresql://ana:first%2Fpassword@db.example/shop",
+            "postgresql://ana:other%2Fpassword@db.example/shop",
+            "other/password",
+            id="url of a database",
+        ),
+        pytest.param(
+            "tcp",
+            lambda text: {"address": "mail.example:25", "dialogue": [{"send": text}]},
+            "PASS first-password\r\n",
+            "PASS other-password\r\n",
+            "other-password",
+            id="dialogue",
+        ),
+    ],
+)
+def test_what_is_masked_follows_a_file_that_changed(
+    tmp_path: Path,
+    kind: str,
+    options: Callable[[LiveText], object],
+    was: str,
+    becomes: str,
+    sent: str,
+) -> None:
+    file = tmp_path / "secret"
+    text = live_in(file, was)
+    read = KINDS[kind].options.model_validate(options(text))
+    again = KINDS[kind].options.model_validate(options(text))
+    mask = Redactor(read.secrets).mask
+
+    assert mask(sent) == sent
+    file.write_text(becomes)
+    text.secret.reveal()
+
+    assert mask(sent) == "***"
+    assert set(read.secrets) == set(again.secrets)
+
+
 def test_secrets_are_given_to_a_redactor() -> None:
     options = HttpOptions.model_validate(
         {
@@ -252,14 +342,14 @@ def test_secrets_are_given_to_a_redactor() -> None:
         }
     )
 
-    assert set(options.secrets) == {
+    assert {one.reveal() for one in options.secrets} == {
         "from-url",
         "from-auth",
         "YW5hOmZyb20tYXV0aA==",  # the same as it is sent
         "from-cookie",
         "from-key",
     }
-    assert read(auth={"bearer": "from-bearer"}).secrets == ("from-bearer",)
+    assert read(auth={"bearer": "from-bearer"}).secrets == (Secret("from-bearer"),)
     assert read().secrets == ()
 
 
