@@ -261,7 +261,7 @@ class Attachment:
 
         Only here do we write the database itself, so anybody else's writing is noticed.
         """
-        with suppress(sqlite3.Error):
+        with suppress(sqlite3.Error, MemoryError):
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         self._files.note_own_writing()
 
@@ -319,6 +319,10 @@ class Attachment:
                 raise Corrupt(message) from error
 
             raise (Unready if code in _PASSING else StoreError)(message) from error
+        except MemoryError as error:
+            self._disconnect()
+            message = f"{self.path}: cannot {act} the store: this machine has no free memory"
+            raise Unready(message) from error
         except BaseException:
             self._disconnect()
             raise

@@ -183,7 +183,7 @@ class Journal:
     async def _write(self, batch: Changes) -> Exception | None:
         """Commit all that can be stored; give what kept a record from it."""
         try:
-            await self._commit(batch)
+            await self._try(batch)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug of ours in one record: save the others
@@ -191,6 +191,13 @@ class Journal:
             return error
 
         return None
+
+    async def _try(self, batch: Changes) -> None:
+        """Commit; where memory ran out, no record is to blame."""
+        try:
+            await self._commit(batch)
+        except MemoryError as error:
+            raise StoreError("the store cannot be written: there is no free memory") from error
 
     async def _salvage(self, batch: Changes, problem: Exception) -> None:
         """Commit all of a batch but the record that cannot be stored: it shall block no other."""
@@ -201,7 +208,7 @@ class Journal:
 
         for part in parts:
             try:
-                await self._commit(part)
+                await self._try(part)
             except StoreError:
                 raise
             except Exception as error:  # noqa: BLE001 - the record is in this half, or one of them

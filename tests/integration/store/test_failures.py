@@ -102,6 +102,33 @@ async def test_a_store_that_another_process_locks_fails_until_it_lets_go(
     assert len((await store.load()).states) == 1
 
 
+async def test_a_commit_without_memory_fails_aloud_and_the_next_one_is_kept(
+    open_store: OpenStore,
+) -> None:
+    store = await open_store()
+    await store._run(_starve, store)
+
+    with pytest.raises(StoreError, match=r"cannot write the store: .*memory"):
+        await store.commit(SOME)
+
+    await store.commit(SOME)
+    assert len((await store.load()).states) == 1
+
+
+def _starve(store: Store) -> None:
+    """Let its connection find no memory when it writes."""
+    connection = store._attachment._connection
+    assert connection is not None
+
+    def find() -> None:
+        raise MemoryError
+
+    connection.create_function("find_memory", 0, find)
+    connection.execute(
+        "CREATE TEMP TRIGGER starve BEFORE INSERT ON check_states BEGIN SELECT find_memory(); END"
+    )
+
+
 async def test_a_journal_writes_by_itself_once_the_store_is_free(
     open_store: OpenStore, path: Path
 ) -> None:

@@ -30,6 +30,7 @@ class Disk:
         self.attempts = 0
         self.broken = False
         self.lost = False
+        self.starved = False
         self.chokes_on: int | None = None
         self.free = asyncio.Event()
         self.free.set()
@@ -43,6 +44,8 @@ class Disk:
             raise StoreLost("deleted")
         if self.broken:
             raise StoreError("disk full")
+        if self.starved:
+            raise MemoryError
         if self.chokes_on in numbers(changes):
             raise ValueError("no way is known to store it")
         self.commits.append(changes)
@@ -311,6 +314,21 @@ async def test_a_record_that_cannot_be_stored_blocks_no_other(journal: Journal, 
 
     assert (disk.kept, journal.waiting) == ([1, 2, 3, 5, 6, 7], 0)
     assert journal.error is None
+
+
+async def test_without_memory_no_record_is_given_up(journal: Journal, disk: Disk) -> None:
+    disk.starved = True
+    for number in (1, 2, 3):
+        journal.later(bundle(number))
+
+    with pytest.raises(StoreError, match="memory"):
+        await journal.flush()
+    assert (journal.waiting, disk.attempts) == (3, 1)
+    assert journal.error is not None
+
+    disk.starved = False
+    await journal.flush()
+    assert (disk.kept, journal.error) == ([1, 2, 3], None)
 
 
 async def test_who_waits_for_the_record_that_cannot_be_stored_is_told(
