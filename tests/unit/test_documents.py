@@ -5,20 +5,29 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from monitor.cli import _COMMANDS
 from monitor.config import load
-from monitor.core.model.rollback import Blocked
+from monitor.config.settings import RollbackSettings
+from monitor.config.translate import keys_of, models_in
+from monitor.core.model.rollback import Blocked, EffectContext, RollbackState
 from monitor.notifiers.webhook import payload
 from monitor.webhooks import sign
 from tests.support.notices import make_delivery
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+ROLLBACKS = (ROOT / "docs" / "rollback.md").read_text()
+CODE_OF_ROLLBACKS = "\n".join(re.findall(r"```yaml\n.*?```|`[^`\n]+`", ROLLBACKS, re.DOTALL))
 BLOCKS = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
 
@@ -59,16 +68,39 @@ def test_the_page_of_notifications_names_every_key_of_the_payload() -> None:
     assert [key for key in payload(make_delivery()) if f"`{key}`" not in page] == []
 
 
-def test_the_page_of_operations_says_what_to_do_about_each_reason_for_no_rollback() -> None:
-    page = (ROOT / "docs" / "operations.md").read_text()
-    table = page.partition("## Why nothing was rolled back")[2].partition("\n## ")[0]
+def test_the_page_of_rollbacks_says_what_to_do_about_each_reason_for_none() -> None:
+    assert named_in("Why nothing was rolled back") == {reason.value for reason in Blocked}
 
-    named = {
+
+def test_the_page_of_rollbacks_says_what_each_state_means() -> None:
+    assert named_in("Where it stands") == {state.value for state in RollbackState}
+
+
+def test_the_page_of_rollbacks_names_every_key_and_every_variable() -> None:
+    keys = {key for model in models_below(RollbackSettings) for key in keys_of(model)}
+    told = {f"MONITOR_{name.upper()}" for name in EffectContext.__dataclass_fields__}
+
+    assert [key for key in keys if not re.search(rf"\b{key}\b", CODE_OF_ROLLBACKS)] == []
+    assert [name for name in told if f"`{name}`" not in ROLLBACKS] == []
+
+
+def named_in(section: str) -> set[str]:
+    """Give what the rows of the table of a section are about."""
+    table = ROLLBACKS.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+
+    return {
         name
         for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
         for name in re.findall(r"`(\w+)`", row)
     }
-    assert named == {reason.value for reason in Blocked}
+
+
+def models_below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """Give a model and those that its fields hold."""
+    yield model
+    for field in model.model_fields.values():
+        for inner in models_in(field.annotation):
+            yield from models_below(inner)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
