@@ -8,6 +8,7 @@ import shutil
 import signal
 from contextlib import suppress
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Final
 
 from monitor.logs import Log
@@ -87,6 +88,7 @@ class Process:
                         "GSETTINGS_BACKEND": "memory",  # nothing is written at home
                         mark[0]: mark[1],
                     },
+                    artifacts_dir=gettempdir(),  # nothing is recorded: no folder for it either
                     handle_sigint=False,
                     handle_sigterm=False,
                     handle_sighup=False,
