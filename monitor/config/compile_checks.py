@@ -26,7 +26,7 @@ from monitor.core.model.endpoint import (
 from monitor.probes.kind import Rhythm
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import timedelta
 
     from monitor.config.compile_rules import Rules
@@ -42,6 +42,16 @@ _NEEDS_HTTPS: Final = "needs an https:// URL, or redirects that are followed to 
 _NEEDS_HTTP: Final = "needs an http:// URL whose redirects are followed: name it as an endpoint"
 _to_json: Final = json.JSONEncoder(sort_keys=True, default=str).encode
 _FINDINGS: Final = Severity.MEDIUM  # the default of what breaks nothing yet
+
+
+def complete_health(
+    written: Sequence[Expectation], healthy: Iterable[Mapping[str, object]], place: str
+) -> tuple[Expectation, ...]:
+    """Add to what is written what is healthy for a kind where nobody wrote on the same source."""
+    usual = (compile_expectation(one, place)[0] for one in healthy)
+    sources = {one.source for one in written}
+
+    return (*written, *(one for one in usual if one.source not in sources))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +112,9 @@ class Checks:
             kind=self.kind,
             sources=self.sources if self.tls else self.sources - {Source.CERTIFICATE},
         )
+        place = str(self.findings.document.position(self.at))
         rule = HealthRule(
-            expectations=(*written, *self._unwritten(written)),
+            expectations=complete_health(written, self.healthy, place),
             has_status=Source.STATUS in self.sources,
         )
         schemas = schemas_of(rule.expectations)
@@ -119,14 +130,6 @@ class Checks:
             and settings.value is not None
             and "health" not in settings.model_fields_set
         )
-
-    def _unwritten(self, written: Sequence[Expectation]) -> tuple[Expectation, ...]:
-        """Give what is healthy for this kind of probe where nobody wrote anything else."""
-        place = str(self.findings.document.position(self.at))
-        usual = (compile_expectation(one, place)[0] for one in self.healthy)
-        sources = {one.source for one in written}
-
-        return tuple(one for one in usual if one.source not in sources)
 
     def _headers(self, settings: EndpointSettings) -> tuple[Check, ...]:
         headers = settings.headers

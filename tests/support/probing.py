@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from monitor.config.compile_checks import complete_health
 from monitor.core.expectations import Source, compile_expectation
 from monitor.core.judge import judge
 from monitor.core.model.endpoint import HealthRule
@@ -51,10 +52,9 @@ def judge_health(kind: str, seen: Observation, *expect: Mapping[str, Any]) -> Ve
     written = [
         one for raw in expect for one in compile_expectation(raw, "", sources=traits.sources)
     ]
-    sources = {one.source for one in written}
-    usual = [compile_expectation(raw, "")[0] for raw in traits.options.model_construct().healthy]
+    healthy = traits.options.model_construct().healthy
     rule = HealthRule(
-        expectations=(*written, *(one for one in usual if one.source not in sources)),
+        expectations=complete_health(written, healthy, ""),
         has_status=Source.STATUS in traits.sources,
     )
 
