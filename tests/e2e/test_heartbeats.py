@@ -176,8 +176,9 @@ async def test_the_monitor_blames_nobody_for_a_ping_that_it_could_not_hear(tmp_p
     configure(tmp_path, period="1s", grace="1s")
     async with daemon(tmp_path) as running:
         await running.get(f"/ping/{KEY}")
+        overdue = datetime.now(UTC) + timedelta(seconds=2)
         await running.stop(signal.SIGKILL)
-    await asyncio.sleep(2.2)
+    await until(lambda: datetime.now(UTC) > overdue)
     rounds = await run("--cycles", "1", cwd=tmp_path, environ={"PORT": "1"})
     back = datetime.now(UTC)
     async with daemon(tmp_path) as running:
@@ -195,8 +196,9 @@ async def test_a_monitor_that_stood_still_blames_nobody(tmp_path: Path) -> None:
     configure(tmp_path, period="1s", grace="1s")
     async with daemon(tmp_path) as running:
         await running.get(f"/ping/{KEY}")
+        overdue = datetime.now(UTC) + timedelta(seconds=2)
         running.process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(2.5)
+        await until(lambda: datetime.now(UTC) > overdue)
         running.process.send_signal(signal.SIGCONT)
         await until(lambda: "event_loop_stalled" in running.said())
         for _ in range(5):

@@ -45,13 +45,13 @@ if TYPE_CHECKING:
 class Contract:
     """What is known of a kind here: the options that lead to a port, and who answers there well.
 
-    A kind that asks no port has no `serve`. `secret` says that a secret can be part of its options:
-    it is `hunter22` in those given here. `needs` are the programs by which it is served.
+    A kind that asks no port has no `serve`. `secret` is the secret in the options given here, empty
+    where none can be part of them. `needs` are the programs by which it is served.
     """
 
     options: Callable[[int], object]
     serve: Callable[[], AbstractAsyncContextManager[int]] | None = None
-    secret: bool = True
+    secret: str = "hunter22"
     needs: tuple[str, ...] = ()
 
 
@@ -129,9 +129,10 @@ async def serve_greeting() -> AsyncIterator[int]:
         yield server.port
 
 
+LONG_KEY = "hunter22" * 3
 CONTRACTS: dict[str, Contract] = {
     "heartbeat": Contract(  # a key is longer
-        options=lambda _port: {"key": "hunter22" * 3, "period": "1d"}, secret=False
+        options=lambda _port: {"key": LONG_KEY, "period": "1d"}, secret=LONG_KEY
     ),
     "command": Contract(options=lambda _port: {"run": ["/bin/cat"], "env": {"TOKEN": "hunter22"}}),
     "browser": Contract(  # tests/integration/probes/test_browser.py has one that is started once
@@ -165,9 +166,9 @@ CONTRACTS: dict[str, Contract] = {
             "transport": "tcp",
         },
         serve=serve_name,
-        secret=False,
+        secret="",
     ),
-    "icmp": Contract(options=lambda _port: "127.0.0.1", secret=False),
+    "icmp": Contract(options=lambda _port: "127.0.0.1", secret=""),
     "journey": Contract(
         options=lambda port: [
             {
@@ -207,7 +208,7 @@ CONTRACTS: dict[str, Contract] = {
     "tls": Contract(
         options=lambda port: {"address": f"127.0.0.1:{port}", "verify": False},
         serve=shake_hands,
-        secret=False,
+        secret="",
     ),
 }
 every_kind = pytest.mark.parametrize("name", KINDS)
@@ -312,8 +313,8 @@ def test_what_is_shown_holds_no_secret_and_what_is_secret_is_known(name: str) ->
     assert isinstance(options.witnessed, bool)
     assert "hunter22" not in options.target
     assert "hunter22" not in repr(options)
-    if CONTRACTS[name].secret:
-        assert "hunter22" in {one.reveal() for one in options.secrets}
+    if secret := CONTRACTS[name].secret:
+        assert secret in {one.reveal() for one in options.secrets}
 
 
 def test_the_table_knows_the_keys_of_each_kind_that_stand_beside_others() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,6 +60,18 @@ def alive(text: str) -> list[str]:
             found.append(line)
 
     return found
+
+
+def guard_of(monitor: int) -> str:
+    """Give the mark of the guard beside a process, which its command line holds."""
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parent = int((path / "stat").read_text().rpartition(")")[2].split()[1])
+            line = (path / "cmdline").read_bytes().rstrip(b"\0").decode()
+            if parent == monitor and "\0MONITOR_RUN=" in line:
+                return line.rpartition("\0")[2]
+
+    raise AssertionError(f"process {monitor} has no guard")
 
 
 def judge_value(seen: Observation, *, beside_health: bool = True) -> Verdict:
@@ -479,10 +492,10 @@ asyncio.run(main())
         sys.executable, "-c", program, cwd=Path(__file__).parents[3]
     )
     await until((tmp_path / "begun").exists)
+    guard = guard_of(monitor.pid)
 
     monitor.kill()
     await monitor.wait()
 
-    await until(lambda: not alive("sleep 7416"))
-    await asyncio.sleep(0.3)  # what was about to begin would have done so by now
+    await until(lambda: not alive(guard))  # it has looked three times for what began meanwhile
     assert not alive("sleep 7416")
