@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,17 +21,12 @@ from pydantic import (
 from monitor.fields import live_secret
 from monitor.options import Secret
 from monitor.probes._net.dial import Way
-from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText
-from monitor.probes._net.port_options import TlsChoice
+from monitor.probes._net.port_options import Reached, TlsChoice
 from monitor.probes._net.tls import TlsTerms
 from monitor.probes._sql.place import Engine, Place, TlsUse, read_place
-from monitor.probes.kind import ProbeOptions
+from monitor.probes._sql.reading import check_reads, check_writes_no_file
 
 _LONGEST_QUERY: Final = 100_000
-_READS: Final = frozenset(
-    {"select", "with", "values", "table", "show", "explain", "describe", "desc", "pragma"}
-)
-_BEFORE: Final = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*.*?\*/|\()*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,41 +58,28 @@ def _read_url(value: object, info: ValidationInfo) -> DatabaseUrl:
     return url
 
 
-def _check_query(query: str) -> str:
-    begin = _BEFORE.match(query)
-    rest = query[begin.end() :] if begin else query
-    word = re.match(r"\w*", rest)
-    first = word[0] if word else ""
-    if first.lower() not in _READS:
-        raise ValueError(
-            f"expected a query that reads (SELECT, WITH, SHOW, …), found {first or 'none'}"
-        )
-
-    return query
-
-
 UrlOfDatabase = Annotated[
     DatabaseUrl,
     PlainValidator(_read_url),
     WithJsonSchema({"type": "string", "minLength": 1, "examples": ["${DATABASE_URL}"]}),
 ]
-Query = Annotated[str, Field(min_length=1, max_length=_LONGEST_QUERY), AfterValidator(_check_query)]
+Query = Annotated[str, Field(min_length=1, max_length=_LONGEST_QUERY), AfterValidator(check_reads)]
 
 
-class SqlOptions(ProbeOptions):
+class SqlOptions(Reached):
     """A database and one query; `tls` goes before what the URL says of it."""
 
     url: UrlOfDatabase
     query: Query
     tls: TlsChoice = None
-    ip: IpChoiceName = IpChoice.ANY
-    resolver: NameserverText | None = None
 
     @model_validator(mode="after")
     def _check_way(self) -> Self:
         place = self.url.read()
         if place.path and self.model_fields_set & {"tls", "ip", "resolver"}:
             raise ValueError("tls, ip and resolver are of a host: a file or socket has none")
+        if place.engine is Engine.MYSQL:
+            check_writes_no_file(self.query)
 
         return self
 
@@ -122,7 +103,7 @@ class SqlOptions(ProbeOptions):
             verify=verify,
         )
 
-    def way(self, place: Place) -> Way:
+    def way_to(self, place: Place) -> Way:
         """Give the way there; TLS begins late on it, where both sides agree to it."""
         terms = None
         if place.tls is not TlsUse.NEVER:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.model.observation import Code, Fault, Phase
 from monitor.probes._net.faults import Faulted, explain_no_memory, explain_shortage
 from monitor.probes._sql import answer
+from monitor.probes._sql.reading import may_use_pragma
 from monitor.probes._sql.remaining import milliseconds_left
 
 if TYPE_CHECKING:
@@ -177,8 +178,12 @@ def _size(value: object) -> int:
     return len(value) if isinstance(value, str | bytes) else 8
 
 
-def _authorize(action: int, *_about: object) -> int:
-    return sqlite3.SQLITE_DENY if action in _NOT_ALLOWED else sqlite3.SQLITE_OK
+def _authorize(action: int, first: str | None, second: str | None, *_where: object) -> int:
+    allowed = action not in _NOT_ALLOWED
+    if action == sqlite3.SQLITE_PRAGMA:
+        allowed = may_use_pragma(first or "", second)
+
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 
 def _explain(error: Exception, job: _Job, mask: Callable[[str], str]) -> Exception:

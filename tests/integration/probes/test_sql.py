@@ -252,6 +252,67 @@ def test_a_statement_that_plainly_writes_is_refused_when_it_is_read(
         KINDS["sql"].options.model_validate({"url": url, "query": statement})
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT 'x' INTO OUTFILE '/tmp/x'",
+        "SELECT 'x' into/**/DumpFile '/tmp/x'",
+        "SELECT 'it''s' INTO -- x\n OUTFILE '/tmp/x'",
+        "SELECT 'a\\' INTO OUTFILE '/tmp/x' -- '",
+        "SELECT 'a\\'' INTO OUTFILE '/tmp/x'",
+        "SELECT \"it's\" INTO OUTFILE '/tmp/x'",
+        "SELECT 1 # don't\n INTO OUTFILE '/tmp/x'",
+        "SELECT 1.5INTO OUTFILE'/tmp/x'",
+        "/*! SET GLOBAL read_only = 0; */ SELECT 1",
+        "/*!50000 SET GLOBAL read_only = 0 */ SELECT",
+        "/*M! SET GLOBAL read_only = 0 */ SELECT",
+        "SELECT 1 /*!, sleep(9) */",
+    ],
+)
+def test_what_a_server_of_mysql_would_write_is_refused_when_it_is_read(statement: str) -> None:
+    with pytest.raises(ValueError, match=r"writes a file|executes what stands in a comment"):
+        KINDS["sql"].options.model_validate({"url": "mysql://u@db/shop", "query": statement})
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT count(*) FROM t WHERE note = 'into outfile /*! not */'",
+        'SELECT `outfile`, "/*!" FROM t -- into outfile',
+        "SELECT /*+ MAX_EXECUTION_TIME(5) */ 1",
+        "SELECT 1 /* into outfile */",
+    ],
+)
+def test_what_only_looks_like_writing_is_asked(statement: str) -> None:
+    KINDS["sql"].options.model_validate({"url": "mysql://u@db/shop", "query": statement})
+
+
+PRAGMAS = [
+    "hard_heap_limit = 20000",
+    "hard_heap_limit(1)",
+    "soft_heap_limit",
+    "main.user_version=1",
+]
+
+
+@pytest.mark.parametrize("pragma", [*PRAGMAS, '"user_version"', "wal_checkpoint"])
+def test_a_pragma_that_does_more_than_read_is_refused(pragma: str) -> None:
+    with pytest.raises(ValueError, match="expected a pragma that reads"):
+        KINDS["sql"].options.model_validate({"url": "sqlite:///x.db", "query": f"PRAGMA {pragma}"})
+
+
+async def test_sqlite_itself_refuses_pragmas_that_do_more_than_read(sqlite: Path) -> None:
+    url = f"sqlite:///{sqlite}"
+    hidden = await query(url, "EXPLAIN PRAGMA hard_heap_limit = 9999999999")
+    set_by_it = await query(url, "SELECT * FROM pragma_user_version")
+    info = await query(url, "PRAGMA table_info(webhook_events)")
+    version = await query(url, "PRAGMA user_version;")
+
+    assert "not authorized" in fault_of(hidden)[1]
+    assert set_by_it.values["value"] == version.values["value"] == 0
+    assert len(rows_of(info)) == 4
+
+
 WRITES = {
     "postgresql": "WITH gone AS (DELETE FROM webhook_events RETURNING 1) SELECT * FROM gone",
     "mysql": "SELECT clear_events()",

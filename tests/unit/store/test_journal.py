@@ -328,7 +328,7 @@ async def test_without_memory_no_record_is_given_up(journal: Journal, disk: Disk
 
     disk.starved = False
     await journal.flush()
-    assert (disk.kept, journal.error) == ([1, 2, 3], None)
+    assert (disk.kept, journal.waiting) == ([1, 2, 3], 0)
 
 
 async def test_who_waits_for_the_record_that_cannot_be_stored_is_told(
