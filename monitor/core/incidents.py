@@ -366,6 +366,7 @@ def _member(check: Check, event: CheckEvent) -> Member:
         reasons=event.reasons,
         target=check.target,
         flapping=event.flapping,
+        service=check.service,
     )
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from monitor.core import wording
 from monitor.core.model.incident import IncidentClass, IncidentPhase
-from monitor.core.model.notice import Link, Notice, NoticeEvent, RollbackSummary
+from monitor.core.model.notice import Contact, Link, Notice, NoticeEvent, RollbackSummary
 from monitor.core.model.rollback import Mode, RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.core.rollback.guards import mode_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from monitor.core.model.incident import Incident, Member
@@ -34,6 +35,7 @@ def describe(
 ) -> Notice:
     """Write a notice about an incident as it stands, with its rollback or the one that is given."""
     service = directory.service(incident.service)
+    concerned = _concerned(incident, directory)
     rollback = rollback or situation.rollbacks.get(incident.rollback_id or "")
 
     return Notice(
@@ -52,8 +54,8 @@ def describe(
         members=tuple(_as_it_stands(member, incident, situation) for member in incident.members),
         resolved_at=incident.resolved_at,
         description=service.description,
-        contacts=service.contacts,
-        links=_links(service, incident.id, directory),
+        contacts=_contacts(concerned),
+        links=_links(concerned, incident.id, directory),
         deploy=_deploy(incident, situation),
         rollback=_summary(rollback) if rollback else None,
         better=better,
@@ -112,11 +114,42 @@ def _may_roll_back(service: Service, incident: Incident) -> bool:
     return policy is not None and mode_of(policy, incident.severity) is not Mode.OFF
 
 
-def _links(service: Service, incident: str, directory: Directory) -> tuple[Link, ...]:
-    if not directory.public_url:
-        return service.links
+def _concerned(incident: Incident, directory: Directory) -> list[Service]:
+    """Give whose people can help: where somebody does not answer the monitor, who relies on it."""
+    if incident.klass is not IncidentClass.MONITOR:
+        return [directory.service(incident.service)]
 
-    return (*service.links, Link(name="incident", url=f"{directory.public_url}/#{incident}"))
+    silent = [member for member in incident.members if member.silent]
+    still = [member for member in silent if member.closed_at is None]
+
+    return [
+        directory.service(name)
+        for name in dict.fromkeys(member.service for member in still or silent)
+        if name
+    ]
+
+
+def _contacts(services: Iterable[Service]) -> tuple[Contact, ...]:
+    """Give each role once, with everybody who has it in one of the services."""
+    names: dict[str, dict[str, None]] = {}
+    for service in services:
+        for contact in service.contacts:
+            names.setdefault(contact.role, {})[contact.name] = None
+
+    return tuple(Contact(role=role, name=", ".join(known)) for role, known in names.items())
+
+
+def _links(services: Iterable[Service], incident: str, directory: Directory) -> tuple[Link, ...]:
+    """Give each link under a name of its own: a second runbook is that of its service."""
+    links: dict[str, Link] = {}
+    for service in services:
+        for link in service.links:
+            name = link.name if link.name not in links else f"{link.name} of {service.name}"
+            links.setdefault(name, replace(link, name=name))
+    if directory.public_url:
+        links["incident"] = Link(name="incident", url=f"{directory.public_url}/#{incident}")
+
+    return tuple(links.values())
 
 
 def _deploy(incident: Incident, situation: Situation) -> str | None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
+from monitor.core.model.observation import OWN_TROUBLE
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -40,7 +42,8 @@ class Member:
     """One check of an incident: `since` its first failing sample, `closed_at` None while open.
 
     `target` is what was asked, as it may be shown; empty where nothing is. One that is flapping
-    may pass at times, and stays open until it has settled.
+    may pass at times, and stays open until it has settled. `service` is that of the check, also in
+    the monitor's own incident.
     """
 
     check: str
@@ -51,6 +54,15 @@ class Member:
     closed_at: datetime | None = None
     target: str = ""
     flapping: Flapping | None = None
+    service: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether a check that cannot be judged waits for somebody's answer.
+
+        Else the trouble is the monitor's own.
+        """
+        return bool(self.reasons) and self.reasons[0].code not in OWN_TROUBLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

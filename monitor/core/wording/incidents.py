@@ -17,7 +17,7 @@ from monitor.core.wording.phrases import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from monitor.core.model.check_state import Flapping
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _LONGEST_VALUE: Final = 40
 _LONGEST_TARGET: Final = 120
 _WORTH_SAYING: Final = timedelta(seconds=5)
+_MOST_REASONS: Final = 3
 
 _HOW_IT_FAILS: Final = {
     Code.DNS: "cannot be reached",
@@ -112,7 +113,7 @@ def joined(member: Member, klass: IncidentClass, *, at: datetime) -> str:
     how = {
         IncidentClass.OUTAGE: "fails as well",
         IncidentClass.FINDING: "needs attention as well",
-        IncidentClass.MONITOR: "cannot be judged either",
+        IncidentClass.MONITOR: f"{'is not known' if member.silent else 'cannot be judged'} either",
     }[klass]
     row = f" ({member.failures} times in a row)" if member.failures > 1 else ""
 
@@ -162,6 +163,8 @@ def left(
         return as_sentence(f"{said}; the store still cannot be relied on{rest}")
 
     how = "is still flapping" if lead.flapping else _REMAINS[klass]
+    if klass is IncidentClass.MONITOR and lead.silent:
+        how = "is still not known"
     remains = f"{lead.check} {how}: {reasons_text(lead.reasons)}"
 
     return as_sentence(f"{said}; {remains}{rest}")
@@ -169,9 +172,13 @@ def left(
 
 def update(incident: Incident, turns: Sequence[str]) -> str:
     """Say what has just changed about an incident that goes on."""
-    about = "the monitor" if incident.klass is IncidentClass.MONITOR else incident.service
+    what = "; ".join(turns)
+    if incident.klass is not IncidentClass.MONITOR:
+        return as_sentence(f"{incident.service}: {what}")
+    if all(member.silent for member in incident.members):
+        return as_sentence(what)
 
-    return as_sentence(f"{about}: {'; '.join(turns)}")
+    return as_sentence(f"the monitor: {what}")
 
 
 def closed(incident: Incident, why: str) -> str:
@@ -200,20 +207,35 @@ def _failing(reasons: Sequence[Reason]) -> str:
 
 
 def _own_trouble(still: Sequence[Member], at: datetime) -> str:
-    """Say what the monitor itself cannot do; nothing is said about the targets."""
-    blind = [member for member in still if member.check != STORE_CHECK]
-    if len(blind) < len(still):
-        store = next(member for member in still if member.check == STORE_CHECK)
-        cannot = f"the monitor cannot rely on its store{_lasting(store, at)}"
-        judge = f"; nor can it judge {listed([member.check for member in blind])}" if blind else ""
-        return f"{cannot}: {reasons_text(store.reasons)}{judge}"
-
+    """Say what the monitor itself cannot do, then which figures it is not given by others."""
+    store = next((member for member in still if member.check == STORE_CHECK), None)
+    blind = [member for member in still if not member.silent and member is not store]
     names = listed([member.check for member in blind])
-    lead = blind[0]
+    said = []
+    if store is not None:
+        why = reasons_text(store.reasons)
+        said.append(f"the monitor cannot rely on its store{_lasting(store, at)}: {why}")
+        if blind:
+            said.append(f"nor can it judge {names}")
+    elif blind:
+        why = reasons_text(blind[0].reasons)
+        said.append(f"the monitor is blind{_lasting(blind[0], at)}: it cannot judge {names}: {why}")
 
-    why = reasons_text(lead.reasons)
+    return "; ".join((*said, *_not_known([member for member in still if member.silent], at)))
 
-    return f"the monitor is blind{_lasting(lead, at)}: it cannot judge {names}: {why}"
+
+def _not_known(silent: Sequence[Member], at: datetime) -> Iterator[str]:
+    """Say which checks nobody gives a figure for, each reason once, and the first reasons alone."""
+    by_reason: dict[str, list[Member]] = {}
+    for member in silent:
+        by_reason.setdefault(reasons_text(member.reasons), []).append(member)
+
+    for why, members in list(by_reason.items())[:_MOST_REASONS]:
+        names = [member.check for member in members]
+        yield f"{listed(names)} {_are(names)} not known{_lasting(members[0], at)}: {why}"
+    more = [one.check for group in list(by_reason.values())[_MOST_REASONS:] for one in group]
+    if more:
+        yield f"{listed(more)} {_are(more)} not known either"
 
 
 def _over(incident: Incident, at: datetime) -> str:
@@ -222,6 +244,8 @@ def _over(incident: Incident, at: datetime) -> str:
     checks = [member.check for member in members if member.check != STORE_CHECK]
     match incident.klass:
         case IncidentClass.MONITOR:
+            if all(member.silent for member in members):
+                return f"{listed(checks)} {_are(checks)} known again, after {lasted}"
             again = [f"judge {listed(checks)}"] if checks else []
             if len(checks) < len(members):
                 again.insert(0, "rely on its store")
@@ -234,6 +258,10 @@ def _over(incident: Incident, at: datetime) -> str:
     flapped = [f"{one.check} was {flapping(one.flapping)}" for one in members if one.flapping]
 
     return "; ".join((over, *flapped))
+
+
+def _are(checks: Sequence[str]) -> str:
+    return "is" if len(checks) == 1 else "are"
 
 
 def _worst_first(members: Sequence[Member]) -> list[Member]:

@@ -243,6 +243,45 @@ def test_the_trouble_of_the_monitor_itself_is_told_once_for_all_targets(code: Co
     assert desk.file((BLIND, OTHER.id), code=code) == ()
 
 
+def test_a_figure_that_nobody_gives_is_told_to_those_who_can_help() -> None:
+    """The monitor is well: it is their database that is down."""
+    mail = Service(
+        name="mail",
+        contacts=(Contact(role="on_call", name="@mail"), Contact(role="on_call", name="@web")),
+        links=(
+            Link(name="runbook", url="https://wiki.test/mail"),
+            Link(name="board", url="https://board.test/"),
+        ),
+    )
+    queued = replace(PAGE, id="queue.value", service="mail", target="cache:6379 LLEN jobs")
+    desk = Desk(make_directory(mail), checks={HEALTH.id: HEALTH, queued.id: queued})
+    said = "cache:6379 refused the connection"
+    (first,) = desk.file((BLIND, queued.id), code=Code.CONNECTION_REFUSED, message=said)
+    second, *_ = desk.file((BLIND, HEALTH.id), code=Code.CREDENTIALS, message="token: 401")
+    (over,) = desk.file((SEES, queued.id), (SEES, HEALTH.id))[-1:]
+
+    assert first.notice.headline == f"queue.value is not known, for 60 s: {said}"
+    assert [one.name for one in first.notice.contacts] == ["@mail, @web"]
+    assert [one.name for one in first.notice.links] == ["runbook", "board", "incident"]
+    assert second.notice.headline.startswith("api.health is not known either: token: 401, for 60 s")
+    assert [one.name for one in second.notice.contacts] == ["@mail, @web"]
+    assert [(one.name, one.url) for one in second.notice.links][:3] == [
+        ("runbook", "https://wiki.test/mail"),
+        ("board", "https://board.test/"),
+        ("runbook of shop", "https://wiki.test/shop"),
+    ]
+    assert over.notice.event is NoticeEvent.RESOLVED
+    assert over.notice.headline == "queue.value and api.health are known again, after 3 min"
+    assert over.notice.contacts == second.notice.contacts
+
+
+def test_where_the_monitor_is_cut_off_nobody_else_is_called(desk: Desk) -> None:
+    (told,) = desk.file((BLIND, HEALTH.id), code=Code.WITNESS)
+
+    assert told.notice.contacts == ()
+    assert [link.name for link in told.notice.links] == ["incident"]
+
+
 def test_another_query_that_cannot_be_asked_of_the_same_database_is_told() -> None:
     target = "postgresql://db/shop"
     desk = Desk(checks={one.id: replace(one, target=target) for one in (HEALTH, OTHER)})
@@ -253,14 +292,14 @@ def test_another_query_that_cannot_be_asked_of_the_same_database_is_told() -> No
 
 
 def test_the_store_is_told_even_to_those_who_know_that_the_monitor_is_blind(desk: Desk) -> None:
-    desk.file((BLIND, PAGE.id))
+    desk.file((BLIND, PAGE.id), code=Code.WITNESS, message="no witness answered")
     failed = desk.take(incidents.store_failed("disk full", desk.situation, at(61)))
     works = desk.take(incidents.store_works_again(desk.situation, at(62)))
 
     assert [one.notice.headline for one in (*failed, *works)] == [
         "the monitor: the store cannot be relied on: disk full",
         "the monitor: the store can be relied on again; page.health still cannot be judged: "
-        "status is 500, expected 2xx",
+        "no witness answered",
     ]
 
 

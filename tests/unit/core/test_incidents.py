@@ -13,6 +13,7 @@ from monitor.core.incidents import MONITOR_SERVICE, IncidentStep, NewsKind
 from monitor.core.model.check_state import Change, CheckEvent
 from monitor.core.model.endpoint import Severity, Signal
 from monitor.core.model.incident import IncidentClass, IncidentPhase
+from monitor.core.model.observation import Code
 from monitor.core.model.rollback import Blocked, Mode, Rollback, RollbackState, Step, StepState
 from monitor.core.situation import Situation
 from tests.support.watching import at, make_check, make_reason
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.endpoint import Check
     from monitor.core.model.incident import Incident
+    from monitor.core.model.verdict import Reason
 
 HEALTH = replace(make_check(), target="https://shop.example/health")
 LATENCY = make_check(Signal.LATENCY, severity=Severity.MEDIUM)
@@ -44,7 +46,9 @@ class Desk:
         return self._file(*((Change.CLOSED, check, None) for check in checks))
 
     def goes_blind(self, *checks: Check) -> IncidentStep:
-        return self._file(*((Change.WENT_BLIND, check, None) for check in checks))
+        reason = replace(make_reason("no witness answered"), code=Code.WITNESS)
+
+        return self._file(*((Change.WENT_BLIND, check, None) for check in checks), reason=reason)
 
     def sees_again(self, *checks: Check) -> IncidentStep:
         return self._file(*((Change.SEES_AGAIN, check, None) for check in checks))
@@ -64,7 +68,9 @@ class Desk:
 
         return incident
 
-    def _file(self, *happened: tuple[Change, Check, float | None]) -> IncidentStep:
+    def _file(
+        self, *happened: tuple[Change, Check, float | None], reason: Reason | None = None
+    ) -> IncidentStep:
         self.seconds += 60
         events = [
             CheckEvent(
@@ -73,7 +79,7 @@ class Desk:
                 at=self.now,
                 since=at(self.seconds - 60 if since is None else since),
                 failures=3,
-                reasons=(make_reason(),),
+                reasons=(reason or make_reason(),),
             )
             for change, check, since in happened
         ]

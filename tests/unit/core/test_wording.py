@@ -65,6 +65,9 @@ def reason(code: Code, message: str, expected: str = "", found: str = "") -> Rea
     return Reason(code=code, message=message, expected=expected, found=found)
 
 
+CUT_OFF = reason(Code.WITNESS, "no witness answered")
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
@@ -206,7 +209,9 @@ def test_the_end_says_how_long_it_was(
     klass: IncidentClass, checks: list[str], sentence: str
 ) -> None:
     over = incident(
-        *(member(check, closed_at=at(300)) for check in checks), klass=klass, resolved=300
+        *(member(check, CUT_OFF, closed_at=at(300)) for check in checks),
+        klass=klass,
+        resolved=300,
     )
 
     assert wording.headline(over, at=at(999)) == sentence
@@ -225,13 +230,15 @@ def test_the_end_says_how_long_it_was(
         ),
         (
             IncidentClass.MONITOR,
-            "b.health can be judged again; a.health still cannot be judged: "
-            "status is 500, expected 2xx",
+            "b.health can be judged again; a.health still cannot be judged: no witness answered",
         ),
     ],
 )
 def test_a_check_that_closes_leaves_the_rest(klass: IncidentClass, sentence: str) -> None:
-    assert wording.left("b.health", [member("a.health")], klass) == sentence
+    own = klass is IncidentClass.MONITOR
+    rest = member("a.health", CUT_OFF) if own else member("a.health")
+
+    assert wording.left("b.health", [rest], klass) == sentence
 
 
 def test_more_than_one_rest_is_named() -> None:
@@ -253,7 +260,7 @@ def test_a_store_that_is_left_is_named_as_such() -> None:
     [
         (IncidentClass.OUTAGE, "fails as well"),
         (IncidentClass.FINDING, "needs attention as well"),
-        (IncidentClass.MONITOR, "cannot be judged either"),
+        (IncidentClass.MONITOR, "is not known either"),
     ],
 )
 def test_a_check_that_joins_says_why(klass: IncidentClass, how: str) -> None:
@@ -261,6 +268,63 @@ def test_a_check_that_joins_says_why(klass: IncidentClass, how: str) -> None:
         wording.joined(member("b.health"), klass, at=at(120))
         == f"b.health {how}: status is 500, expected 2xx, for 2 min (5 times in a row)"
     )
+
+
+def test_a_check_that_joins_the_blindness_of_the_monitor_says_so() -> None:
+    told = wording.joined(member("b.health", CUT_OFF, failures=0), IncidentClass.MONITOR, at=at(0))
+
+    assert told == "b.health cannot be judged either: no witness answered"
+
+
+def test_what_nobody_answers_is_told_by_its_reason() -> None:
+    cache = reason(Code.CONNECTION_REFUSED, "cache:6379 refused the connection")
+    base = reason(Code.TIMEOUT, "db:5432 did not answer within 4 s")
+    told = wording.headline(
+        incident(
+            member("jobs.value", cache),
+            member("mails.value", cache),
+            member("failed.value", base, since=1),
+            klass=IncidentClass.MONITOR,
+        ),
+        at=at(15),
+    )
+
+    assert told == (
+        "jobs.value and mails.value are not known, for 15 s: cache:6379 refused the connection; "
+        "failed.value is not known, for 14 s: db:5432 did not answer within 4 s"
+    )
+
+
+def test_of_many_reasons_the_first_are_told() -> None:
+    silent = [
+        member(f"{name}.value", reason(Code.TIMEOUT, f"{name} hangs"), since=number)
+        for number, name in enumerate("abcde")
+    ]
+    told = wording.headline(incident(*silent, klass=IncidentClass.MONITOR), at=at(4))
+
+    assert told == (
+        "a.value is not known: a hangs; b.value is not known: b hangs; "
+        "c.value is not known: c hangs; d.value and e.value are not known either"
+    )
+
+
+def test_the_blindness_of_the_monitor_comes_before_what_nobody_answers() -> None:
+    silent = member("jobs.value", reason(Code.TIMEOUT, "cache hangs"))
+    both = incident(member("a.health", CUT_OFF), silent, klass=IncidentClass.MONITOR)
+
+    assert wording.headline(both, at=at(0)) == (
+        "the monitor is blind: it cannot judge a.health: no witness answered; "
+        "jobs.value is not known: cache hangs"
+    )
+    assert wording.update(both, ["news"]) == "the monitor: news"
+
+
+def test_a_figure_that_still_nobody_gives_is_told_with_the_one_that_is_back() -> None:
+    told = wording.left(
+        "a.value", [member("b.value", reason(Code.TIMEOUT, "b hangs"))], IncidentClass.MONITOR
+    )
+
+    assert told == "a.value can be judged again; b.value is still not known: b hangs"
 
 
 @pytest.mark.parametrize(
