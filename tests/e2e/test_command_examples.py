@@ -137,7 +137,7 @@ async def test_tests_that_fail_after_a_deploy_roll_it_back(tmp_path: Path) -> No
         "env": {"RAILWAY_TOKEN": "${RAILWAY_TOKEN}"}
         | {name: f"${{{name}}}" for name in (*RAILWAY_PLACE, "RAILWAY_API")},
     }
-    rollback = {"certify_after": "1s", "steps": [{"command": hook}]}
+    rollback = {"certify_after": "300ms", "steps": [{"command": hook}]}
     changes = tmp_path / "overlay.yml"
     changes.write_text(
         yaml.safe_dump(
