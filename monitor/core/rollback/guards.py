@@ -26,6 +26,10 @@ LEAD: Final = timedelta(minutes=1)
 end, or the first answer with a new version, is late by this much. A `started` marker is not."""
 
 _COMMON: Final = 3
+_TOGETHER: Final = timedelta(minutes=5)
+"""How long before a trip what has the same cause may have been seen failing: checks that are asked
+seldom notice it that much later than others."""
+
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
 
@@ -83,6 +87,37 @@ def failing_before(deploy: Deploy, triggers: Iterable[str], situation: Situation
     )
 
 
+def began_to_fail(trip: Trip) -> datetime:
+    """Give the first failing sample of what tripped."""
+    triggers = trip.situation.states_of(trip.policy.triggers)
+    known = (state.failing_since for state in triggers if state.open)
+
+    return min((since for since in known if since is not None), default=trip.now)
+
+
+def failing_together(trip: Trip) -> dict[str, datetime]:
+    """Give the other services that began to fail with what tripped, or after it, and when.
+
+    What was failing when the deploy came, beside a service that was well until then, is something
+    else.
+    """
+    since = began_to_fail(trip) - _TOGETHER
+    if trip.deploy is not None:
+        since = max(since, trip.deploy.at - LEAD)
+
+    began: dict[str, datetime] = {}
+    for incident in trip.situation.open_incidents():
+        if incident.klass is not IncidentClass.OUTAGE or incident.service == trip.service.name:
+            continue
+        fresh = [
+            one.since for one in incident.members if one.closed_at is None and one.since >= since
+        ]
+        if fresh:
+            began[incident.service] = min(fresh)
+
+    return began
+
+
 def _mode(trip: Trip) -> bool:
     """Whether nothing may be done by itself; where there are no steps, nothing can."""
     return mode_of(trip.policy, trip.severity) is not Mode.AUTOMATIC or not trip.policy.steps
@@ -122,13 +157,9 @@ def _unhealthy_before(trip: Trip) -> bool:
 
 
 def _common_cause(trip: Trip) -> bool:
-    down = {
-        incident.service
-        for incident in trip.situation.open_incidents()
-        if incident.klass is IncidentClass.OUTAGE
-    }
+    failing = 1 + len(failing_together(trip))
 
-    return len(down) >= _COMMON and 2 * len(down) > trip.circumstances.services
+    return failing >= _COMMON and 2 * failing > trip.circumstances.services
 
 
 def _already_rolled_back(trip: Trip) -> bool:

@@ -14,7 +14,7 @@ from monitor.core.wording.incidents import (
     update,
 )
 from monitor.core.wording.notices import facts, summary
-from monitor.core.wording.phrases import duration_text, reasons_text, time_text
+from monitor.core.wording.phrases import duration_text, listed, reasons_text, time_text
 from monitor.core.wording.rollbacks import (
     blocked_text,
     rollback_headline,
@@ -35,6 +35,7 @@ __all__ = [
     "headline",
     "joined",
     "left",
+    "listed",
     "member_line",
     "paused",
     "reasons_text",

@@ -21,7 +21,7 @@ _WHY_BLOCKED: Final = {
     Blocked.NO_DEPLOY: "no deploy is known, so there is nothing to undo",
     Blocked.OUTSIDE_WINDOW: "the last deploy was too long ago to be the cause",
     Blocked.UNHEALTHY_BEFORE: "it is not known to have been healthy before the deploy",
-    Blocked.COMMON_CAUSE: "other services fail as well, so the deploy is not the cause",
+    Blocked.COMMON_CAUSE: "more than half of all services began to fail together",
     Blocked.ALREADY_ROLLED_BACK: "this deploy was rolled back already",
     Blocked.DAILY_LIMIT: "the limit of rollbacks for one day is reached",
     Blocked.FLEET_LIMIT: "the limit of rollbacks for all services is reached",

@@ -287,6 +287,87 @@ def test_common_cause_is_more_than_half_and_at_least_three(
     assert (world.newest.blocked is Blocked.COMMON_CAUSE) is common
 
 
+@pytest.mark.parametrize(
+    ("began", "common"),
+    [
+        pytest.param((-8, -3), False, id="both were failing when it was deployed"),
+        pytest.param((-3, 1), False, id="one of them was"),
+        pytest.param((-0.5, 1), True, id="a marker may come a minute late"),
+        pytest.param((1, 1), True, id="together"),
+        pytest.param((1.5, 4), True, id="after it"),
+    ],
+)
+def test_what_failed_before_the_deploy_is_no_common_cause(
+    began: tuple[float, float], common: bool
+) -> None:
+    """The shop was well beside them until it was deployed."""
+    world = tripped().later(4)
+    world.circumstances = replace(world.circumstances, services=5)
+    world.know(
+        *(
+            make_incident(f"s{n}", check=f"s{n}.health", at=NOON + minutes(since))
+            for n, since in enumerate(began)
+        )
+    )
+
+    world.decide()
+
+    assert (world.newest.blocked is Blocked.COMMON_CAUSE) is common
+
+
+@pytest.mark.parametrize(("ago", "common"), [(5, True), (6, False)])
+def test_what_failed_long_before_the_trip_is_no_common_cause(ago: float, common: bool) -> None:
+    world = World()
+    world.circumstances = replace(world.circumstances, services=5)
+    world.passes()
+    world.deploy()
+    world.later(20).fails()
+    long_ago = world.now - minutes(ago)
+    world.know(
+        *(make_incident(f"s{n}", check=f"s{n}.health", at=long_ago) for n in range(2)),
+    )
+
+    world.decide()
+
+    assert (world.newest.blocked is Blocked.COMMON_CAUSE) is common
+
+
+def test_an_old_outage_that_grows_with_the_trip_is_a_common_cause() -> None:
+    """It is open since yesterday for one check; another began to fail with the shop."""
+    world = tripped()
+    world.circumstances = replace(world.circumstances, services=5)
+    for name in ("cart", "pay"):
+        old = make_incident(name, check=f"{name}.old", at=NOON - timedelta(days=1))
+        new = make_incident(name, check=f"{name}.new", at=world.now)
+        world.know(replace(old, members=(*old.members, *new.members)))
+
+    world.decide()
+
+    assert world.newest.blocked is Blocked.COMMON_CAUSE
+
+
+@pytest.mark.parametrize(
+    ("seconds", "when"), [(-30, "a minute"), (45, "a minute"), (130, "3 min"), (180, "3 min")]
+)
+def test_a_common_cause_names_who_fails_as_well(seconds: int, when: str) -> None:
+    world = tripped()
+    world.later(4)
+    world.circumstances = replace(world.circumstances, services=5)
+    began = NOON + minutes(1)
+    world.know(
+        make_incident("search", check="search.health", at=began + timedelta(seconds=seconds)),
+        make_incident("catalog", check="catalog.health", at=began),
+        make_incident("mail", check="mail.health", at=NOON - timedelta(hours=1)),
+    )
+
+    world.decide()
+
+    assert world.newest.detail == (
+        f"catalog and search began to fail within {when} of it, so what they share is more likely "
+        "to be the cause than the deploy"
+    )
+
+
 def test_a_new_planned_deploy_takes_the_latch_away() -> None:
     world = tripped()
     last_one_did_not_help(world)
