@@ -20,7 +20,6 @@ from monitor.core.model.endpoint import (
     InARow,
     Severity,
     Signal,
-    ValueRule,
     ValueWindowRule,
 )
 from monitor.probes.kind import Rhythm
@@ -219,8 +218,7 @@ class Checks:
         if rule is None:
             return None
 
-        if isinstance(rule, ValueRule):
-            rule = replace(rule, beside_health=health is not None)
+        rule = replace(rule, beside_health=health is not None)
         operators: dict[str, object] = dict(value.operators)
         if isinstance(rule, ValueWindowRule) and rule.limit is not None:
             operators = dict.fromkeys(operators, _meaning(rule.limit))

@@ -187,9 +187,11 @@ class Sight:
         frozen: Frozen,
     ) -> tuple[Verdict, ...]:
         """Put a sample into its window; a retry, or a fault of our own, asked nothing of it."""
+        silence = None
         if isinstance(rule, ValueWindowRule):
             sample: Sample | None = read_number(rule.expectation, observation)
-            own = carrier_fault(observation) is not None
+            silence = carrier_fault(observation)
+            own = silence is not None
         else:
             sample = windows.latency_sample(observation, endpoint.timeout)
             fault = observation.fault
@@ -203,6 +205,7 @@ class Sight:
             sample if asked else None,
             observation.at,
             asked=asked,
+            silence=silence if scheduled else None,
             frozen=frozen,
         )
 

@@ -45,6 +45,7 @@ def advance(
         case Outcome.WAITING:
             return (_reset(state) if verdict.restarts else state), ()
         case Outcome.UNKNOWN:
+            state = _reset(state) if verdict.restarts else state
             return _lose_sight(_remember(state, verdict), verdict, every)
         case Outcome.FAIL:
             state, seen = _see(_remember(state, verdict), verdict)
@@ -262,11 +263,19 @@ def _keep_recent(state: CheckState, n: int) -> CheckState:
 
 
 def _lose_sight(state: CheckState, verdict: Verdict, every: timedelta) -> Advance:
-    """Count an unknown; three intervals of them are blindness, and then nothing is known."""
-    since = min(state.unknown_since or verdict.at, verdict.at)
+    """Count an unknown; three intervals of them are blindness, and then nothing is known.
+
+    One window may be as long as that.
+    """
+    began = verdict.since or verdict.at
+    since = min(state.unknown_since or began, began)
     state = replace(state, consecutive_unknown=state.consecutive_unknown + 1, unknown_since=since)
     long_enough = verdict.at - since >= (BLIND_AFTER_INTERVALS - _JITTER) * every
-    if state.blind or not long_enough or state.consecutive_unknown < BLIND_AFTER_INTERVALS:
+    often_enough = (
+        state.consecutive_unknown >= BLIND_AFTER_INTERVALS
+        or verdict.at - began >= BLIND_AFTER_INTERVALS * every
+    )
+    if state.blind or not long_enough or not often_enough:
         return state, ()
 
     blind = CheckEvent(

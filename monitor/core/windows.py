@@ -22,6 +22,7 @@ from monitor.core.model.endpoint import (
     LatencyRule,
     OnInsufficient,
     Sample,
+    ValueWindowRule,
     WindowRule,
 )
 from monitor.core.model.observation import Code
@@ -49,7 +50,8 @@ class Window:
     `start` is None before the first probe. `asked` counts the scheduled probes of the window,
     with or without a sample. `partial` marks a window that was not watched all the time;
     `away_until` is until when it was not. `void` marks one in which the clock was set: it says
-    nothing. `history` is what was found in earlier windows, for a baseline.
+    nothing. `history` is what was found in earlier windows, for a baseline. `silence` says why
+    nobody gave a sample at last, and `silent_since` when that was so first.
     """
 
     start: datetime | None = None
@@ -59,6 +61,8 @@ class Window:
     away_until: datetime | None = None
     void: bool = False
     history: History = ()
+    silence: Reason | None = None
+    silent_since: datetime | None = None
 
 
 def latency_sample(observation: Observation, timeout: timedelta) -> timedelta | None:
@@ -92,22 +96,23 @@ def advance_window(
     at: datetime,
     *,
     asked: bool = True,
+    silence: Reason | None = None,
     frozen: Frozen = _never,
 ) -> tuple[Window, tuple[Verdict, ...]]:
     """Take one sample and judge the window that it closes; `at` is when its probe started.
 
     `asked` is False for what says nothing about the target: a retry, the monitor's own fault. At
     most two verdicts come back: one for the window that was open, one for all windows in which
-    nothing was asked since. They rest on `since` to `at`, the bounds of the window. `frozen` says
-    since when a baseline stands still.
+    nothing was asked since. They rest on `since` to `at`, the bounds of the window. `silence` says
+    why nobody gave a sample. `frozen` says since when a baseline stands still.
     """
     start = _floor(at, rule.window)
     if window is None or window.start is None:
         first = replace(window or Window(), start=start, partial=True)
-        return _add(first, sample, asked), ()
+        return _note_silence(_add(first, sample, asked), silence, at), ()
 
     if start == window.start:
-        return _add(window, sample, asked), ()
+        return _note_silence(_add(window, sample, asked), silence, at), ()
 
     if start < window.start:
         return _go_back(rule, window, sample, start, asked=asked), ()
@@ -122,7 +127,7 @@ def advance_window(
 
     opened = Window(start=start, partial=away, history=history)
 
-    return _add(opened, sample, asked), tuple(verdicts)
+    return _note_silence(_add(opened, sample, asked), silence, at), tuple(verdicts)
 
 
 def begin_anew(history: History = (), by: timedelta = timedelta()) -> Window:
@@ -249,6 +254,13 @@ def _add(window: Window, sample: Sample | None, asked: bool) -> Window:
     return replace(window, samples=(*window.samples, sample), asked=window.asked + 1)
 
 
+def _note_silence(window: Window, silence: Reason | None, at: datetime) -> Window:
+    if silence is None:
+        return window
+
+    return replace(window, silence=silence, silent_since=window.silent_since or at)
+
+
 def _go_back(
     rule: WindowRule,
     window: Window,
@@ -362,6 +374,11 @@ def _insufficient(rule: WindowRule, window: Window, start: datetime, end: dateti
         since=start,
         note=f"{found} of {rule.min_samples} samples",
     )
+    if silence := _silence_of(rule, window):
+        resets = rule.on_insufficient is OnInsufficient.RESET
+        since, why = window.silent_since, (silence,)
+        return replace(waiting, outcome=Outcome.UNKNOWN, since=since, reasons=why, restarts=resets)
+
     match rule.on_insufficient:
         case OnInsufficient.HOLD:
             return waiting
@@ -375,6 +392,13 @@ def _insufficient(rule: WindowRule, window: Window, start: datetime, end: dateti
             return replace(waiting, outcome=Outcome.FAIL, note="", reasons=reasons)
         case _:
             assert_never(rule.on_insufficient)
+
+
+def _silence_of(rule: WindowRule, window: Window) -> Reason | None:
+    """Say why nobody answered in a whole window, where no check of health tells of that."""
+    alone = isinstance(rule, ValueWindowRule) and not rule.beside_health
+
+    return window.silence if alone and not window.asked else None
 
 
 def _too_bad(rule: WindowRule, found: Sample, samples: int) -> Reason:

@@ -171,7 +171,8 @@ class ValueWindowRule:
     """A nearest-rank percentile of the values of a clock-aligned window is healthy.
 
     `percentile` is 0 to 100: 0 is the minimum, 100 the maximum. With a `limit`, that is what the
-    expectation compares with instead of its own.
+    expectation compares with instead of its own. `beside_health` is as of a `ValueRule`: without,
+    a window in which nobody gave any value is unknown.
     """
 
     expectation: Expectation
@@ -181,6 +182,7 @@ class ValueWindowRule:
     on_insufficient: OnInsufficient
     at: str = ""
     limit: Baseline | None = None
+    beside_health: bool = False
 
 
 WindowRule = LatencyRule | ValueWindowRule

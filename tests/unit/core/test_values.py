@@ -274,6 +274,68 @@ def test_only_scheduled_numbers_of_who_answered_enter_a_window() -> None:
     assert changes.states[0].state is Outcome.FAIL
 
 
+def see_windows(rule: ValueWindowRule, stories: list[Any], every: float = 1) -> list[Any]:
+    """Let an engine see one thing a minute; give the states of the check, and what was told."""
+    watching = engine(Situation(), rule)
+    endpoint = replace(watching.endpoints["api"], every=timedelta(minutes=every))
+    told = []
+    for number, seen in enumerate(stories):
+        moment = at(number * every)
+        changes = watching.take(endpoint, replace(seen, at=moment), scheduled=True, now=moment)
+        told += [
+            (number, state.last_outcome, state.blind)
+            for state in changes.states
+            if state.last_outcome is not None
+        ]
+
+    return told
+
+
+SILENT = no_answer(Code.CONNECTION_REFUSED)
+ANSWER = answer(status=None, values={"value": 1})
+
+
+def test_a_window_in_which_nobody_answers_is_unknown_and_then_the_monitor_is_blind() -> None:
+    assert see_windows(window_rule(), [SILENT] * 11) == [(10, Outcome.UNKNOWN, True)]
+
+
+def test_three_short_windows_in_which_nobody_answers_are_blindness() -> None:
+    told = see_windows(window_rule(minutes=2), [SILENT] * 7)
+
+    assert told == [
+        (2, Outcome.UNKNOWN, False),
+        (4, Outcome.UNKNOWN, False),
+        (6, Outcome.UNKNOWN, True),
+    ]
+
+
+@pytest.mark.parametrize("short", OnInsufficient)
+def test_a_window_of_which_health_tells_waits(short: OnInsufficient) -> None:
+    rule = replace(window_rule(on_insufficient=short), beside_health=True)
+
+    assert see_windows(rule, [SILENT] * 31) == []
+
+
+@pytest.mark.parametrize("short", OnInsufficient)
+def test_silence_is_no_failure_however_few_samples_are_judged(short: OnInsufficient) -> None:
+    told = see_windows(window_rule(on_insufficient=short), [SILENT] * 31)
+
+    assert {outcome for _, outcome, _ in told} == {Outcome.UNKNOWN}
+
+
+def test_a_window_with_any_answer_is_judged_or_waits() -> None:
+    nothing = answer(status=None, values={})
+
+    assert see_windows(window_rule(), [ANSWER, *[SILENT] * 10])[-1][1] is Outcome.PASS
+    assert see_windows(window_rule(), [nothing, *[SILENT] * 10]) == []
+
+
+def test_who_answers_again_is_seen_again() -> None:
+    told = see_windows(window_rule(minutes=2), [*[SILENT] * 8, ANSWER, ANSWER, ANSWER])
+
+    assert told[-1] == (10, Outcome.PASS, False)
+
+
 def test_values_of_another_query_fill_no_window() -> None:
     situation, rule = Situation(), window_rule()
     watching = engine(situation, rule)
