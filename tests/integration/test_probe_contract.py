@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from monitor.config.translate import keys_of
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
+from monitor.probes._net.options import Nameserver
 from tests.support.authority import Authority
 from tests.support.databases import serve_postgresql
 from tests.support.grpc_server import serve_grpc
@@ -303,6 +305,21 @@ async def test_closing_twice_or_unused_is_no_trouble(name: str) -> None:
 
     await probe.close()
     await probe.close()
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, kind in KINDS.items() if "resolver" in kind.options.model_fields]
+)
+async def test_what_asks_a_dns_server_is_loaded_before_anything_is_timed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "monitor.probes._net.nameserver"
+    options = read(name, 80).model_copy(update={"resolver": Nameserver(host="127.0.0.1")})
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    probe = KINDS[name].make(options, make_context())
+    await probe.close()
+
+    assert module in sys.modules
 
 
 @every_kind

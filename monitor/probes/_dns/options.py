@@ -21,14 +21,10 @@ from pydantic import (
 from monitor.options import format_address, found, is_loopback
 from monitor.probes._net.dial import Way
 from monitor.probes._net.options import (
-    IpChoice,
-    IpChoiceName,
-    NameserverText,
     TlsOptions,
     read_nameserver,
 )
-from monitor.probes._net.port_options import TlsChoice
-from monitor.probes.kind import ProbeOptions
+from monitor.probes._net.port_options import Reached, TlsChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,7 +135,7 @@ ClassName = Annotated[
 ]
 
 
-class DnsOptions(ProbeOptions):
+class DnsOptions(Reached):
     """A question that is put to one DNS server, once.
 
     `recursion` asks the server to ask others. The port is 53, and 853 for `transport: tls`.
@@ -152,8 +148,6 @@ class DnsOptions(ProbeOptions):
     transport: Annotated[Transport, BeforeValidator(_read_transport)] = Transport.UDP
     recursion: bool = True
     tls: TlsChoice = None
-    ip: IpChoiceName = IpChoice.ANY
-    resolver: NameserverText | None = None
 
     @model_validator(mode="after")
     def _check_tls(self) -> Self:
@@ -167,9 +161,8 @@ class DnsOptions(ProbeOptions):
         """What is healthy where nobody wrote anything else."""
         return ({"rcode": {"equals": "NOERROR"}},)
 
-    @cached_property
     def way(self) -> Way:
-        """The way to the server."""
+        """Give the way to the server."""
         over_tls = self.transport is Transport.TLS
         tls = (self.tls or TlsOptions()) if over_tls else None
 

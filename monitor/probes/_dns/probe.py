@@ -19,15 +19,13 @@ from monitor.probes._dns.message import (
     read_head,
     read_records,
 )
-from monitor.probes._dns.options import Transport
+from monitor.probes._dns.options import DnsOptions, Transport
+from monitor.probes._net.asking import NetworkProbe
 from monitor.probes._net.datagram import reach
 from monitor.probes._net.dial import dial, talking
 from monitor.probes._net.faults import Faulted, explain_connect
-from monitor.probes._net.look import observe
 
 if TYPE_CHECKING:
-    from monitor.core.model.observation import Observation
-    from monitor.probes._dns.options import DnsOptions
     from monitor.probes._net.look import Look
     from monitor.probes.probe import ProbeContext
 
@@ -43,23 +41,18 @@ _PHASES: Final = {
     Phase.PROCESSING: "request",
     Phase.TRANSFER: "request",
 }
+"""As blackbox_exporter names them: there, TLS belongs to the connection."""
 
 
-class DnsProbe:
+class DnsProbe(NetworkProbe[DnsOptions]):
     """Asks with one packet, or over a connection of its own; nothing is asked twice."""
 
+    durations = "probe_dns_duration_seconds"
+    phase_names = _PHASES
+
     def __init__(self, options: DnsOptions, context: ProbeContext) -> None:
-        self._options = options
-        self._context = context
-        self._way = options.way
+        super().__init__(options, context)
         prepare(options.type, options.class_)
-
-    async def observe(self) -> Observation:
-        """Ask once."""
-        return await observe(self._context, self._options.target, self._ask, conclude=_conclude)
-
-    async def close(self) -> None:
-        """Hold nothing: each observation gives back what it used."""
 
     async def _ask(self, look: Look) -> None:
         look.host, look.peer = self._way.host, self._way.peer
@@ -77,6 +70,10 @@ class DnsProbe:
         except Nonsense as error:
             message = f"the answer of {self._way.peer} {error}"
             raise Faulted(Fault(code=Code.BAD_RESPONSE, message=message)) from error
+
+    def _conclude(self, look: Look) -> None:
+        super()._conclude(look)
+        look.measure("probe_dns_query_succeeded", "rcode" in look.values)
 
     async def _over_udp(self, look: Look, query: dns.message.QueryMessage) -> bytes:
         sock = await reach(
@@ -162,17 +159,3 @@ async def _read(look: Look, wire: bytes) -> None:
     if serial is not None:
         look.values["value"] = serial
         look.measure("probe_dns_serial", serial)
-
-
-def _conclude(look: Look) -> None:
-    """Say whether there was an answer, and the times as blackbox_exporter names them.
-
-    There, TLS belongs to the connection.
-    """
-    look.measure("probe_dns_query_succeeded", "rcode" in look.values)
-    spent: dict[str, float] = {}
-    for phase, time in look.watch.phases().items():
-        name = _PHASES[phase]
-        spent[name] = spent.get(name, 0.0) + time.total_seconds()
-    for name, seconds in spent.items():
-        look.measure("probe_dns_duration_seconds", seconds, phase=name)

@@ -49,6 +49,8 @@ class GrpcOptions(PortOptions):
     service: Annotated[str, Field(max_length=1000)] = ""
     metadata: dict[Key, Values] = Field(default_factory=dict, repr=False)
 
+    alpn = ("h2",)
+
     @field_validator("metadata")
     @classmethod
     def _check_values(cls, metadata: dict[str, list[SecretText]]) -> dict[str, list[SecretText]]:

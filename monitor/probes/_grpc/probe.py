@@ -7,55 +7,44 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.expectations.shown import plain, shorten
 from monitor.core.model.observation import Code, Fault, Phase
 from monitor.probes._grpc.health import SERVING, STATUSES, HealthCall, NotHealth, Reply
+from monitor.probes._grpc.options import GrpcOptions
+from monitor.probes._net.asking import NetworkProbe
 from monitor.probes._net.dial import dial, talking
 from monitor.probes._net.faults import Faulted
-from monitor.probes._net.look import measure_phases, observe
 
 if TYPE_CHECKING:
-    from monitor.core.model.observation import Observation
-    from monitor.probes._grpc.options import GrpcOptions
     from monitor.probes._net.dial import Connection
     from monitor.probes._net.look import Look
-    from monitor.probes.probe import ProbeContext
 
 _AT_ONCE: Final = 16 * 1024
 _LONGEST_MESSAGE: Final = 200
-_ALPN: Final = ("h2",)
 _DEADLINE_EXCEEDED: Final = 4
 _UNAVAILABLE: Final = 14
 _NOT_LET_IN: Final = frozenset({7, 16})
-_CHECKING: Final = (Phase.CONNECT, Phase.TLS, Phase.PROCESSING)
+_PHASES: Final = {
+    Phase.RESOLVE: "resolve",
+    Phase.CONNECT: "check",
+    Phase.TLS: "check",
+    Phase.PROCESSING: "check",
+}
 
 
-class GrpcProbe:
+class GrpcProbe(NetworkProbe[GrpcOptions]):
     """Calls the health service of one server; `value` is the state of the service."""
 
-    def __init__(self, options: GrpcOptions, context: ProbeContext) -> None:
-        self._options = options
-        self._context = context
-        self._way = options.way(alpn=_ALPN)
+    durations = "probe_grpc_duration_seconds"
+    phase_names = _PHASES
 
-    async def observe(self) -> Observation:
-        """Ask once."""
-        status = _UNAVAILABLE
-        serving: int | None = None
-
-        async def ask(look: Look) -> None:
-            nonlocal status, serving
-            status = _UNAVAILABLE
+    async def _ask(self, look: Look) -> None:
+        status, serving = _UNAVAILABLE, None
+        try:
             reply = await self._call(look)
             status, serving = reply.status, reply.serving
             look.values["value"] = _accept(reply, look.peer)
-
-        def conclude(look: Look) -> None:
+        finally:
             late = look.watch.elapsed() >= self._context.timeout and serving is None
             code = _DEADLINE_EXCEEDED if late and status == _UNAVAILABLE else status
             _measure(look, code, serving)
-
-        return await observe(self._context, self._options.target, ask, conclude=conclude)
-
-    async def close(self) -> None:
-        """Hold nothing: each observation gives back what it used."""
 
     async def _call(self, look: Look) -> Reply:
         try:
@@ -114,11 +103,6 @@ def _accept(reply: Reply, peer: str) -> str:
 
 
 def _measure(look: Look, status: int, serving: int | None) -> None:
-    measure_phases(look, "probe_grpc_duration_seconds", {Phase.RESOLVE: "resolve"})
-    took = look.watch.phases()
-    checking = [took[phase].total_seconds() for phase in _CHECKING if phase in took]
-    if checking:
-        look.measure("probe_grpc_duration_seconds", sum(checking), phase="check")
     look.measure("probe_grpc_ssl", float(look.tls_version is not None))
     look.measure("probe_grpc_status_code", float(status))
     for number, name in enumerate(SERVING):

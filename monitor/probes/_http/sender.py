@@ -14,7 +14,7 @@ from monitor.probes._http.proxy import explain_demand, read_proxy
 from monitor.probes._http.urls import show_location
 from monitor.probes._http.wire_request import write_request
 from monitor.probes._net.faults import Faulted
-from monitor.probes._net.resolve import Question, prepare
+from monitor.probes._net.resolve import Question, load_nameserver
 
 if TYPE_CHECKING:
     from monitor.names import Resolver
@@ -71,7 +71,7 @@ class Sender:
         self._nameserver = spec.resolver
         self._proxy_url = spec.proxy
         self._proxy = read_proxy(spec.proxy.reveal()) if spec.proxy else None
-        prepare(spec.resolver)
+        load_nameserver(spec.resolver)
 
     def write(self, request: Request) -> WireRequest:
         """Write a request down, for the proxy on the way where there is one; raises Faulted."""

@@ -11,8 +11,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from monitor.options import found, is_loopback
 from monitor.probes._net.dial import Way
-from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText
-from monitor.probes.kind import ProbeOptions
+from monitor.probes._net.port_options import Reached
 
 if TYPE_CHECKING:
     from pydantic import GetJsonSchemaHandler
@@ -46,7 +45,7 @@ Host = Annotated[
 ]
 
 
-class IcmpOptions(ProbeOptions):
+class IcmpOptions(Reached):
     """A host that is pinged; `host` alone may be written in place of the map.
 
     `size` counts the bytes behind the header of ICMP. `count` requests are sent, one after another;
@@ -54,8 +53,6 @@ class IcmpOptions(ProbeOptions):
     """
 
     host: Host
-    ip: IpChoiceName = IpChoice.ANY
-    resolver: NameserverText | None = None
     size: Annotated[int, Field(ge=0, le=_LARGEST)] = 56
     ttl: Annotated[int, Field(ge=1, le=255)] | None = None
     dont_fragment: bool = False
@@ -73,9 +70,8 @@ class IcmpOptions(ProbeOptions):
         """Offer the short form to editors as well."""
         return {"anyOf": [{"type": "string"}, handler(schema)]}
 
-    @cached_property
     def way(self) -> Way:
-        """The way to the host, which has no port."""
+        """Give the way to the host, which has no port."""
         return Way(host=self.host, port=0, ip=self.ip, nameserver=self.resolver)
 
     @cached_property

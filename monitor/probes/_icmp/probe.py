@@ -8,20 +8,18 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault, Phase
+from monitor.probes._icmp.options import IcmpOptions
 from monitor.probes._icmp.sockets import open_socket
 from monitor.probes._icmp.volley import Volley
+from monitor.probes._net.asking import NetworkProbe
 from monitor.probes._net.datagram import reach
 from monitor.probes._net.faults import Faulted, explain_connect
-from monitor.probes._net.look import observe
 
 if TYPE_CHECKING:
     import socket
 
-    from monitor.core.model.observation import Observation
-    from monitor.probes._icmp.options import IcmpOptions
     from monitor.probes._icmp.packets import Trouble
     from monitor.probes._net.look import Look
-    from monitor.probes.probe import ProbeContext
 
 _PAUSE: Final = 0.2
 _SHARE_FOR_SENDING: Final = 0.5
@@ -33,24 +31,14 @@ _PATIENCE: Final = 3
 """Once there are replies, others are waited for as long, or so many times the slowest."""
 
 _FAMILY: Final = "probe_icmp_duration_seconds"
+_PHASES: Final = {Phase.RESOLVE: "resolve", Phase.CONNECT: "setup"}
 
 
-class IcmpProbe:
+class IcmpProbe(NetworkProbe[IcmpOptions]):
     """Sends requests whose content nobody can guess, and knows the replies by it."""
 
-    def __init__(self, options: IcmpOptions, context: ProbeContext) -> None:
-        self._options = options
-        self._context = context
-        self._way = options.way
-
-    async def observe(self) -> Observation:
-        """Ask once, with as many packets as there are to be."""
-        return await observe(
-            self._context, self._options.target, self._ask, conclude=_measure_phases
-        )
-
-    async def close(self) -> None:
-        """Hold nothing: each observation gives back what it used."""
+    durations = _FAMILY
+    phase_names = _PHASES
 
     async def _ask(self, look: Look) -> None:
         sock = await reach(
@@ -109,14 +97,6 @@ def _note(look: Look, volley: Volley, count: int) -> None:
         look.measure(_FAMILY, fmean(volley.times.values()), phase="rtt")
     if volley.hop_limit is not None:
         look.measure("probe_icmp_reply_hop_limit", volley.hop_limit)
-
-
-def _measure_phases(look: Look) -> None:
-    """Add the times by the names of blackbox_exporter."""
-    phases = look.watch.phases()
-    for phase, name in ((Phase.RESOLVE, "resolve"), (Phase.CONNECT, "setup")):
-        if phase in phases:
-            look.measure(_FAMILY, phases[phase].total_seconds(), phase=name)
 
 
 def _own_address(sock: socket.socket) -> str:

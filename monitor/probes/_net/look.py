@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from monitor.core.model.observation import Code, Fault, Measure, Observation
+from monitor.core.model.observation import Code, Fault, Measure, Observation, Phase
 from monitor.logs import Log
 from monitor.probes._net.deadline import Deadline
 from monitor.probes._net.faults import Faulted
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
-    from monitor.core.model.observation import Certificate, HeaderLines, Phase
+    from monitor.core.model.observation import Certificate, HeaderLines
     from monitor.probes._net.resolve import Question
     from monitor.probes.probe import ProbeContext
+
+EVERY_PHASE: Final[Mapping[Phase, str]] = MappingProxyType({phase: phase.value for phase in Phase})
+"""Each phase by its own name."""
 
 _log = Log()
 
@@ -158,8 +161,14 @@ def explain_bug(error: Exception, target: str) -> Fault:
     )
 
 
-def measure_phases(look: Look, family: str, names: Mapping[Phase, str]) -> None:
-    """Add the times of those phases that took place, under the names that a family has for them."""
+def measure_phases(look: Look, family: str, names: Mapping[Phase, str] = EVERY_PHASE) -> None:
+    """Add the times of phases that took place, under the names that a family has for them.
+
+    Those of one name are added up, and those without a name left out.
+    """
+    spent: dict[str, float] = {}
     for phase, time in look.watch.phases().items():
-        if phase in names:
-            look.measure(family, time.total_seconds(), phase=names[phase])
+        if name := names.get(phase):
+            spent[name] = spent.get(name, 0.0) + time.total_seconds()
+    for name, seconds in spent.items():
+        look.measure(family, seconds, phase=name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
 
 from pydantic import (
     PlainSerializer,
@@ -89,12 +89,25 @@ TlsChoice = Annotated[
 """Whether TLS is spoken, and on which terms: `true`, `false`, or a map of them."""
 
 
-class Addressed(ProbeOptions):
+class Reached(ProbeOptions):
+    """Whatever is asked over the network.
+
+    `ip` is the family of addresses that may be used, `resolver` a DNS server that is asked for them
+    instead of the system's.
+    """
+
+    ip: IpChoiceName = IpChoice.ANY
+    resolver: NameserverText | None = None
+
+    def way(self) -> Way:
+        """Give the way there, where it is always the same."""
+        raise NotImplementedError
+
+
+class Addressed(Reached):
     """Whatever is asked at a port: `address` alone may be written in place of the map."""
 
     address: AddressText
-    ip: IpChoiceName = IpChoice.ANY
-    resolver: NameserverText | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -107,6 +120,12 @@ class Addressed(ProbeOptions):
     ) -> JsonSchemaValue:
         """Offer the short form to editors as well."""
         return {"anyOf": [{"type": "string"}, handler(schema)]}
+
+    def way(self) -> Way:
+        """Give the way there, without TLS."""
+        return Way(
+            host=self.address.host, port=self.address.port, ip=self.ip, nameserver=self.resolver
+        )
 
     @cached_property
     def target(self) -> str:
@@ -124,17 +143,16 @@ class PortOptions(Addressed):
 
     tls: TlsChoice = None
 
-    def way(self, *, alpn: tuple[str, ...] = (), upgrades: bool = False) -> Way:
-        """Give the way there, on which these protocols are offered where TLS is spoken."""
-        return Way(
-            host=self.address.host,
-            port=self.address.port,
-            tls=self.tls.terms(alpn=alpn) if self.tls else None,
-            server_name=self.tls.server_name if self.tls else None,
-            upgrades=upgrades,
-            ip=self.ip,
-            nameserver=self.resolver,
-        )
+    alpn: ClassVar[tuple[str, ...]] = ()
+    """The protocols that are offered where TLS is spoken."""
+
+    def way(self) -> Way:
+        """Give the way there."""
+        way = super().way()
+        if self.tls is None:
+            return way
+
+        return replace(way, tls=self.tls.terms(alpn=self.alpn), server_name=self.tls.server_name)
 
     @cached_property
     def shows_certificate(self) -> bool:

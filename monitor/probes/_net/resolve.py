@@ -162,7 +162,7 @@ async def resolve(
     return await question.answer()
 
 
-def prepare(nameserver: Nameserver | None) -> None:
+def load_nameserver(nameserver: Nameserver | None) -> None:
     """Load what is needed to ask a DNS server, before anything is timed: that takes a while."""
     if nameserver is not None:
         import_module("monitor.probes._net.nameserver")

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, shorten
 from monitor.core.model.observation import Code, Fault, Phase
+from monitor.probes._net.asking import NetworkProbe
 from monitor.probes._net.dial import dial, talking
 from monitor.probes._net.faults import Faulted
-from monitor.probes._net.look import measure_phases, observe
+from monitor.probes._redis.options import RedisOptions
 from monitor.probes._redis.protocol import (
     NotRedis,
     Refusal,
@@ -22,39 +23,20 @@ from monitor.probes._redis.protocol import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from monitor.core.model.observation import Observation
     from monitor.probes._net.dial import Connection
     from monitor.probes._net.look import Look
-    from monitor.probes._redis.options import RedisOptions
     from monitor.probes._redis.protocol import Reply
-    from monitor.probes.probe import ProbeContext
 
 _LONGEST_MESSAGE: Final = 200
 _NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,17})?")
 _FIELD: Final = re.compile(r"([A-Za-z0-9_.-]+):(.*)")
 _NOT_LET_IN: Final = frozenset({"WRONGPASS", "NOAUTH", "NOPERM"})
-_PHASES: Final = {phase: phase.value for phase in Phase}
 
 
-class RedisProbe:
+class RedisProbe(NetworkProbe[RedisOptions]):
     """Sends one command to one server; the reply is `value`, and as JSON the `body`."""
 
-    def __init__(self, options: RedisOptions, context: ProbeContext) -> None:
-        self._options = options
-        self._context = context
-        self._way = options.way()
-
-    async def observe(self) -> Observation:
-        """Ask once."""
-        return await observe(
-            self._context,
-            self._options.target,
-            self._ask,
-            conclude=lambda look: measure_phases(look, "probe_redis_duration_seconds", _PHASES),
-        )
-
-    async def close(self) -> None:
-        """Hold nothing: each observation gives back what it used."""
+    durations = "probe_redis_duration_seconds"
 
     async def _ask(self, look: Look) -> None:
         connection = await dial(look, self._context.resolver, self._way)

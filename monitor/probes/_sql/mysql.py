@@ -67,7 +67,7 @@ class Database:
 
     async def ask(self, look: Look, place: Place) -> None:
         """Ask once; raises Faulted."""
-        way = self._options.way(place)
+        way = self._options.way_to(place)
         connection = await dial(look, self._context.resolver, way)
         session = _Session(look, way, place, connection)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Final, Self
@@ -9,13 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from monitor.options import found
-from monitor.probes._net.dial import Way
 from monitor.probes._net.dialogue import MOST_STEPS, LabelName, Script, Step, secrets_of
 from monitor.probes._net.options import IpChoice, TlsOptions
 from monitor.probes._net.port_options import Address, PortOptions, read_address_text
 
 if TYPE_CHECKING:
     from monitor.options import Secret
+    from monitor.probes._net.dial import Way
 
 _UNIX: Final = "unix:"
 _LONGEST_PATH: Final = 107  # what the system's structure of such an address holds
@@ -172,17 +173,10 @@ class TcpOptions(PortOptions):
         """The values that must never be shown: what is sent."""
         return secrets_of(step.send for step in self.dialogue if step.send)
 
-    def way(self, *, alpn: tuple[str, ...] = (), upgrades: bool = False) -> Way:
+    def way(self) -> Way:
         """Give the way there."""
-        terms = self.terms
+        way = replace(super().way(), path=self.socket_path, upgrades=self.upgrades)
+        if self.terms is None:
+            return way
 
-        return Way(
-            host=self.address.host,
-            port=self.address.port,
-            path=self.socket_path,
-            tls=terms.terms(alpn=alpn) if terms else None,
-            server_name=terms.server_name if terms else None,
-            upgrades=upgrades or self.upgrades,
-            ip=self.ip,
-            nameserver=self.resolver,
-        )
+        return replace(way, tls=self.terms.terms(), server_name=self.terms.server_name)

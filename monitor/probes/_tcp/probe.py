@@ -2,58 +2,38 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from monitor.core.model.observation import Phase
+from monitor.probes._net.asking import NetworkProbe
 from monitor.probes._net.dial import dial, talking
-from monitor.probes._net.look import measure_phases, observe
-from monitor.probes._net.resolve import prepare
+from monitor.probes._tcp.options import TcpOptions
 from monitor.probes._tcp.talk import Mismatch, Talk
 
 if TYPE_CHECKING:
-    from monitor.core.model.observation import Observation
     from monitor.probes._net.look import Look
-    from monitor.probes._tcp.options import TcpOptions
-    from monitor.probes.probe import ProbeContext
-
-_PHASES: Final = {phase: phase.value for phase in Phase}
 
 
-class TcpProbe:
+class TcpProbe(NetworkProbe[TcpOptions]):
     """Connects, and goes through the dialogue; what was heard is the `body`."""
 
-    def __init__(self, options: TcpOptions, context: ProbeContext) -> None:
-        self._options = options
-        self._context = context
-        self._way = options.way()
-        prepare(options.resolver)
+    durations = "probe_tcp_duration_seconds"
 
-    async def observe(self) -> Observation:
-        """Look once."""
+    async def _ask(self, look: Look) -> None:
         by_pattern = by_bytes = False
         labels: dict[str, str] = {}
-
-        async def ask(look: Look) -> None:
-            nonlocal by_pattern, by_bytes
-            try:
-                await self._ask(look, labels)
-            except Mismatch as error:
-                by_pattern, by_bytes = not error.exactly, error.exactly
-                raise
-
-        def conclude(look: Look) -> None:
-            measure_phases(look, "probe_tcp_duration_seconds", _PHASES)
-            look.measure("probe_failed_due_to_regex", float(by_pattern))
-            look.measure("probe_failed_due_to_bytes", float(by_bytes))
+        try:
+            await self._connect_and_talk(look, labels)
+        except Mismatch as error:
+            by_pattern, by_bytes = not error.exactly, error.exactly
+            raise
+        finally:
+            look.measure("probe_failed_due_to_regex", by_pattern)
+            look.measure("probe_failed_due_to_bytes", by_bytes)
             if labels:
                 look.measure("probe_expect_info", 1.0, **labels)
 
-        return await observe(self._context, self._options.target, ask, conclude=conclude)
-
-    async def close(self) -> None:
-        """Hold nothing: each observation gives back what it used."""
-
-    async def _ask(self, look: Look, labels: dict[str, str]) -> None:
+    async def _connect_and_talk(self, look: Look, labels: dict[str, str]) -> None:
         connection = await dial(look, self._context.resolver, self._way)
         talk = Talk(look, self._way, connection)
         try:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
 from monitor.options import found
-from monitor.probes._net.dial import Way
 from monitor.probes._net.options import TlsOptions
 from monitor.probes._net.port_options import Address, Addressed, read_address_text
+
+if TYPE_CHECKING:
+    from monitor.probes._net.dial import Way
 
 _HTTPS: Final = 443
 _LONGEST_PROTOCOL: Final = 255
@@ -45,11 +48,6 @@ class TlsProbeOptions(Addressed, TlsOptions):
 
     def way(self) -> Way:
         """Give the way there."""
-        return Way(
-            host=self.address.host,
-            port=self.address.port,
-            tls=self.terms(alpn=tuple(self.alpn)),
-            server_name=self.server_name,
-            ip=self.ip,
-            nameserver=self.resolver,
-        )
+        terms = self.terms(alpn=tuple(self.alpn))
+
+        return replace(super().way(), tls=terms, server_name=self.server_name)

@@ -5,44 +5,24 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from monitor.core.model.observation import Code, Fault, Phase
+from monitor.core.model.observation import Code, Fault
+from monitor.probes._net.asking import NetworkProbe
 from monitor.probes._net.dial import dial
 from monitor.probes._net.faults import Faulted, explain_refused_certificate, explain_tls
-from monitor.probes._net.look import measure_phases, observe
-from monitor.probes._net.resolve import prepare
+from monitor.probes._tls.options import TlsProbeOptions
 
 if TYPE_CHECKING:
-    from monitor.core.model.observation import Observation
     from monitor.probes._net.dial import Connection
     from monitor.probes._net.look import Look
-    from monitor.probes._tls.options import TlsProbeOptions
-    from monitor.probes.probe import ProbeContext
 
-_PHASES: Final = {phase: phase.value for phase in Phase}
 _TRY_SECONDS: Final = 0.01
 _TRIES: Final = 100
 
 
-class TlsProbe:
+class TlsProbe(NetworkProbe[TlsProbeOptions]):
     """Looks at the certificate of one server, whether or not it is to be trusted."""
 
-    def __init__(self, options: TlsProbeOptions, context: ProbeContext) -> None:
-        self._options = options
-        self._context = context
-        self._way = options.way()
-        prepare(options.resolver)
-
-    async def observe(self) -> Observation:
-        """Look once."""
-        return await observe(
-            self._context,
-            self._options.target,
-            self._ask,
-            conclude=lambda look: measure_phases(look, "probe_tls_duration_seconds", _PHASES),
-        )
-
-    async def close(self) -> None:
-        """Hold nothing: each observation gives back what it used."""
+    durations = "probe_tls_duration_seconds"
 
     async def _ask(self, look: Look) -> None:
         connection = await dial(look, self._context.resolver, self._way)

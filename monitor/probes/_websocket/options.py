@@ -16,8 +16,8 @@ from monitor.probes._http.options import HttpOptions, RequestOptions
 from monitor.probes._http.urls import read_url
 from monitor.probes._net.dial import Way
 from monitor.probes._net.dialogue import MOST_STEPS, Script, Step, secrets_of
-from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText, TlsOptions
-from monitor.probes.kind import ProbeOptions
+from monitor.probes._net.options import TlsOptions
+from monitor.probes._net.port_options import Reached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,7 +66,7 @@ class WebsocketStep(Step):
         return self
 
 
-class WebsocketOptions(ProbeOptions):
+class WebsocketOptions(Reached):
     """A WebSocket; its URL alone may be written in place of the map.
 
     Of the `subprotocols`, the server has to choose one.
@@ -84,8 +84,6 @@ class WebsocketOptions(ProbeOptions):
         default_factory=list
     )
     tls: TlsOptions = Field(default_factory=TlsOptions)
-    ip: IpChoiceName = IpChoice.ANY
-    resolver: NameserverText | None = None
 
     @model_validator(mode="before")
     @classmethod

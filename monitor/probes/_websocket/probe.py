@@ -2,67 +2,54 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from monitor.core.expectations.shown import plain, quote, shorten
 from monitor.core.model.observation import Code, Fault, Phase
+from monitor.probes._net.asking import NetworkProbe
 from monitor.probes._net.dial import dial, talking
 from monitor.probes._net.dialogue import Heard
 from monitor.probes._net.faults import Faulted
-from monitor.probes._net.look import observe
-from monitor.probes._net.resolve import prepare
+from monitor.probes._net.look import EVERY_PHASE
 from monitor.probes._websocket.handshake import open_protocol, read_head
 from monitor.probes._websocket.messages import Ended, Messages
+from monitor.probes._websocket.options import WebsocketOptions
 
 if TYPE_CHECKING:
     from websockets.client import ClientProtocol
 
-    from monitor.core.model.observation import Observation
     from monitor.probes._net.dial import Connection
     from monitor.probes._net.dialogue import Pattern
     from monitor.probes._net.look import Look
-    from monitor.probes._websocket.options import WebsocketOptions
-    from monitor.probes.probe import ProbeContext
 
 _UPGRADED: Final = 101
 _MOST_INTERIM: Final = 5
 _LONGEST_REASON: Final = 150
-_SERIES: Final = "probe_websocket_duration_seconds"
 
 
-class WebsocketProbe:
+class WebsocketProbe(NetworkProbe[WebsocketOptions]):
     """Opens one WebSocket; the newest message that was heard is the `body`."""
 
-    def __init__(self, options: WebsocketOptions, context: ProbeContext) -> None:
-        self._options = options
-        self._context = context
-        self._way = options.way()
-        prepare(options.resolver)
-
-    async def observe(self) -> Observation:
-        """Look once."""
-        failed = False
-
-        async def ask(look: Look) -> None:
-            nonlocal failed
-            try:
-                await self._ask(look)
-            except Faulted as error:
-                failed = error.fault.code is Code.EXPECTATION
-                raise
-
-        def conclude(look: Look) -> None:
-            _measure(look)
-            if self._options.dialogue:
-                look.measure("probe_websocket_failed_due_to_regex", float(failed))
-
-        return await observe(self._context, self._options.target, ask, conclude=conclude)
-
-    async def close(self) -> None:
-        """Hold nothing: each observation gives back what it used."""
+    durations = "probe_websocket_duration_seconds"
+    phase_names: ClassVar = {**EVERY_PHASE, Phase.TLS: "connect"}
 
     async def _ask(self, look: Look) -> None:
+        failed = False
+        try:
+            await self._open_and_talk(look)
+        except Faulted as error:
+            failed = error.fault.code is Code.EXPECTATION
+            raise
+        finally:
+            if self._options.dialogue:
+                look.measure("probe_websocket_failed_due_to_regex", failed)
+
+    def _conclude(self, look: Look) -> None:
+        super()._conclude(look)
+        look.measure("probe_websocket_status_code", look.status or 0)
+        look.measure("probe_websocket_connection_upgraded", look.status == _UPGRADED)
+
+    async def _open_and_talk(self, look: Look) -> None:
         connection = await dial(look, self._context.resolver, self._way)
         look.watch.enter(Phase.PROCESSING)
         try:
@@ -141,15 +128,3 @@ async def _hear(
 
 def _ended(peer: str, how: Ended, wanted: str) -> Fault:
     return Fault(code=Code.EXPECTATION, message=f"{peer} {how}, expected {wanted}")
-
-
-def _measure(look: Look) -> None:
-    """Add the series, with the phases as blackbox_exporter names them: TLS is part of connect."""
-    took = look.watch.phases()
-    seconds = {phase.value: time.total_seconds() for phase, time in took.items()}
-    with suppress(KeyError):
-        seconds[Phase.CONNECT.value] += seconds.pop(Phase.TLS.value)
-    for phase, value in seconds.items():
-        look.measure(_SERIES, value, phase=phase)
-    look.measure("probe_websocket_status_code", float(look.status or 0))
-    look.measure("probe_websocket_connection_upgraded", float(look.status == _UPGRADED))

@@ -585,4 +585,4 @@ def test_what_is_asked_is_shown_as_an_address(
         {"server": "192.0.2.53", "name": NAME, **written}
     )
 
-    assert (options.target, options.way.peer) == (target, peer)
+    assert (options.target, options.way().peer) == (target, peer)
