@@ -35,6 +35,7 @@ def facts(notice: Notice) -> tuple[tuple[str, str], ...]:
 
     The checks are in `notice.members` (see `member_line`), the links in `notice.links`.
     """
+    over = notice.resolved_at is not None
     rows = [
         ("Service", notice.service),
         ("About", notice.description),
@@ -45,7 +46,7 @@ def facts(notice: Notice) -> tuple[tuple[str, str], ...]:
         ("Environment", notice.environment),
         ("Location", notice.location),
         ("Deploy", notice.deploy or ""),
-        ("Rollback", rollback_text(notice.rollback) if notice.rollback else ""),
+        ("Rollback", rollback_text(notice.rollback, over=over) if notice.rollback else ""),
         *(
             (contact.role.replace("_", " ").capitalize(), contact.name)
             for contact in notice.contacts
@@ -67,4 +68,4 @@ def _told_of_rollback(notice: Notice) -> str:
     if over and rollback.state == RollbackState.BLOCKED:
         return "Nothing was rolled back."
 
-    return rollback_text(rollback)
+    return rollback_text(rollback, over=over)

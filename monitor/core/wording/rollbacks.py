@@ -44,6 +44,13 @@ _ROLLBACK_STATE: Final = {
     RollbackState.CANCELLED: "called off",
 }
 
+_ONCE_OVER: Final = {
+    RollbackState.NOT_RECOVERED: "was done, and had not helped",
+    RollbackState.INCONCLUSIVE: "was done, and was not seen to help",
+    RollbackState.FAILED: "had failed",
+}
+"""Where a rollback stood when its incident ended by itself; one that is half done still is."""
+
 _GOES_WELL: Final = (RollbackState.EXECUTING, RollbackState.VERIFYING, RollbackState.RECOVERED)
 """The states of a rollback for which there is no reason but what tripped it."""
 
@@ -100,9 +107,18 @@ def rollback_reason(rollback: Rollback) -> str:
     return one_line(rollback.detail or rollback.reason)
 
 
-def rollback_text(rollback: RollbackSummary) -> str:
-    """Say in one sentence whether a rollback is under way, and if it is blocked, why."""
-    said = rollback_phrase(rollback)
+def rollback_text(rollback: RollbackSummary, *, over: bool = False) -> str:
+    """Say in one sentence whether a rollback is under way, and if it is blocked, why.
+
+    Once the incident is over, nobody has to act any more for one that did not help.
+    """
+    said = _phrase(
+        RollbackState(rollback.state),
+        rollback.from_version,
+        rollback.to_version,
+        rollback.reason,
+        over=over,
+    )
 
     return f"{said[0].upper()}{said[1:]}."
 
@@ -120,13 +136,22 @@ def _phrase_of(rollback: Rollback) -> str:
     )
 
 
-def _phrase(state: RollbackState, before: str | None, after: str | None, reason: str) -> str:
+def _phrase(
+    state: RollbackState,
+    before: str | None,
+    after: str | None,
+    reason: str,
+    *,
+    over: bool = False,
+) -> str:
     """Say where a rollback stands; what tripped it is said elsewhere, and past once it helped."""
+    how = _ROLLBACK_STATE[state]
+    if over:
+        how = _ONCE_OVER.get(state, how)
     why = f": {reason}" if reason and state not in _GOES_WELL else ""
 
     return one_line(
-        f"rollback{_versions(before, after)}{_target(state, before, after)} "
-        f"{_ROLLBACK_STATE[state]}{why}",
+        f"rollback{_versions(before, after)}{_target(state, before, after)} {how}{why}",
         _LONGEST_TURN,
     )
 

@@ -582,6 +582,30 @@ def test_two_lines_are_enough(notice: Notice, second: str) -> None:
     assert wording.summary(notice) == (notice.headline, second)
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("recovered", "Rollback from v2 to v1 done, and it helped."),
+        ("not_recovered", "Rollback from v2 to v1 was done, and had not helped: still 500."),
+        ("inconclusive", "Rollback from v2 to v1 was done, and was not seen to help: still 500."),
+        ("failed", "Rollback from v2 to v1 had failed: still 500."),
+        (
+            "uncertain",
+            "Rollback from v2 to v1 uncertain, a person has to look: still 500.",
+        ),
+    ],
+)
+def test_once_all_is_over_nobody_has_to_act_for_a_rollback_that_did_not_help(
+    state: str, said: str
+) -> None:
+    """What is half done may be half done still: that alone goes on."""
+    summary = replace(ROLLED_BACK, state=state, reason="still 500")
+    notice = make_notice(resolved=True, rollback=summary)
+
+    assert wording.summary(notice)[1].endswith(f"severity high. {said}")
+    assert dict(wording.facts(notice))["Rollback"] == said
+
+
 def test_facts_that_are_empty_are_left_out() -> None:
     facts = dict(wording.facts(make_notice(resolved=True, rollback=ROLLED_BACK)))
 
