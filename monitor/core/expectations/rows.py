@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 _LONGEST_LABELS: Final = 80
 _MOST_LABELS: Final = 5
-_MOST_DIGITS: Final = 1000  # of a number of a database
+_MOST_DIGITS: Final = 1000  # of a number of a database: writing out more takes ever longer
+_HUGE: Final = 1 << 10_001
+"""Stands for a number with more digits: it compares as such, and is shown as a huge one."""
 
 
 class Missing:
@@ -107,10 +110,14 @@ def like_json(value: object) -> object:
 def _number(value: Decimal) -> int | float:
     if value.is_nan():
         return float("nan")
-    if value.is_finite() and value.adjusted() < _MOST_DIGITS and value == int(value):
-        return int(value)
+    if not value.is_finite():
+        return float(value)
+    if value.adjusted() >= _MOST_DIGITS:
+        return -_HUGE if value.is_signed() else _HUGE
 
-    return float(value)
+    whole, near = int(value), float(value)
+
+    return whole if value == whole or math.isinf(near) else near
 
 
 def _show(value: object, mask: Callable[[str], str]) -> str:

@@ -337,3 +337,13 @@ def test_a_value_is_silent_where_health_tells_that_nobody_answered(
 
     rules = [check.rule for check in compiled.endpoints[0].checks]
     assert [rule.beside_health for rule in rules if isinstance(rule, ValueRule)] == [beside]
+
+
+@pytest.mark.parametrize(("health", "beside"), [("", False), ("health: {}", True)])
+def test_a_value_in_windows_is_silent_as_well(health: str, beside: bool, tmp_path: Path) -> None:
+    lines = ['metrics: {url: "http://x/", series: up}', "value: {lt: 5, window: 10m}", health]
+    text = "\n".join(["endpoints:", "  it:", *(f"    {line}" for line in lines)])
+    compiled = configure(tmp_path, f"{text}\n")
+
+    rules = [check.rule for check in compiled.endpoints[0].checks]
+    assert [one.beside_health for one in rules if isinstance(one, ValueWindowRule)] == [beside]

@@ -105,6 +105,25 @@ def test_where_nobody_gave_a_value_nothing_is_known_unless_health_tells_of_it() 
     assert judged(beside, values={"value": 12}).outcome is Outcome.FAIL
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1E+5000", "value is a huge number, expected less than 10"),
+        ("1E+100000000", "value is a huge number, expected less than 10"),
+        ("1E+400", f"value is 1{'0' * 98}…, expected less than 10"),
+        ("Infinity", "value is Infinity, expected less than 10"),
+    ],
+)
+def test_a_number_that_no_float_holds_is_not_told_as_infinite(text: str, said: str) -> None:
+    rule = ValueRule(expectation=expectation({"value": {"lt": 10}}))
+    above = ValueRule(expectation=expectation({"value": {"gt": 10}}))
+
+    assert message(judged(rule, values={"value": Decimal(text)})) == said
+    assert judged(above, values={"value": Decimal(text)}).outcome is Outcome.PASS
+    assert judged(rule, values={"value": Decimal(text).copy_negate()}).outcome is Outcome.PASS
+    assert judged(rule, values={"value": Decimal("1E-5000")}).outcome is Outcome.PASS
+
+
 def test_no_rows_are_healthy() -> None:
     assert judged(of_column(lt=10), values={"rows": []}).outcome is Outcome.PASS
 
