@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.config.compile_checks import Checks, digest
 from monitor.config.compile_rules import Rules
 from monitor.config.compiled import find_ping_keys
+from monitor.config.habits import say_where
 from monitor.config.kinds import own_data, read_flat, read_plugin, suggest_place
 from monitor.config.masking import mask
 from monitor.config.settings import DEFAULT_TIMEOUT, EndpointSettings
@@ -131,7 +132,9 @@ class _Reading:
     def compile(self, name: str, data: Mapping[str, object]) -> tuple[Endpoint, Plugin] | None:
         """Compile one endpoint, or complain about it."""
         at, pace = ("endpoints", name), self.pace
-        known = self.findings.known_keys(data, self.keys, at)
+        known = self.findings.known_keys(
+            data, self.keys, at, lambda key: say_where(key, data, self.kinds)
+        )
         settings, whole = self._settings(data, at)
         plugin = self._probe(data, at)
         if settings is None:

@@ -15,7 +15,7 @@ from monitor.fields import Options
 from monitor.options import MASK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from monitor.config.document import At, Document
@@ -116,11 +116,20 @@ class Findings:
         """Whether a variable was expanded anywhere in the same endpoint, notifier or service."""
         return at[:2] in self._with_variables
 
-    def known_keys(self, data: Mapping[str, object], known: Sequence[str], at: At) -> bool:
-        """Complain about each key that is not known, and say whether all are."""
+    def known_keys(
+        self,
+        data: Mapping[str, object],
+        known: Sequence[str],
+        at: At,
+        say: Callable[[object], str] = lambda _key: "",
+    ) -> bool:
+        """Complain about each key that is not known, and say whether all are.
+
+        What `say` gives of a key is told in place of the keys that there are.
+        """
         unknown = [key for key in data if key not in known]
         for key in unknown:
-            self.complain((*at, key), unknown_key(key, known), key=True)
+            self.complain((*at, key), say(key) or unknown_key(key, known), key=True)
 
         return not unknown
 

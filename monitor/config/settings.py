@@ -285,7 +285,7 @@ def _read_health(value: object, read: Any) -> Any:
     if value is False:
         return None
     if not isinstance(value, dict):
-        raise ValueError("expected false, or a map with expect, thresholds and severity")
+        raise ValueError("expected false, or a map such as {expect: [{status: 200}]}")
 
     return read(value)
 

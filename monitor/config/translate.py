@@ -44,8 +44,22 @@ _WANTED: Final[Mapping[str, str]] = {
 }
 """By the type of pydantic's error: what was wanted, before `, found …`."""
 
-_EXAMPLES: Final = {"run": " such as [restore, shop]"}
-"""By key: what a list looks like where people write a text, as in a shell."""
+_EXAMPLES: Final[Mapping[str, str]] = {
+    "run": "[restore, shop]",
+    "redis.command": "[LLEN, jobs]",
+    "tags": "[smoke]",
+    "expect": "[{status: 200}]",
+    "headers.expect": "[{header: server, exists: false}]",
+    "verify.expect": "[{check: api.health, passes: 3}]",
+    "certificate": "{expires_in: {gt: 14d}}",
+    "expires_in": "{gt: 14d}",
+    "failure_rate": "{lt: 5%, over: 5m}",
+    "latency": "{p95: {lt: 400ms}}",
+    "value": "{lt: 10}",
+} | {f"latency.{name}": "{lt: 400ms}" for name in ("p50", "p95", "p99", "max")}
+"""By key, or by that above it as well: what a list or a map looks like there."""
+
+_CAPTURE: Final = "{json: $.token}"
 
 _LIMITS: Final[Mapping[str, tuple[str, str]]] = {
     "greater_than_equal": ("at least", "ge"),
@@ -103,6 +117,18 @@ def unknown_key(key: object, known: Sequence[str]) -> str:
     return f"unknown key {plain(str(key))}, expected one of {', '.join(sorted(known))}"
 
 
+def _sent_header(key: object, at: At) -> str:
+    """Say where a header belongs that is sent, where it stands among what is judged of them."""
+    name = str(key)
+    if at[:1] != ("endpoints",) or at[2:] != ("headers",) or not re.search("[-A-Z]", name):
+        return ""
+
+    return (
+        f"unknown key {plain(name)}: headers judges what is answered; what is sent belongs below "
+        f"request, as in request: {{headers: {{{plain(name)}: …}}}}"
+    )
+
+
 def _translate(detail: ErrorDetails, model: type[BaseModel], data: object, at: At) -> Complaint:
     steps = detail["loc"]
     at_key = bool(steps) and steps[-1] == _KEY
@@ -113,9 +139,8 @@ def _translate(detail: ErrorDetails, model: type[BaseModel], data: object, at: A
         case "extra_forbidden":
             place = _follow(steps[:-1], data)
             known = _keys_at(model, steps[:-1])
-            return Complaint(
-                at=(*at, *place, steps[-1]), message=unknown_key(steps[-1], known), at_key=True
-            )
+            said = _sent_header(steps[-1], (*at, *place)) or unknown_key(steps[-1], known)
+            return Complaint(at=(*at, *place, steps[-1]), message=said, at_key=True)
         case "missing" | "missing_argument":
             place = _follow(steps[:-1], data)
             return Complaint(at=(*at, *place), message=f"{steps[-1]} is missing", at_key=True)
@@ -133,8 +158,7 @@ def _message(detail: ErrorDetails, at: At) -> str:
     shown = kind_of(value) if _may_be_secret(at) else found(value)
     if _WANTED.get(kind) in ("a map", "a list"):
         # a text in the place of a whole part may be the one secret of that part
-        example = _EXAMPLES.get(str(at[-1]), "") if at and isinstance(value, str) else ""
-        return f"expected {_WANTED[kind]}{example}, found {kind_of(value)}"
+        return f"expected {_WANTED[kind]}{_example(at)}, found {kind_of(value)}"
     if kind in _WANTED:
         return f"expected {_WANTED[kind]}, found {shown}{_advice(kind, value)}"
     if kind in ("too_short", "too_long"):
@@ -148,6 +172,15 @@ def _message(detail: ErrorDetails, at: At) -> str:
 
     # what no table knows: pydantic's words, which never hold the value itself
     return f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, found {shown}"
+
+
+def _example(at: At) -> str:
+    """Show what belongs at a place, where that is known; the keys above it say which it is."""
+    above, name = ("", "", *map(str, at))[-2:]
+    known = _EXAMPLES.get(f"{above}.{name}", _EXAMPLES.get(name))
+    example = _CAPTURE if above == "capture" else known
+
+    return f" such as {example}" if example else ""
 
 
 _OTHERS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
