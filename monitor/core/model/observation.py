@@ -53,9 +53,6 @@ WITHOUT_ANSWER: Final = frozenset(
 OWN_TROUBLE: Final = frozenset({Code.WITNESS, Code.INTERNAL})
 """What is wrong with the monitor itself, or with its network, and with no target."""
 
-OWN_TROUBLE: Final = frozenset({Code.WITNESS, Code.INTERNAL})
-"""What is wrong with the monitor itself, or with its network, and with no target."""
-
 
 CERTIFICATE_FAULTS: Final = frozenset(
     {
