@@ -310,17 +310,24 @@ def _health_before(service: Service, deploy: Deploy, situation: Situation) -> bo
 
     states = situation.states_of(triggers)
     judged = [state for state in states if state.judged and not state.blind]
+    waiting = [state for state in states if _only_waited(state)]
 
-    return True if triggers and len(judged) == len(triggers) else None
+    return True if judged and len(judged) + len(waiting) == len(triggers) else None
 
 
 def _healthy(triggers: Iterable[str], since: datetime, situation: Situation) -> bool:
     wanted = list(triggers)
     states = situation.states_of(wanted)
+    telling = [one for one in states if not _only_waited(one)]
 
     return (
-        bool(wanted) and len(states) == len(wanted) and all(_passes(one, since) for one in states)
+        bool(telling) and len(states) == len(wanted) and all(_passes(one, since) for one in telling)
     )
+
+
+def _only_waited(state: CheckState) -> bool:
+    """Whether nothing was ever said of a check but that it waits: a ping may be months away."""
+    return state.last_outcome is None and not state.blind
 
 
 def _passes(state: CheckState, since: datetime) -> bool:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -405,6 +405,48 @@ def test_every_triggering_check_has_to_be_healthy_before() -> None:
     world.passes(CHECK)
 
     assert world.deploy().healthy_before is None
+
+
+WAITS: dict[str, Any] = {
+    "outcome": Outcome.UNKNOWN,
+    "judged": 0,
+    "last_outcome": None,
+    "last_at": None,
+}
+
+
+def test_a_check_that_only_ever_waited_holds_no_other_back() -> None:
+    world = World(policy=make_policy(triggers=(CHECK, OTHER)))
+    world.passes(CHECK)
+    world.know(make_state(OTHER, **WAITS))
+
+    assert world.deploy().healthy_before is True
+    world.later(1).passes(CHECK)
+    world.certify()
+    world.later(30).passes(CHECK)
+    world.certify()
+    assert live(world).state is DeployState.CERTIFIED
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        make_state(CHECK, **WAITS),
+        make_state(CHECK, Outcome.UNKNOWN, judged=0),
+        make_state(CHECK, **WAITS | {"blind": True}),
+        None,
+    ],
+    ids=["waits as well", "unknown", "blind", "never looked at"],
+)
+def test_checks_that_only_ever_waited_prove_no_health(other: CheckState | None) -> None:
+    world = World(policy=make_policy(triggers=(CHECK, OTHER)))
+    world.know(make_state(OTHER, **WAITS))
+    if other is not None:
+        world.know(other)
+
+    assert world.deploy().healthy_before is None
+    world.later(1)
+    assert not world.certify()
 
 
 def test_a_deploy_healthy_for_long_enough_is_the_last_known_good() -> None:
