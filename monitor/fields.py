@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -17,6 +17,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     WithJsonSchema,
+    model_validator,
 )
 
 from monitor.options import (
@@ -30,6 +31,10 @@ from monitor.options import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from pydantic import GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue
+    from pydantic_core import CoreSchema
 
 _SHELL_VARIABLE: Final = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 
@@ -60,6 +65,25 @@ def _secrets_in(value: object) -> Iterator[Secret]:
         case list() | tuple() | set() | frozenset():
             for inner in value:
                 yield from _secrets_in(inner)
+
+
+class ShortForm(Options):
+    """Options of which one field alone may be written, as a text, in place of the map."""
+
+    short_form: ClassVar[str]
+    """That field."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_short_form(cls, value: object) -> object:
+        return {cls.short_form: value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Offer the short form to editors as well."""
+        return {"anyOf": [{"type": "string"}, handler(schema)]}
 
 
 def write_duration(value: timedelta) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from yarl import URL
 
-from monitor.fields import Size
+from monitor.fields import ShortForm, Size
 from monitor.options import found
 from monitor.probes._http.fields import HeaderName, HeaderValue
 from monitor.probes._http.options import HttpOptions, RequestOptions
@@ -21,10 +21,6 @@ from monitor.probes.kind import ProbeOptions
 from monitor.runner.program import find_problem
 
 if TYPE_CHECKING:
-    from pydantic import GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import CoreSchema
-
     from monitor.options import Secret
 
 _PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome")
@@ -65,7 +61,7 @@ def _read_own_name(name: str) -> str:
     return name
 
 
-class BrowserOptions(ProbeOptions):
+class BrowserOptions(ShortForm, ProbeOptions):
     """A page in a browser; its URL alone may be written in place of the map.
 
     `wait_for` is an element that has to be there before the page is judged. `headers` go to the
@@ -85,17 +81,7 @@ class BrowserOptions(ProbeOptions):
     body_limit: Annotated[Size, AfterValidator(_read_limit)] = 1024 * 1024
     executable: Annotated[str, Field(min_length=1)] | None = None
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_short_form(cls, value: object) -> object:
-        return {"url": value} if isinstance(value, str) else value
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Offer the short form to editors as well."""
-        return {"anyOf": [{"type": "string"}, handler(schema)]}
+    short_form = "url"
 
     @field_validator("url", mode="before")
     @classmethod

@@ -5,18 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
+from monitor.fields import ShortForm
 from monitor.options import found, is_loopback
 from monitor.probes._net.dial import Way
 from monitor.probes._net.port_options import Reached
-
-if TYPE_CHECKING:
-    from pydantic import GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import CoreSchema
 
 _HOST: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 _LARGEST: Final = 65_507
@@ -45,7 +41,7 @@ Host = Annotated[
 ]
 
 
-class IcmpOptions(Reached):
+class IcmpOptions(ShortForm, Reached):
     """A host that is pinged; `host` alone may be written in place of the map.
 
     `size` counts the bytes behind the header of ICMP. `count` requests are sent, one after another;
@@ -58,17 +54,7 @@ class IcmpOptions(Reached):
     dont_fragment: bool = False
     count: Annotated[int, Field(ge=1, le=100)] = 1
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_short_form(cls, value: object) -> object:
-        return {"host": value} if isinstance(value, str) else value
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Offer the short form to editors as well."""
-        return {"anyOf": [{"type": "string"}, handler(schema)]}
+    short_form = "host"
 
     def way(self) -> Way:
         """Give the way to the host, which has no port."""

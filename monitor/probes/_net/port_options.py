@@ -6,25 +6,20 @@ import ipaddress
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import (
     PlainSerializer,
     PlainValidator,
     WithJsonSchema,
     WrapValidator,
-    model_validator,
 )
 
+from monitor.fields import ShortForm
 from monitor.options import format_address, found, is_loopback
 from monitor.probes._net.dial import Way
 from monitor.probes._net.options import IpChoice, IpChoiceName, NameserverText, TlsOptions
 from monitor.probes.kind import ProbeOptions
-
-if TYPE_CHECKING:
-    from pydantic import GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import CoreSchema
 
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252})")
 
@@ -104,22 +99,12 @@ class Reached(ProbeOptions):
         raise NotImplementedError
 
 
-class Addressed(Reached):
+class Addressed(ShortForm, Reached):
     """Whatever is asked at a port: `address` alone may be written in place of the map."""
 
     address: AddressText
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_short_form(cls, value: object) -> object:
-        return {"address": value} if isinstance(value, str) else value
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Offer the short form to editors as well."""
-        return {"anyOf": [{"type": "string"}, handler(schema)]}
+    short_form = "address"
 
     def way(self) -> Way:
         """Give the way there, without TLS."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 from yarl import URL
 
+from monitor.fields import ShortForm
 from monitor.options import found
 from monitor.probes._http.auth import AuthOptions
 from monitor.probes._http.fields import HeaderName, HeaderValue
@@ -21,10 +22,6 @@ from monitor.probes._net.port_options import Reached
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from pydantic import GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue
-    from pydantic_core import CoreSchema
 
     from monitor.options import Secret
 
@@ -66,7 +63,7 @@ class WebsocketStep(Step):
         return self
 
 
-class WebsocketOptions(Reached):
+class WebsocketOptions(ShortForm, Reached):
     """A WebSocket; its URL alone may be written in place of the map.
 
     Of the `subprotocols`, the server has to choose one.
@@ -85,17 +82,7 @@ class WebsocketOptions(Reached):
     )
     tls: TlsOptions = Field(default_factory=TlsOptions)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _read_short_form(cls, value: object) -> object:
-        return {"url": value} if isinstance(value, str) else value
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """Offer the short form to editors as well."""
-        return {"anyOf": [{"type": "string"}, handler(schema)]}
+    short_form = "url"
 
     @field_validator("url", mode="before")
     @classmethod
