@@ -140,7 +140,7 @@ async def _examine_endpoint(
         return found(fitness=Fitness.SKIPPED, text=f"not asked: {_say_where_to_ping(compiled)}")
 
     options = compiled.probes[endpoint.name].options
-    if not getattr(options, "harmless", True):
+    if not options.harmless:
         how = f"`production-monitor probe {endpoint.name}` asks once"
         return found(
             fitness=Fitness.SKIPPED, text=f"not asked, since that may change something there: {how}"
