@@ -65,7 +65,9 @@ def gatus(file: Path) -> None:
 def _write(draft: Draft, head: str) -> None:
     from monitor.cli.common import count
     from monitor.tools.importing.draft import write_draft
+    from monitor.tools.importing.review import review
 
+    review(draft)
     click.echo(write_draft(draft, head=head), nl=False)
     for leftover in draft.leftovers:
         click.echo(str(leftover), err=True)

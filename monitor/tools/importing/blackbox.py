@@ -17,6 +17,7 @@ from monitor.tools.importing.blackbox_others import (
     draft_unix,
     draft_websocket,
 )
+from monitor.tools.importing.credentials import host_and_path
 from monitor.tools.importing.draft import Draft, fit_name
 from monitor.tools.importing.foreign import Part, Unusable
 
@@ -56,6 +57,7 @@ class Target:
     target: str
     name: str = ""
     every: str = ""
+    where: str = ""
 
 
 def import_blackbox(foreign: Foreign, targets: Sequence[Target] = ()) -> Draft:
@@ -78,7 +80,9 @@ def import_blackbox(foreign: Foreign, targets: Sequence[Target] = ()) -> Draft:
         draft.leave(foreign.where(("modules",)), why)
     for one in targets:
         if one.module not in modules:
-            draft.leave(one.target, f"asks for the module {one.module}, which is not there")
+            draft.leave(
+                one.where, f"{one.name} asks for the module {one.module}, which is not there"
+            )
     top.end()
 
     return draft
@@ -90,17 +94,23 @@ def targets_of_prometheus(foreign: Foreign, draft: Draft) -> list[Target]:
     What cannot be followed is left over in the draft. Raises Unusable.
     """
     top = Part(foreign, foreign.data, (), draft)
-    usual = str(top.part("global").take("scrape_interval", "1m"))
+    usual = top.part("global").text("scrape_interval", "1m")
     targets: list[Target] = []
     for job in top.parts("scrape_configs"):
         if job.text("metrics_path") != "/probe":
             continue
         name = job.text("job_name")
         modules = job.part("params").texts("module") or [_DEFAULT_MODULE]
-        every = str(job.take("scrape_interval", usual))
+        every = job.text("scrape_interval", usual)
         for group in job.parts("static_configs"):
             targets += [
-                Target(module=modules[0], target=one, name=f"{name}-{_host(one)}", every=every)
+                Target(
+                    module=modules[0],
+                    target=one,
+                    name=f"{name}-{host_and_path(one)}",
+                    every=every,
+                    where=group.where("targets"),
+                )
                 for one in group.texts("targets")
             ]
         for key in job:
@@ -108,10 +118,6 @@ def targets_of_prometheus(foreign: Foreign, draft: Draft) -> list[Target]:
                 job.leave(key, "targets that are discovered are not followed: name them")
 
     return targets
-
-
-def _host(target: str) -> str:
-    return target.partition("://")[2].rstrip("/") or target
 
 
 def _draft_endpoint(module: Part, target: Target, draft: Draft) -> None:
@@ -125,9 +131,9 @@ def _draft_endpoint(module: Part, target: Target, draft: Draft) -> None:
     endpoint = {**drafted, "tags": [fit_name(target.module, ())]}  # what `/probe` knows it by
     if target.every:
         endpoint["every"] = target.every
-    if timeout := module.take("timeout"):
-        endpoint["timeout"] = str(timeout)
+    if timeout := module.text("timeout"):
+        endpoint["timeout"] = timeout
     for other in _PROBERS:
         module.drop(other) if other != prober else None
     module.end()
-    draft.endpoints[draft.name(target.name or target.module)] = endpoint
+    draft.add_endpoint(target.name or target.module, endpoint, target.where or module.where())

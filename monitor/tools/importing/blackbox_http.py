@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from monitor.tools.importing.credentials import hide_url, hides, looks_secret
 from monitor.tools.importing.draft import escape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monitor.tools.importing.draft import Draft
     from monitor.tools.importing.foreign import Part
 
@@ -20,13 +23,14 @@ def draft_http(part: Part, target: str, draft: Draft) -> dict[str, Any]:
     """Draft an endpoint that asks as the module does and expects what it expects."""
     request = _draft_request(part, draft)
     expect = _draft_expectations(part)
-    endpoint: dict[str, Any] = {"url": target if "://" in target else f"http://{target}"}
+    url = target if "://" in target else f"http://{target}"
+    endpoint: dict[str, Any] = {"url": hide_url(url, draft, part.where(), str(part.at[1]))}
     if request:
         endpoint["request"] = request
     if expect:
         endpoint["health"] = {"expect": expect}
     part.drop("skip_resolve_phase_with_proxy", "enable_http2")
-    if part.take("enable_http3"):
+    if part.flag("enable_http3"):
         part.leave("enable_http3", "HTTP/3 is not spoken")
     part.end()
 
@@ -66,8 +70,9 @@ def draft_client(part: Part, draft: Draft) -> dict[str, Any]:
     if auth := _draft_auth(part, draft):
         request["auth"] = auth
     if proxy := part.text("proxy_url"):
-        request["proxy"] = escape(proxy)
-    if part.take("proxy_from_environment"):
+        where = part.where("proxy_url")
+        request["proxy"] = hide_url(proxy, draft, where, str(part.at[1]), "proxy")
+    if part.flag("proxy_from_environment"):
         part.leave("proxy_from_environment", "proxies are named in the configuration alone")
 
     return request
@@ -76,19 +81,21 @@ def draft_client(part: Part, draft: Draft) -> dict[str, Any]:
 def draft_headers(part: Part, draft: Draft) -> dict[str, str]:
     """Draft header lines; of several values of one name the first."""
     headers = {
-        name: _value(part, name, str(value), draft)
-        for name, value in part.take("headers", {}).items()
+        name: draft_value(part, "headers", name, value, draft)
+        for name, value in part.pairs("headers").items()
     }
     for name, spec in part.part("http_headers").named():
         values, secrets, files = spec.texts("values"), spec.texts("secrets"), spec.texts("files")
         if values:
-            headers[name] = escape(values[0])
+            headers[name] = draft_value(spec, "values", name, values[0], draft)
         elif secrets:
-            headers[name] = draft.secret(spec.where("secrets"), str(part.at[1]), name)
+            where = spec.where("secrets")
+            headers[name] = draft.secret(where, secrets[0], str(part.at[1]), name)
         elif files:
             headers[name] = f"${{file:{files[0]}}}"
         if len(values) + len(secrets) + len(files) > 1:
             draft.leave(spec.where(), "a header is sent once: its first value is taken")
+        spec.end()
 
     return headers
 
@@ -101,7 +108,7 @@ def _draft_request(part: Part, draft: Draft) -> dict[str, Any]:
     if headers:
         request["headers"] = headers
     if body := part.text("body"):
-        request["body"] = escape(body)
+        request["body"] = hide_text(part, "body", body, draft, escape)
     if file := part.text("body_file"):
         request["body_file"] = file
     no_follow = part.flag("no_follow_redirects")
@@ -109,7 +116,7 @@ def _draft_request(part: Part, draft: Draft) -> dict[str, Any]:
         request["follow_redirects"] = False
     if compression := part.text("compression"):
         request["compression"] = compression
-    if limit := part.take("body_size_limit"):
+    if limit := part.text("body_size_limit"):
         request["body_limit"] = _size(limit)
 
     if any(name.lower() == "authorization" for name in headers):
@@ -149,14 +156,19 @@ def _draft_auth(part: Part, draft: Draft) -> dict[str, Any]:
 
 def _draft_oauth2(part: Part, draft: Draft) -> dict[str, Any]:
     drafted: dict[str, Any] = {
-        "token_url": part.text("token_url"),
-        "client_id": part.text("client_id"),
+        "token_url": hide_url(
+            part.text("token_url"), draft, part.where("token_url"), str(part.at[1]), "token_url"
+        ),
+        "client_id": escape(part.text("client_id")),
         "client_secret": _secret(part, "client_secret", draft),
     }
     if scopes := part.texts("scopes"):
         drafted["scopes"] = scopes
-    if params := part.take("endpoint_params"):
-        drafted["endpoint_params"] = {name: str(value) for name, value in params.items()}
+    if params := part.pairs("endpoint_params"):
+        drafted["endpoint_params"] = {
+            name: draft_value(part, "endpoint_params", name, value, draft)
+            for name, value in params.items()
+        }
     part.end()
 
     return drafted
@@ -167,22 +179,27 @@ def _secret(part: Part, key: str, draft: Draft) -> str:
     if file := part.text(f"{key}_file"):
         return f"${{file:{file}}}"
 
-    part.take(key)
-
-    return draft.secret(part.where(key), str(part.at[1]), key)
+    return draft.secret(part.where(key), part.text(key), str(part.at[1]), key)
 
 
-def _value(part: Part, name: str, value: str, draft: Draft) -> str:
-    """Give the value of a header, or a variable where it is a credential."""
-    if name.lower() in ("authorization", "cookie", "x-api-key"):
-        return draft.secret(part.where("headers"), str(part.at[1]), name)
+def draft_value(part: Part, key: str, name: str, value: str, draft: Draft) -> str:
+    """Give the value of a header or the like, or a variable where it is a credential."""
+    if hides(name, value):
+        return draft.secret(part.where(key), value, str(part.at[1]), name)
 
     return escape(value)
 
 
-def _size(limit: Any) -> str:
-    """Write a size as we have it; theirs counts by 1024, also in KB and MB. Any: YAML's."""
-    text = str(limit)
+def hide_text(part: Part, key: str, text: str, draft: Draft, write: Callable[[str], str]) -> str:
+    """Write a text that is sent, or a variable where it leads to a credential."""
+    if looks_secret(text):
+        return draft.secret(part.where(key), text, str(part.at[1]), key)
+
+    return write(text)
+
+
+def _size(text: str) -> str:
+    """Write a size as we have it; theirs counts by 1024, also in KB and MB."""
     if text.isdigit():
         return f"{text}B"
 
@@ -191,7 +208,7 @@ def _size(limit: Any) -> str:
 
 def _draft_expectations(part: Part) -> list[dict[str, Any]]:
     expect: list[dict[str, Any]] = []
-    if codes := part.take("valid_status_codes"):
+    if codes := part.numbers("valid_status_codes"):
         expect.append({"status": codes[0] if len(codes) == 1 else {"in": codes}})
     expect += _draft_version(part)
     for key, operator in (
@@ -205,8 +222,8 @@ def _draft_expectations(part: Part) -> list[dict[str, Any]]:
         expect.append({"redirect": {"to": {"starts_with": "http://"}}})
     if part.flag("fail_if_not_ssl"):
         expect.append({"redirect": {"to": {"starts_with": "https://"}}})
-    if "body_size_limit" in part:
-        expect.append({"response_size": {"lte": _size(part.take("body_size_limit"))}})
+    if limit := part.text("body_size_limit"):
+        expect.append({"response_size": {"lte": _size(limit)}})
     for key in ("fail_if_body_json_matches_cel", "fail_if_body_json_not_matches_cel"):
         part.leave(
             key,

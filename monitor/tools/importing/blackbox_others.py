@@ -10,7 +10,10 @@ from monitor.tools.importing.blackbox_http import (
     draft_headers,
     draft_ip,
     draft_tls,
+    draft_value,
+    hide_text,
 )
+from monitor.tools.importing.credentials import address_of, hide_url
 from monitor.tools.importing.draft import escape
 
 if TYPE_CHECKING:
@@ -26,10 +29,11 @@ _SECTIONS: Final = (
 )
 
 
-def draft_tcp(part: Part, target: str, _draft: Draft) -> dict[str, Any]:
+def draft_tcp(part: Part, target: str, draft: Draft) -> dict[str, Any]:
     """Draft a port with its dialogue."""
-    dialogue = _draft_dialogue(part)
-    tcp: dict[str, Any] = {"address": target.partition("://")[2] or target}
+    dialogue = _draft_dialogue(part, draft)
+    address = target if target.startswith("unix:") else address_of(target)
+    tcp: dict[str, Any] = {"address": address}
     terms = draft_tls(part.part("tls_config"))
     upgrades = any(step.get("starttls") for step in dialogue)
     if part.flag("tls") or (terms and upgrades):
@@ -52,7 +56,7 @@ def draft_unix(part: Part, target: str, draft: Draft) -> dict[str, Any]:
 
 def draft_icmp(part: Part, target: str, _draft: Draft) -> dict[str, Any]:
     """Draft an echo request."""
-    icmp: dict[str, Any] = {"host": target}
+    icmp: dict[str, Any] = {"host": address_of(target)}
     for key, ours in (("payload_size", "size"), ("ttl", "ttl")):
         if key in part:
             icmp[ours] = part.number(key)
@@ -68,7 +72,7 @@ def draft_icmp(part: Part, target: str, _draft: Draft) -> dict[str, Any]:
 def draft_dns(part: Part, target: str, _draft: Draft) -> dict[str, Any]:
     """Draft a question, and what is expected of the records."""
     dns: dict[str, Any] = {
-        "server": target.partition("://")[2] or target,
+        "server": address_of(target),
         "name": part.text("query_name"),
         "type": part.text("query_type", "ANY"),
     }
@@ -94,17 +98,18 @@ def draft_dns(part: Part, target: str, _draft: Draft) -> dict[str, Any]:
     return {"dns": dns, "health": {"expect": expect}} if expect else {"dns": dns}
 
 
-def draft_grpc(part: Part, target: str, _draft: Draft) -> dict[str, Any]:
+def draft_grpc(part: Part, target: str, draft: Draft) -> dict[str, Any]:
     """Draft a call of the health service."""
-    grpc: dict[str, Any] = {"address": target.partition("://")[2] or target}
+    grpc: dict[str, Any] = {"address": address_of(target)}
     if service := part.text("service"):
         grpc["service"] = service
     terms = draft_tls(part.part("tls_config"))
     if part.flag("tls"):
         grpc["tls"] = terms or True
+    said = part.part("metadata")
     metadata = {
-        str(key): [escape(str(one)) for one in (values if isinstance(values, list) else [values])]
-        for key, values in part.take("metadata", {}).items()
+        key: [draft_value(said, key, key, one, draft) for one in said.one_or_more(key)]
+        for key in said
     }
     if metadata:
         grpc["metadata"] = metadata
@@ -116,12 +121,17 @@ def draft_grpc(part: Part, target: str, _draft: Draft) -> dict[str, Any]:
 
 def draft_websocket(part: Part, target: str, draft: Draft) -> dict[str, Any]:
     """Draft a WebSocket with its dialogue."""
-    websocket: dict[str, Any] = {"url": target}
-    client = part.part("http_config").part("http_client_config")
+    url = hide_url(target, draft, part.where(), str(part.at[1]))
+    websocket: dict[str, Any] = {"url": url}
+    config = part.part("http_config")
+    client = config.part("http_client_config")
     websocket |= draft_client(client, draft)
+    client.drop("follow_redirects", "enable_http2")
+    client.end()
+    config.end()
     if headers := draft_headers(part, draft):
         websocket["headers"] = headers
-    if dialogue := _draft_dialogue(part, newline=""):
+    if dialogue := _draft_dialogue(part, draft, newline=""):
         websocket["dialogue"] = dialogue
     websocket |= draft_ip(part)
     part.end()
@@ -129,7 +139,7 @@ def draft_websocket(part: Part, target: str, draft: Draft) -> dict[str, Any]:
     return {"websocket": websocket}
 
 
-def _draft_dialogue(part: Part, *, newline: str = "\n") -> list[dict[str, Any]]:
+def _draft_dialogue(part: Part, draft: Draft, *, newline: str = "\n") -> list[dict[str, Any]]:
     """Draft the steps of a dialogue; over a stream, a line break follows what is sent."""
     dialogue = []
     for step in part.parts("query_response"):
@@ -142,7 +152,7 @@ def _draft_dialogue(part: Part, *, newline: str = "\n") -> list[dict[str, Any]]:
         if labels:
             drafted["labels"] = labels
         if send := step.text("send"):
-            drafted["send"] = _template(send) + newline
+            drafted["send"] = hide_text(step, "send", send, draft, _template) + newline
         if step.flag("starttls"):
             drafted["starttls"] = True
         step.end()

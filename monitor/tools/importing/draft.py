@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import yaml
 
+from monitor.core.expectations.shown import printable
+
 _UNFIT: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _LONGEST_NAME: Final = 60
 
@@ -27,7 +29,8 @@ class Leftover:
 class Draft:
     """A configuration in the making.
 
-    `variables` are the secrets that were not copied: by their name, where they stand.
+    `variables` are the secrets that were not copied: by their name, where they stand. `origins`
+    says where what is drafted comes from, by its place such as `endpoints.shop`.
     """
 
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -36,21 +39,34 @@ class Draft:
     witnesses: list[dict[str, Any]] = field(default_factory=list)
     leftovers: list[Leftover] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
+    _hidden: dict[str, tuple[str, str]] = field(default_factory=dict, repr=False)
 
     def leave(self, where: str, why: str) -> None:
         """Tell of something that has no counterpart."""
-        self.leftovers.append(Leftover(where, why))
+        self.leftovers.append(Leftover(where, printable(why)))
 
-    def name(self, wanted: str) -> str:
-        """Give a name that an endpoint may have and that none has yet."""
-        return fit_name(wanted, self.endpoints)
+    def add_endpoint(self, wanted: str, endpoint: dict[str, Any], origin: str) -> None:
+        """Take an endpoint, by a name like the wanted one, and remember where it comes from."""
+        name = fit_name(wanted, self.endpoints)
+        self.endpoints[name] = endpoint
+        self.origins[f"endpoints.{name}"] = origin
 
-    def secret(self, where: str, *words: str) -> str:
-        """Give a variable in the place of a secret, which is never copied."""
+    def add_notifier(self, name: str, notifier: dict[str, Any], origin: str) -> None:
+        """Take a notifier, and remember where it comes from."""
+        self.notifiers[name] = notifier
+        self.origins[f"notifiers.{name}"] = origin
+
+    def secret(self, where: str, value: str, *words: str) -> str:
+        """Give a variable in the place of a secret, which is never copied.
+
+        Only the same value at the same place has the same variable.
+        """
         known = re.sub(r"[^A-Z0-9]+", "_", "_".join(words).upper()).strip("_")
         name = known if known[:1].isalpha() else f"SECRET_{known}"
-        while self.variables.get(name, where) != where:
+        while self._hidden.get(name, (where, value)) != (where, value):
             name += "_2"
+        self._hidden[name] = (where, value)
         self.variables[name] = where
 
         return f"${{{name}}}"
@@ -95,7 +111,7 @@ def write_draft(draft: Draft, *, head: str) -> str:
     if draft.leftovers:
         lines += ["", "What has no counterpart:"]
         lines += [f"  {leftover}" for leftover in draft.leftovers]
-    comments = "".join(f"# {line}".rstrip() + "\n" for line in lines)
+    comments = "".join(f"# {printable(line)}".rstrip() + "\n" for line in lines)
 
     return f"{comments}\n{body}"
 

@@ -10,10 +10,10 @@ import yaml
 
 from monitor.config.document import At, shown
 from monitor.config.files import LARGEST, Wrong, decode, read_any, why
-from monitor.core.expectations.shown import plain, printable
+from monitor.core.expectations.shown import plain, printable, shorten
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from monitor.tools.importing.draft import Draft
@@ -22,6 +22,7 @@ _DEEPEST: Final = 50
 _MOST_EVENTS: Final = 500_000
 # libyaml where PyYAML was built with it, as its wheels and Debian's are; else ten times slower
 _BASE: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_MERGED: Final = "<<"
 _TAG: Final = "tag:yaml.org,2002:"
 
 
@@ -54,6 +55,7 @@ class Foreign:
     file: str
     data: object
     places: Mapping[At, tuple[int, int]]
+    twice: Sequence[At] = ()
 
     def where(self, at: At) -> str:
         """Give `file:line:column: path` of a value, or of the nearest around it."""
@@ -79,6 +81,8 @@ def read_foreign(path: Path) -> Foreign:
         _check_size(text, path)
         root = yaml.compose(text, Loader=_Loader)
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 -- it is the safe one, in C or not
+    except (ValueError, TypeError, AttributeError) as error:  # of a tag that the value is not
+        raise Unusable(printable(f"{path}: a value is not what its tag says")) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
@@ -86,13 +90,16 @@ def read_foreign(path: Path) -> Foreign:
         raise Unusable(printable(f"{place}: this is no YAML: {said}")) from error
 
     places: dict[At, tuple[int, int]] = {}
+    twice: list[At] = []
     if root is not None:
         for at, node in _walk(root, ()):
+            if at in places and at[-1] != _MERGED:
+                twice.append(at)
             places[at] = (node.start_mark.line + 1, node.start_mark.column + 1)
-            if len(places) > _MOST_EVENTS:
+            if len(places) > _MOST_EVENTS or len(at) > _DEEPEST:
                 raise Unusable(printable(f"{path}: too many values, counting aliases"))
 
-    return Foreign(file=str(path), data=data, places=places)
+    return Foreign(file=str(path), data=data, places=places, twice=twice)
 
 
 def _check_size(text: str, path: Path) -> None:
@@ -128,6 +135,9 @@ class Part:
         self._foreign = foreign
         self._data: dict[str, object] = {str(key): value for key, value in data.items()}
         self._left = dict.fromkeys(self._data)
+        if not at:
+            for one in foreign.twice:
+                draft.leave(foreign.where(one), "is written twice, and the last one counts")
         self._draft = draft
         self.at = at
 
@@ -137,8 +147,8 @@ class Part:
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._data))
 
-    def take(self, key: str, default: Any = None) -> Any:
-        """Take a value as it is. Any: what YAML gives."""
+    def _take(self, key: str, default: Any = None) -> Any:
+        """Take a value as it is. Any: what YAML gives, which nobody outside gets unchecked."""
         self._left.pop(key, None)
         value = self._data.get(key)
 
@@ -146,15 +156,15 @@ class Part:
 
     def text(self, key: str, default: str = "") -> str:
         """Take a text; a number is the text of it."""
-        value = self.take(key, default)
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
+        value = self._take(key, default)
+        if not _is_text(value):
             raise self.wrong(key, "a text", value)
 
         return str(value)
 
     def flag(self, key: str, default: bool = False) -> bool:
         """Take true or false."""
-        value = self.take(key, default)
+        value = self._take(key, default)
         if not isinstance(value, bool):
             raise self.wrong(key, "true or false", value)
 
@@ -162,7 +172,7 @@ class Part:
 
     def number(self, key: str, default: int = 0) -> int:
         """Take a whole number."""
-        value = self.take(key, default)
+        value = self._take(key, default)
         if isinstance(value, bool) or not isinstance(value, int):
             raise self.wrong(key, "a whole number", value)
 
@@ -170,19 +180,43 @@ class Part:
 
     def texts(self, key: str) -> list[str]:
         """Take a list of texts."""
-        value = self.take(key, [])
-        if not isinstance(value, list) or any(isinstance(one, dict | list) for one in value):
+        value = self._take(key, [])
+        if not isinstance(value, list):
             raise self.wrong(key, "a list of texts", value)
+        for one in value:
+            if not _is_text(one):
+                raise self.wrong(key, "a list of texts", one)
 
         return [str(one) for one in value]
 
+    def numbers(self, key: str) -> list[int]:
+        """Take a list of whole numbers."""
+        value = self._take(key, [])
+        if not isinstance(value, list):
+            raise self.wrong(key, "a list of whole numbers", value)
+        for one in value:
+            if isinstance(one, bool) or not isinstance(one, int):
+                raise self.wrong(key, "a list of whole numbers", one)
+
+        return value
+
+    def one_or_more(self, key: str) -> list[str]:
+        """Take a list of texts, or a text that stands for a list of one."""
+        return [self.text(key)] if _is_text(self._data.get(key)) else self.texts(key)
+
+    def pairs(self, key: str) -> dict[str, str]:
+        """Take a mapping of texts."""
+        within = self.part(key)
+
+        return {name: within.text(name) for name in within}
+
     def part(self, key: str) -> Part:
         """Take a mapping, which is taken apart in turn; an absent one is empty."""
-        return Part(self._foreign, self.take(key, {}), (*self.at, key), self._draft)
+        return Part(self._foreign, self._take(key, {}), (*self.at, key), self._draft)
 
     def parts(self, key: str) -> list[Part]:
         """Take a list of mappings."""
-        value = self.take(key, [])
+        value = self._take(key, [])
         if not isinstance(value, list):
             raise self.wrong(key, "a list", value)
 
@@ -223,7 +257,12 @@ class Part:
         return Unusable(f"{self.where(key)}: expected {wanted}, found {_kind(value)}")
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
 def _kind(value: object) -> str:
+    """Say what a value is: no text is shown, which may be a secret in the wrong place."""
     match value:
         case None:
             return "nothing"
@@ -233,5 +272,9 @@ def _kind(value: object) -> str:
             return "a mapping"
         case list():
             return "a list"
+        case int() | float():
+            return shorten(plain(repr(value)), limit=60)
+        case str():
+            return "a text"
         case _:
-            return plain(repr(value))[:60]
+            return "something else"

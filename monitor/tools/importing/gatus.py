@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from monitor.tools.importing.credentials import is_variable
 from monitor.tools.importing.draft import Draft
 from monitor.tools.importing.foreign import Part, Unusable
 from monitor.tools.importing.gatus_conditions import NoCounterpart, draft_condition
-from monitor.tools.importing.gatus_endpoints import draft_target, expand
+from monitor.tools.importing.gatus_endpoints import draft_headers, draft_target, expand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,16 +71,17 @@ def _draft_notifiers(alerting: Part, draft: Draft) -> dict[str, Part]:
         if kind == "slack":
             url = provider.text("webhook-url")
             provider.leave("overrides", "one channel gets everything")
-            draft.notifiers["slack"] = {"slack": {"webhook_url": _credential(url, provider, draft)}}
+            slack = {"webhook_url": _credential(url, provider, draft)}
+            draft.add_notifier("slack", {"slack": slack}, provider.where())
         elif kind == "custom":
             url = provider.text("url")
             webhook: dict[str, Any] = {"url": _credential(url, provider, draft)}
-            if headers := provider.take("headers"):
-                webhook["headers"] = {name: expand(str(one)) for name, one in headers.items()}
+            if headers := draft_headers(provider, draft):
+                webhook["headers"] = headers
             if (method := provider.text("method", "POST")) in ("POST", "PUT", "PATCH"):
                 webhook["method"] = method
             provider.leave("body", "our own JSON is posted: see docs/notifications.md")
-            draft.notifiers["custom"] = {"webhook": webhook}
+            draft.add_notifier("custom", {"webhook": webhook}, provider.where())
         else:
             draft.leave(provider.where(), "there is no such notifier here yet")
             provider.drop(*provider)
@@ -91,10 +93,10 @@ def _draft_notifiers(alerting: Part, draft: Draft) -> dict[str, Part]:
 def _credential(url: str, provider: Part, draft: Draft) -> str:
     """Keep a variable of theirs, and put one in the place of a URL that is a secret."""
     expanded = expand(url)
-    if expanded.startswith("${"):
+    if is_variable(expanded):
         return expanded
 
-    return draft.secret(provider.where(), *(str(step) for step in provider.at[1:]), "url")
+    return draft.secret(provider.where(), url, *(str(step) for step in provider.at[1:]), "url")
 
 
 def _draft_witness(connectivity: Part, draft: Draft) -> None:
@@ -132,7 +134,7 @@ def _draft_endpoint(part: Part, usual: Mapping[str, Part], draft: Draft) -> None
     part.drop("ui", "store", "extra-labels")
     part.leave("maintenance-windows", "maintenance windows are not there yet")
     part.end()
-    draft.endpoints[draft.name(f"{group}-{name}" if group else name)] = endpoint
+    draft.add_endpoint(f"{group}-{name}" if group else name, endpoint, part.where())
 
 
 def _draft_conditions(part: Part, kind: str, draft: Draft) -> list[dict[str, Any]]:
@@ -154,11 +156,9 @@ def _draft_thresholds(part: Part, usual: Mapping[str, Part], draft: Draft) -> di
     failures, successes = [], []
     for alert in part.parts("alerts"):
         default = usual.get(alert.text("type"))
-        known = default.take if default else lambda _key, otherwise: otherwise
-        on = alert.take("enabled", known("enabled", True))
-        if on:
-            failures.append(int(alert.take("failure-threshold", known("failure-threshold", 3))))
-            successes.append(int(alert.take("success-threshold", known("success-threshold", 2))))
+        if alert.flag("enabled", default.flag("enabled", True) if default else True):
+            failures.append(_threshold(alert, default, "failure-threshold", _FAILURES))
+            successes.append(_threshold(alert, default, "success-threshold", _SUCCESSES))
         alert.drop("description", "send-on-resolved", "enabled")
         alert.drop("failure-threshold", "success-threshold")
         alert.leave("provider-override", "one receiver gets everything")
@@ -176,6 +176,10 @@ def _draft_thresholds(part: Part, usual: Mapping[str, Part], draft: Draft) -> di
     return drafted
 
 
+def _threshold(alert: Part, default: Part | None, key: str, usual: int) -> int:
+    return alert.number(key, default.number(key, usual) if default else usual)
+
+
 def _draft_heartbeat(part: Part, usual: Mapping[str, Part], draft: Draft) -> None:
     name, group = part.text("name"), part.text("group")
     if not part.flag("enabled", default=True):
@@ -190,14 +194,16 @@ def _draft_heartbeat(part: Part, usual: Mapping[str, Part], draft: Draft) -> Non
         return
 
     token = expand(part.text("token"))
-    key = token if token.startswith("${") else draft.secret(part.where("token"), name, "ping_key")
+    key = token
+    if not is_variable(token):
+        key = draft.secret(part.where("token"), token, name, "ping_key")
     endpoint: dict[str, Any] = {"heartbeat": {"period": _duration(period), "key": key}}
     if group:
         endpoint["tags"] = [_tag(group)]
     if thresholds := _draft_thresholds(part, usual, draft):
         endpoint["health"] = thresholds
     part.end()
-    draft.endpoints[draft.name(f"{group}-{name}" if group else name)] = endpoint
+    draft.add_endpoint(f"{group}-{name}" if group else name, endpoint, part.where())
 
 
 def _tag(group: str) -> str:

@@ -6,7 +6,19 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from monitor.tools.importing.credentials import (
+    address_of,
+    hide_url,
+    hides,
+    is_variable,
+    looks_secret,
+    without_variables,
+)
+from monitor.tools.importing.foreign import Unusable
+
 if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
     from monitor.tools.importing.draft import Draft
     from monitor.tools.importing.foreign import Part
 
@@ -16,7 +28,6 @@ _UNSPOKEN: Final = {
     "sctp": "SCTP is not spoken",
     "domain": "the expiry of domains is not looked up",
 }
-_CREDENTIALS: Final = frozenset({"authorization", "cookie", "x-api-key"})
 
 
 def expand(text: str) -> str:
@@ -47,7 +58,7 @@ def draft_target(part: Part, draft: Draft) -> dict[str, Any] | None:
         case "ws" | "wss":
             return _draft_websocket(part, client, url, draft)
         case "grpc" | "grpcs":
-            return _draft_grpc(client, scheme, url)
+            return _draft_grpc(part, client, scheme, url)
         case _:
             return _draft_http(part, client, url, draft)
 
@@ -56,18 +67,20 @@ def _draft_http(part: Part, client: Part, url: str, draft: Draft) -> dict[str, A
     request: dict[str, Any] = {}
     if (method := part.text("method", "GET")) != "GET":
         request["method"] = method
-    if headers := _draft_headers(part, draft):
+    if headers := draft_headers(part, draft):
         request["headers"] = headers
     body = expand(part.text("body"))
     if part.flag("graphql"):
-        request["json"] = {"query": body}
+        request["json"] = {"query": _hide_text(part, "body", body, draft)}
     elif body:
-        request["body"] = body
+        request["body"] = _hide_text(part, "body", body, draft)
     if client.flag("ignore-redirect"):
         request["follow_redirects"] = False
     request |= _draft_client(client, draft)
 
-    return {"url": url, "request": request} if request else {"url": url}
+    shown = _hide_url(part, "url", url, draft)
+
+    return {"url": shown, "request": request} if request else {"url": shown}
 
 
 def _draft_client(client: Part, draft: Draft) -> dict[str, Any]:
@@ -77,15 +90,16 @@ def _draft_client(client: Part, draft: Draft) -> dict[str, Any]:
     if resolver := client.text("dns-resolver"):
         drafted["resolver"] = resolver.partition("://")[2] or resolver
     if proxy := client.text("proxy-url"):
-        drafted["proxy"] = expand(proxy)
+        drafted["proxy"] = _hide_url(client, "proxy-url", expand(proxy), draft, "proxy")
     if "oauth2" in client:
         oauth2 = client.part("oauth2")
         secret = expand(oauth2.text("client-secret"))
-        if not secret.startswith("${"):
-            secret = draft.secret(oauth2.where("client-secret"), "oauth2", "client_secret")
+        if not is_variable(secret):
+            secret = draft.secret(oauth2.where("client-secret"), secret, "oauth2", "client_secret")
+        token_url = expand(oauth2.text("token-url"))
         drafted["auth"] = {
             "oauth2": {
-                "token_url": expand(oauth2.text("token-url")),
+                "token_url": _hide_url(oauth2, "token-url", token_url, draft, "token_url"),
                 "client_id": expand(oauth2.text("client-id")),
                 "client_secret": secret,
                 "scopes": oauth2.texts("scopes"),
@@ -112,21 +126,49 @@ def _draft_tls(client: Part) -> dict[str, Any]:
     return terms
 
 
-def _draft_headers(part: Part, draft: Draft) -> dict[str, str]:
+def draft_headers(part: Part, draft: Draft) -> dict[str, str]:
+    """Draft header lines, with a variable for each value that is a credential."""
     headers = {}
-    for name, value in part.take("headers", {}).items():
-        written = expand(str(value))
-        if name.lower() in _CREDENTIALS and "${" not in written:
-            written = draft.secret(part.where("headers"), str(part.take("name", "")), name)
-        headers[str(name)] = written
+    for name, value in part.pairs("headers").items():
+        written = expand(value)
+        if hides(name, without_variables(written)):
+            written = draft.secret(part.where("headers"), value, _owner(part), name)
+        headers[name] = written
 
     return headers
 
 
+def _hide_text(part: Part, key: str, text: str, draft: Draft) -> str:
+    """Give a text that is sent, or a variable where it leads to a credential."""
+    if looks_secret(without_variables(text)):
+        return draft.secret(part.where(key), text, _owner(part), key)
+
+    return text
+
+
+def _hide_url(part: Part, key: str, url: str, draft: Draft, *words: str) -> str:
+    return hide_url(url, draft, part.where(key), _owner(part), *words, write=str)
+
+
+def _owner(part: Part) -> str:
+    """Give the name of an endpoint, or of a receiver; else where the part stands."""
+    name = part.text("name") if "name" in part else ""
+
+    return name or "-".join(str(step) for step in part.at[1:]) or "gatus"
+
+
+def _split(part: Part, url: str) -> tuple[SplitResult, int | None]:
+    """Take a URL apart; raises Unusable."""
+    try:
+        parts = urlsplit(url)
+        return parts, parts.port
+    except ValueError as error:
+        raise Unusable(f"{part.where('url')}: expected a URL, found what is none") from error
+
+
 def _draft_dns(dns: Part, url: str) -> dict[str, Any]:
-    server = url.partition("://")[2] or url
     drafted = {
-        "server": server,
+        "server": address_of(url),
         "name": dns.text("query-name"),
         "type": dns.text("query-type", "A"),
     }
@@ -136,7 +178,7 @@ def _draft_dns(dns: Part, url: str) -> dict[str, Any]:
 
 
 def _draft_icmp(client: Part, url: str) -> dict[str, Any]:
-    icmp: dict[str, Any] = {"host": url.partition("://")[2].rstrip("/")}
+    icmp: dict[str, Any] = {"host": address_of(url).rstrip("/")}
     if (network := client.text("network", "ip")) != "ip":
         icmp["ip"] = network.removeprefix("ip")
     client.drop("timeout", "insecure")
@@ -148,8 +190,8 @@ def _draft_icmp(client: Part, url: str) -> dict[str, Any]:
 def _draft_port(
     part: Part, client: Part, scheme: str, url: str, draft: Draft
 ) -> dict[str, Any] | None:
-    parts = urlsplit(url)
-    port = parts.port or {"ssh": 22}.get(scheme)
+    parts, port = _split(part, url)
+    port = port or {"ssh": 22}.get(scheme)
     if port is None:
         draft.leave(part.where("url"), "expected a port: the endpoint is left out")
         return None
@@ -174,11 +216,14 @@ def _draft_port(
 
 
 def _draft_websocket(part: Part, client: Part, url: str, draft: Draft) -> dict[str, Any]:
-    websocket: dict[str, Any] = {"url": url}
-    if headers := _draft_headers(part, draft):
+    websocket: dict[str, Any] = {"url": _hide_url(part, "url", url, draft)}
+    if headers := draft_headers(part, draft):
         websocket["headers"] = headers
     if body := part.text("body"):
-        websocket["dialogue"] = [{"send": expand(body)}, {"expect": "."}]
+        websocket["dialogue"] = [
+            {"send": _hide_text(part, "body", expand(body), draft)},
+            {"expect": "."},
+        ]
     if terms := _draft_tls(client):
         websocket["tls"] = terms
     client.drop("timeout")
@@ -187,9 +232,9 @@ def _draft_websocket(part: Part, client: Part, url: str, draft: Draft) -> dict[s
     return {"websocket": websocket}
 
 
-def _draft_grpc(client: Part, scheme: str, url: str) -> dict[str, Any]:
-    parts = urlsplit(url)
-    grpc: dict[str, Any] = {"address": parts.netloc}
+def _draft_grpc(part: Part, client: Part, scheme: str, url: str) -> dict[str, Any]:
+    parts, _ = _split(part, url)
+    grpc: dict[str, Any] = {"address": parts.netloc.rpartition("@")[2]}
     if service := parts.path.strip("/"):
         grpc["service"] = service
     terms = _draft_tls(client)
