@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from monitor.probes.kind import ProbeKind
 
 _NEEDS_HTTPS: Final = "needs an https:// URL, or redirects that are followed to one"
+_NO_CERTIFICATE: Final = f"a certificate {_NEEDS_HTTPS}"
 _NEEDS_HTTP: Final = "needs an http:// URL whose redirects are followed: name it as an endpoint"
 _to_json: Final = json.JSONEncoder(sort_keys=True, default=str).encode
 _FINDINGS: Final = Severity.MEDIUM  # the default of what breaks nothing yet
@@ -60,7 +61,7 @@ class Checks:
     `timed` says that its times are known to be meant: only then are others held against them.
     `tls` says that an answer can come over TLS, `redirected` that the way there can begin without.
     `traits` are those of the kind of probe, None where it is not known, `healthy` is what holds
-    where nobody wrote anything else.
+    where nobody wrote anything else. `untold` is what no answer tells with its options, and why.
     """
 
     findings: Findings
@@ -71,6 +72,7 @@ class Checks:
     kind: str
     traits: ProbeKind | None
     healthy: Sequence[Mapping[str, object]]
+    untold: Mapping[Source, str]
     target: str
     defaults: Defaults
     tls: bool
@@ -109,7 +111,8 @@ class Checks:
             health.expect,
             at,
             kind=self.kind,
-            sources=self.sources if self.tls else self.sources - {Source.CERTIFICATE},
+            sources=self.sources,
+            untold=self.untold if self.tls else {**self.untold, Source.CERTIFICATE: self._no_tls},
         )
         place = str(self.findings.document.position(self.at))
         rule = HealthRule(
@@ -245,12 +248,7 @@ class Checks:
         if Source.CERTIFICATE not in self.sources:
             self.findings.complain(at, f"an answer to {self.kind} has no certificate", key=True)
         elif not self.tls:
-            wanted = (
-                _NEEDS_HTTPS
-                if Source.REDIRECT in self.sources
-                else f"needs TLS, which this {self.kind} is asked without"
-            )
-            self.findings.complain(at, f"a certificate {wanted}", key=True)
+            self.findings.complain(at, self._no_tls, key=True)
         age = certificate.expires_in
         expires_in = age.gt or age.gte
         assert expires_in is not None
@@ -262,6 +260,13 @@ class Checks:
         says = [str(expires_in), rule.inclusive]
 
         return self._check("certificate", Signal.CERTIFICATE, rule, certificate, fingerprint=says)
+
+    @property
+    def _no_tls(self) -> str:
+        """Say what to write so that there is a certificate."""
+        wanted = self.traits.encrypted_by if self.traits else ""
+
+        return f"a certificate needs TLS: expected {wanted}" if wanted else _NO_CERTIFICATE
 
     def _check(
         self,

@@ -161,6 +161,7 @@ class _Reading:
             defaults=pace.defaults,
             tls=options.shows_certificate if options else True,
             healthy=options.healthy if options else (),
+            untold=options.untold if options else {},
             redirected=options.may_redirect_to_https if options else True,
             request=_digest_request(plugin, self.kinds, data) if plugin else "",
             every=every,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations import (
@@ -14,7 +15,7 @@ from monitor.core.expectations import (
 from monitor.core.headers.demands import PolicyError, read_policies
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from monitor.config.document import At
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from monitor.core.expectations import Expectation
     from monitor.core.headers.demands import Demanded
 
+NOTHING: Final[Mapping[Source, str]] = MappingProxyType({})
 _LARGEST: Final = 1024 * 1024
 
 
@@ -46,10 +48,12 @@ class Rules:
         *,
         kind: str = "url",
         sources: frozenset[Source] = HTTP_SOURCES,
+        untold: Mapping[Source, str] = NOTHING,
         only_headers: bool = False,
     ) -> tuple[Expectation, ...]:
         """Compile a list of expectations on answers to a kind of probe, which tell `sources`.
 
+        Where that is `untold` all the same, it is said why.
         With `only_headers`, those on anything else are refused.
         """
         compiled: list[Expectation] = []
@@ -68,13 +72,13 @@ class Rules:
                 )
             elif source not in sources:
                 told = ", ".join(one for one in Source if one in sources)
-                tls = source is Source.CERTIFICATE
-                never = ", which does not end at https://," if tls else ""
                 self._findings.complain(
                     (*place, str(source)),
-                    f"an answer to {kind}{never} has no {source}, expected one of {told}",
+                    f"an answer to {kind} has no {source}, expected one of {told}",
                     key=True,
                 )
+            elif why := untold.get(source):
+                self._findings.complain((*place, str(source)), why, key=True)
             compiled += expectations
 
         return tuple(compiled)

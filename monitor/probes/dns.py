@@ -24,6 +24,7 @@ KIND: Final = ProbeKind(
             Source.CERTIFICATE,
         }
     ),
+    encrypted_by="transport: tls below dns",
     series=MappingProxyType(
         {
             "probe_dns_duration_seconds": "Time by phase.",

@@ -14,6 +14,7 @@ KIND: Final = ProbeKind(
     options=GrpcOptions,
     make=later("monitor.probes._grpc.probe.GrpcProbe"),
     sources=frozenset({Source.VALUE, Source.RESPONSE_TIME, Source.CERTIFICATE}),
+    encrypted_by="tls: true below grpc",
     series=MappingProxyType(
         {
             "probe_grpc_duration_seconds": "Time by phase.",

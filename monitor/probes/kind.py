@@ -41,6 +41,11 @@ class ProbeOptions(Options):
         return True
 
     @property
+    def untold(self) -> Mapping[Source, str]:
+        """What no answer tells with these options, though others of the kind do; and why."""
+        return {}
+
+    @property
     def may_redirect_to_https(self) -> bool:
         """Whether a way from plain HTTP to HTTPS can be seen."""
         return False
@@ -85,10 +90,11 @@ class ProbeKind(Kind):
     `sources` are what an answer tells: what expectations can look at. `carries` says that what is
     asked may merely carry a figure about something else: with a `value` its own health is judged
     only where that is written. `judges` gives the lists of expectations in the options that the
-    kind judges itself, each with its place: its probe finds them compiled in its context. `prober`
-    is what blackbox_exporter calls it, where that is not its own name, `series` its families beside
-    those that each kind has, with what they mean. `rhythm` is how often it looks, and how often it
-    is wrong before that is told.
+    kind judges itself, each with its place: its probe finds them compiled in its context.
+    `encrypted_by` says what to write so that answers come over TLS. `prober` is what
+    blackbox_exporter calls it, where that is not its own name, `series` its families beside those
+    that each kind has, with what they mean. `rhythm` is how often it looks, and how often it is
+    wrong before that is told.
     """
 
     options: type[ProbeOptions]
@@ -96,6 +102,7 @@ class ProbeKind(Kind):
     carries: bool = False
     # Any: its own options
     judges: Callable[[Any], Iterable[tuple[Place, Sequence[object]]]] | None = None
+    encrypted_by: str = ""
     prober: str = ""
     rhythm: Rhythm = Rhythm()
     series: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -17,6 +17,7 @@ KIND: Final = ProbeKind(
         {Source.VALUE, Source.ROWS, Source.STATUS, Source.RESPONSE_TIME, Source.CERTIFICATE}
     ),
     carries=True,
+    encrypted_by="an https:// URL, or redirects that are followed to one",
     series=MappingProxyType(
         {
             "probe_metrics_value": "The value that was found.",

@@ -24,5 +24,6 @@ KIND: Final = ProbeKind(
         }
     ),
     carries=True,
+    encrypted_by="tls: true below redis, or a rediss:// URL",
     series=MappingProxyType({"probe_redis_duration_seconds": "Time by phase."}),
 )

@@ -15,6 +15,7 @@ KIND: Final = ProbeKind(
     make=later("monitor.probes._sql.probe.SqlProbe"),
     sources=frozenset({Source.VALUE, Source.ROWS, Source.RESPONSE_TIME, Source.CERTIFICATE}),
     carries=True,
+    encrypted_by="tls: true below sql, or sslmode=require in its URL",
     series=MappingProxyType(
         {
             "probe_sql_duration_seconds": "Time by phase.",

@@ -16,6 +16,7 @@ KIND: Final = ProbeKind(
     sources=frozenset(
         {Source.BODY, Source.RESPONSE_TIME, Source.RESPONSE_SIZE, Source.CERTIFICATE}
     ),
+    encrypted_by="tls: true or starttls below tcp, or the kind tls",
     series=MappingProxyType(
         {
             "probe_tcp_duration_seconds": "Time by phase.",

@@ -24,6 +24,7 @@ KIND: Final = ProbeKind(
             Source.CERTIFICATE,
         }
     ),
+    encrypted_by="a wss:// URL",
     series=MappingProxyType(
         {
             "probe_websocket_duration_seconds": "Time by phase.",

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Final, Self
 
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
+from monitor.core.expectations import Source
 from monitor.options import found
 from monitor.probes._net.dialogue import MOST_STEPS, LabelName, Script, Step, secrets_of
 from monitor.probes._net.options import IpChoice, TlsOptions
 from monitor.probes._net.port_options import Address, PortOptions, read_address_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from monitor.options import Secret
     from monitor.probes._net.dial import Way
 
@@ -167,6 +170,16 @@ class TcpOptions(PortOptions):
     def shows_certificate(self) -> bool:
         """Whether a certificate can be seen."""
         return self.terms is not None
+
+    @cached_property
+    def untold(self) -> Mapping[Source, str]:
+        """What no answer tells: without a dialogue nothing is read."""
+        if self.dialogue or self.starttls is not None:
+            return {}
+
+        why = "nothing is read without a dialogue: expected one below tcp, such as [{expect: ^220}]"
+
+        return dict.fromkeys((Source.BODY, Source.RESPONSE_SIZE), why)
 
     @cached_property
     def secrets(self) -> tuple[Secret, ...]:

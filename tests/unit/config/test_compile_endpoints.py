@@ -236,12 +236,28 @@ def test_a_certificate_is_not_asked_of_a_kind_whose_answers_have_none(
     assert told.endswith(f"endpoints.api.certificate: an answer to {kind} has no certificate")
 
 
-def test_a_certificate_is_not_asked_of_a_port_without_tls(tmp_path: Path) -> None:
-    text = "endpoints: {api: {redis: cache.example:6379, certificate: {expires_in: {gt: 14d}}}}"
+@pytest.mark.parametrize(
+    ("asked", "wanted"),
+    [
+        ("tcp: mail.example:25", "tls: true or starttls below tcp, or the kind tls"),
+        ("grpc: orders.example:50051", "tls: true below grpc"),
+        ("redis: cache.example:6379", "tls: true below redis, or a rediss:// URL"),
+        (
+            "sql: {url: postgresql://monitor@db.example/shop, query: SELECT 1}",
+            "tls: true below sql, or sslmode=require in its URL",
+        ),
+        ("websocket: ws://shop.example/live", "a wss:// URL"),
+        ("dns: {server: 192.0.2.53, name: shop.example}", "transport: tls below dns"),
+    ],
+)
+def test_where_a_certificate_needs_tls_it_is_said_how(
+    tmp_path: Path, asked: str, wanted: str
+) -> None:
+    text = f"endpoints: {{api: {{{asked}, certificate: {{expires_in: {{gt: 14d}}}}}}}}"
 
     (told,) = mistakes(tmp_path, text)
 
-    assert told.endswith("a certificate needs TLS, which this redis is asked without")
+    assert told.endswith(f"endpoints.api.certificate: a certificate needs TLS: expected {wanted}")
 
 
 class TestFingerprint:
