@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.observation import Phase
     from monitor.core.model.verdict import Reason
+    from monitor.probes._http.options import HttpOptions
     from monitor.probes._journey.captures import Captured
     from monitor.probes._journey.options import JourneyOptions, StepOptions
     from monitor.probes.probe import ProbeContext
@@ -61,6 +62,12 @@ class _Way:
         self.captured |= found
         for one in found.values():
             self.veil.learn(as_text(one.value))
+
+    def hide_credentials(self, options: HttpOptions) -> None:
+        """Hide what is made of a captured password before it is sent: encoded, with its name."""
+        if options.request.auth is not None:
+            for secret in options.request.auth.secrets:
+                self.veil.learn(secret.current)
 
 
 class JourneyProbe:
@@ -149,6 +156,7 @@ class JourneyProbe:
         except NotSent as error:
             return None, Fault(code=Code.BAD_RESPONSE, message=f"it was not sent: {error}")
 
+        way.hide_credentials(options)
         probe = HttpProbe(options, replace(self._context, timeout=left))
         seen, url = await probe.visit(way.jar)
         for phase, spent in seen.phases.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -69,6 +70,28 @@ async def test_what_was_captured_is_masked_wherever_it_is_told() -> None:
     assert '"bad ***"' in why(expected)
     assert "ftp://x/***" in why(redirected)
     assert 'header x-echo is "***"' in why(configured)
+
+
+async def test_a_captured_password_is_masked_as_it_is_sent() -> None:
+    async def echo(request: web.Request) -> web.Response:
+        return web.Response(headers={"X-Echo": request.headers["Authorization"]})
+
+    async def say(_request: web.Request) -> web.Response:
+        return web.json_response({"password": "captured-hunter22"})
+
+    async with serve_pages({"/": say, "/echo": echo}) as server:
+        seen = await go(
+            {"url": server.url(), "capture": {"password": {"json": "$.password"}}},
+            {
+                "url": server.url("/echo"),
+                "request": {"auth": {"basic": {"username": "ana", "password": "pre-{password}"}}},
+                "expect": [{"header": "x-echo", "equals": "none"}],
+            },
+        )
+
+    assert 'header x-echo is "Basic ***"' in why(seen)
+    sent = base64.b64encode(b"ana:pre-captured-hunter22").decode()
+    assert sent[:16] not in repr(seen)
 
 
 def test_a_name_in_braces_is_no_secret_of_the_configuration() -> None:
