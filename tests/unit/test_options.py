@@ -223,6 +223,34 @@ def test_secrets_are_equal_by_value_or_by_where_they_come_from() -> None:
     assert len({Secret("a"), Secret("a"), live, same}) == 2
 
 
+def halves(text: str) -> list[str]:
+    if ":" not in text:
+        raise ValueError(text)
+
+    return [half for half in text.split(":") if half]
+
+
+def test_parts_of_a_secret_change_with_it() -> None:
+    values = iter(["ana:second", "ana:", "nonsense"])
+    whole = Secret("ana:first", refresh=lambda: next(values))
+    name, password = whole.parts(halves)
+
+    assert (name.current, password.current) == ("ana", "first")
+    assert password.live
+    assert password.reveal() == "second"
+    assert whole.reveal() == "ana:"
+    assert (name.current, password.current) == ("ana", "")
+    whole.reveal()
+    assert name.current == "ana"
+    assert set(whole.parts(lambda _: ["x"])).isdisjoint({name, password})
+
+
+def test_parts_of_a_fixed_secret_are_fixed_and_what_has_none_gives_none() -> None:
+    assert Secret("a:b").parts(halves) == (Secret("a"), Secret("b"))
+    assert not any(part.live for part in Secret("a:b").parts(halves))
+    assert Secret("nonsense").parts(halves) == ()
+
+
 def test_a_live_secret_is_read_when_it_is_revealed() -> None:
     values = iter(["second", "third"])
     secret = Secret("first", refresh=lambda: next(values))

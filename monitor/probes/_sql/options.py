@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, Self
@@ -92,16 +92,7 @@ class SqlOptions(Reached):
         use = TlsUse.NEVER if self.tls is None else TlsUse.ALWAYS
         verify = self.tls is not None and self.tls.verify
 
-        return Place(
-            engine=place.engine,
-            host=place.host,
-            port=place.port,
-            user=place.user,
-            password=place.password,
-            database=place.database,
-            tls=use,
-            verify=verify,
-        )
+        return replace(place, tls=use, verify=verify)
 
     def way_to(self, place: Place) -> Way:
         """Give the way there; TLS begins late on it, where both sides agree to it."""
