@@ -30,6 +30,8 @@ OUTCOMES = {
 MARKS = {
     Change.OPENED: "O",
     Change.CLOSED: "C",
+    Change.PAUSED: "C",  # as one that flaps closes
+    Change.SETTLED: "",
     Change.WENT_BLIND: "B",
     Change.SEES_AGAIN: "S",
 }
