@@ -20,6 +20,7 @@ from monitor.core.model.endpoint import (
     Endpoint,
     HeadersRule,
 )
+from monitor.core.wording.phrases import LONGEST_QUESTION, one_line
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
@@ -142,6 +143,8 @@ class _Reading:
 
         options: ProbeOptions | None = plugin.options if plugin else None
         target = (options.target if options else "") or name
+        question = one_line(options.question, LONGEST_QUESTION) if options else ""
+        asked = f"{target} {question}" if question else target
         traits = self.kinds[plugin.kind] if plugin else None
         every = settings.every or _usual_pace(traits, pace)
         timeout = settings.timeout or pace.defaults.timeout or min(DEFAULT_TIMEOUT, every)
@@ -157,7 +160,7 @@ class _Reading:
             service=settings.service or name,
             kind=plugin.kind if plugin else "",
             traits=traits,
-            target=target,
+            target=asked,
             defaults=pace.defaults,
             tls=options.shows_certificate if options else True,
             healthy=options.healthy if options else (),

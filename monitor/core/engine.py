@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from monitor.core import alerting, clock_set, incidents, pings, pins, timeline, tracker
@@ -317,7 +317,12 @@ class Engine:
         if not events:
             return incidents.NO_STEP
 
-        step = incidents.apply(events, self.checks, self.situation, now)
+        checks = {
+            event.check: replace(check, target=self._mask(check.target))
+            for event in events
+            if (check := self.checks.get(event.check)) is not None
+        }
+        step = incidents.apply(events, checks, self.situation, now)
         self._apply(step.changes)
 
         return step

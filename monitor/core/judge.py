@@ -267,4 +267,5 @@ def _of_fault(fault: Fault, expected: str, at: str = "") -> Reason:
         expected=fault.expected or expected,
         found=fault.found or fault.message,
         at=fault.at or at,
+        asked=fault.asked,
     )

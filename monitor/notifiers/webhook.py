@@ -90,7 +90,7 @@ def payload(delivery: Delivery) -> dict[str, Any]:
     notice = delivery.notice
 
     return {
-        "text": "\n".join(wording.summary(notice)),
+        "text": wording.whole_text(notice),
         "timestamp": _iso(notice.at),
         "service": notice.service,
         "environment": notice.environment,
@@ -102,7 +102,7 @@ def payload(delivery: Delivery) -> dict[str, Any]:
         "checks": [
             {
                 "check": member.check,
-                "target": member.target,
+                "target": member.asked,
                 "severity": member.severity.value,
                 "since": _iso(member.since),
                 "closed_at": _iso(member.closed_at) if member.closed_at else None,

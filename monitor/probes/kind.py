@@ -31,6 +31,11 @@ class ProbeOptions(Options):
         return ""
 
     @property
+    def question(self) -> str:
+        """What is asked there, as it may be shown, where the target does not say it."""
+        return ""
+
+    @property
     def witnessed(self) -> bool:
         """Whether the witnesses can say anything about the way to it."""
         return True

@@ -197,8 +197,8 @@ class Check:
     """One judgement of an endpoint: `id` is `endpoint.check`, such as `api.latency.p95`.
 
     `fingerprint` changes when the request or the rule changes, and with it the counts restart.
-    `target` is what is shown of what its endpoint asks. With more openings in an hour than
-    `flapping_threshold` it is flapping; None lets each be told.
+    `target` is what is shown of what its endpoint asks, and where. With more openings in an hour
+    than `flapping_threshold` it is flapping; None lets each be told.
     """
 
     id: str

@@ -57,6 +57,13 @@ class Member:
     service: str = ""
 
     @property
+    def asked(self) -> str:
+        """What was asked, as it may be shown: of several requests the one that was answered so."""
+        first = self.reasons[0].asked if self.reasons else ""
+
+        return first or self.target
+
+    @property
     def silent(self) -> bool:
         """Whether a check that cannot be judged waits for somebody's answer.
 

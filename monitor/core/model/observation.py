@@ -75,7 +75,8 @@ class Fault:
     `nameserver` is the DNS server that was asked since the endpoint names it: a part of the way to
     the target, of which this machine's own resolver tells nothing. Where an answer was judged while
     it was asked for, `expected`, `found` and `at` are those of the reason, and `of_time` says that
-    nothing but its time was wrong.
+    nothing but its time was wrong. `asked` is what was asked, as it may be shown, where that is one
+    of several requests.
     """
 
     code: Code
@@ -87,6 +88,7 @@ class Fault:
     found: str = ""
     at: str = ""
     of_time: bool = False
+    asked: str = ""
 
 
 class Phase(StrEnum):

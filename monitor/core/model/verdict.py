@@ -31,7 +31,8 @@ class Reason:
 
     `message` stands alone (`status is 500, expected 2xx`). `expected` and `found` are its parts for
     machines. `at` is `file:line:column` of the configuration, or empty. `result` is the named
-    result code of a header policy (MDN HTTP Observatory's), or empty.
+    result code of a header policy (MDN HTTP Observatory's), or empty. `asked` is what was asked, as
+    it may be shown, where that is not what the endpoint asks at all.
     """
 
     code: Code
@@ -40,6 +41,7 @@ class Reason:
     found: str = ""
     at: str = ""
     result: str = ""
+    asked: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

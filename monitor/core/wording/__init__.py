@@ -13,7 +13,7 @@ from monitor.core.wording.incidents import (
     severity_changed,
     update,
 )
-from monitor.core.wording.notices import facts, summary
+from monitor.core.wording.notices import facts, summary, whole_text
 from monitor.core.wording.phrases import duration_text, listed, reasons_text, time_text
 from monitor.core.wording.rollbacks import (
     blocked_text,
@@ -48,6 +48,7 @@ __all__ = [
     "summary",
     "time_text",
     "update",
+    "whole_text",
     "with_rollback",
     "without_rollback",
 ]

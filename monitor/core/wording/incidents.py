@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.model.incident import STORE_CHECK, IncidentClass
 from monitor.core.model.observation import Code
 from monitor.core.wording.phrases import (
+    LONGEST_TARGET,
     as_sentence,
     duration_text,
     listed,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from monitor.core.model.verdict import Reason
 
 _LONGEST_VALUE: Final = 40
-_LONGEST_TARGET: Final = 120
 _WORTH_SAYING: Final = timedelta(seconds=5)
 _MOST_REASONS: Final = 3
 
@@ -66,7 +66,7 @@ def member_line(member: Member) -> str:
     row = f", {member.failures} times in a row" if member.failures > 1 else ""
     since = f"since {time_text(member.since)}"
 
-    asked = f" at {one_line(member.target, _LONGEST_TARGET)}" if member.target else ""
+    asked = f" at {one_line(member.asked, LONGEST_TARGET)}" if member.asked else ""
     what = f"{member.check} ({member.severity}){asked}"
     if member.flapping:
         return f"{what}: {flapping(member.flapping)}, last: {reasons_text(member.reasons)}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.incident import IncidentClass
 from monitor.core.model.rollback import RollbackState
-from monitor.core.wording.phrases import duration_text, time_text
+from monitor.core.wording.phrases import LONGEST_TARGET, duration_text, one_line, time_text
 from monitor.core.wording.rollbacks import rollback_phrase, rollback_text
 
 if TYPE_CHECKING:
+    from monitor.core.model.incident import Member
     from monitor.core.model.notice import Notice
+
+_MOST_ASKED: Final = 3
 
 
 def summary(notice: Notice) -> tuple[str, str]:
@@ -28,6 +31,33 @@ def summary(notice: Notice) -> tuple[str, str]:
         second = f"{second} {told}"
 
     return notice.headline, second
+
+
+def whole_text(notice: Notice) -> str:
+    """Give the two lines for whoever sees nothing else: with what was asked, and the runbook.
+
+    What the first line names is not named again.
+    """
+    first, second = summary(notice)
+    asked = dict.fromkeys(
+        one_line(member.asked, LONGEST_TARGET)
+        for member in notice.members
+        if member.closed_at is None and not _is_named(member, first)
+    )
+    parts = [second]
+    if asked:
+        parts.append(f"Asked: {'; '.join(list(asked)[:_MOST_ASKED])}.")
+    if notice.resolved_at is None:
+        parts += [f"Runbook: {link.url}" for link in notice.links if link.name == "runbook"]
+
+    return f"{first}\n{' '.join(parts)}"
+
+
+def _is_named(member: Member, sentence: str) -> bool:
+    """Whether a sentence names what was asked, or there is nothing to name but the endpoint."""
+    where = member.asked.partition("://")[2].rstrip("/") or member.asked
+
+    return not where or where in sentence or member.check.startswith(f"{where}.")
 
 
 def facts(notice: Notice) -> tuple[tuple[str, str], ...]:

@@ -61,6 +61,11 @@ class GrpcOptions(PortOptions):
         return metadata
 
     @property
+    def question(self) -> str:
+        """The service, unless it is the server as a whole."""
+        return self.service
+
+    @property
     def healthy(self) -> tuple[Mapping[str, object], ...]:
         """What is healthy where nobody wrote anything else."""
         return ({"value": {"equals": "SERVING"}},)

@@ -118,6 +118,14 @@ class StepOptions(Options):
         return HttpOptions(url=without_names(url, "x"), request=self.request)
 
     @property
+    def shown(self) -> str:
+        """Method and URL as they may be shown, each name in place of what is captured."""
+        if leading_name(self.url) is not None:
+            return f"{self.request.method} {self.url}"
+
+        return f"{self.request.method} {self.stand_in.target}"
+
+    @property
     def origin(self) -> URL | None:
         """Where it goes, None where that is captured."""
         return None if leading_name(self.url) else URL(without_names(self.url, "x")).origin()

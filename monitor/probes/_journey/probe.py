@@ -220,6 +220,7 @@ class JourneyProbe:
             message=mask(f"{which}: {fault.message}{again}"),
             expected=mask(fault.expected),
             found=mask(f"{which}: {fault.found}") if fault.found else "",
+            asked=mask(step.shown),
         )
 
     def _all(self) -> str:

@@ -151,6 +151,13 @@ class MetricsOptions(ProbeOptions):
         """The URL as it may be shown."""
         return show_url(self.shown)
 
+    @property
+    def question(self) -> str:
+        """The series or the query."""
+        divided = f" / {self.divided_by}" if self.divided_by else ""
+
+        return f"{self.series or self.query}{divided}"
+
     @cached_property
     def shows_certificate(self) -> bool:
         """Whether the answer can come over TLS."""

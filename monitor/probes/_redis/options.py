@@ -123,6 +123,11 @@ class RedisOptions(PortOptions):
     database: Annotated[int, Field(ge=0, le=65_535)] = 0
     command: Command = Field(default_factory=lambda: ["PING"])
 
+    @property
+    def question(self) -> str:
+        """The command."""
+        return " ".join(self.command)
+
     @model_validator(mode="before")
     @classmethod
     def _read_short_form(cls, value: object) -> object:

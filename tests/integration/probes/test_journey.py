@@ -130,6 +130,7 @@ async def test_the_first_step_that_fails_ends_it_and_is_named() -> None:
     assert reason.message == "step 3 of 7, post: status is 500, expected 2xx"
     assert (reason.code, reason.expected) == (Code.STATUS, "2xx")
     assert reason.found == "step 3 of 7, post: 500", "not what the service answers as a whole"
+    assert reason.asked == f"POST {academy.url}/api/posts", "nor what the first step asks"
     assert "/certificates" not in academy.asked
     assert academy.users == {}, "the step that always runs did"
     assert measured(seen, "probe_journey_step_success", step="post") == 0

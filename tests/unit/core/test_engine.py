@@ -210,6 +210,15 @@ def test_secrets_that_a_target_echoes_are_masked_before_anything_is_kept() -> No
 
     assert "***" in story.told[0].notice.headline
     assert "s3cret" not in repr([changes.states for changes in story.said])
+
+
+def test_a_secret_in_what_is_asked_is_masked_before_it_is_told() -> None:
+    asked = replace(HEALTH, target='http://metrics.test/ up{token="s3cret"}')
+    story = make_story(make_endpoint(asked), mask=lambda text: text.replace("s3cret", "***"))
+    story.sees(500, 500, 500)
+
+    (member,) = story.told[0].notice.members
+    assert member.target == 'http://metrics.test/ up{token="***"}'
     assert "s3cret" not in repr(story.told)
 
 

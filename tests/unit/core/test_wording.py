@@ -17,7 +17,7 @@ from monitor.core.model.incident import (
     IncidentPhase,
     Member,
 )
-from monitor.core.model.notice import Contact, Notice, NoticeEvent, RollbackSummary
+from monitor.core.model.notice import Contact, Link, Notice, NoticeEvent, RollbackSummary
 from monitor.core.model.observation import Code
 from monitor.core.model.rollback import Blocked, Mode, Rollback, RollbackState, Step, StepState
 from monitor.core.model.verdict import Reason
@@ -604,6 +604,59 @@ def test_once_all_is_over_nobody_has_to_act_for_a_rollback_that_did_not_help(
 
     assert wording.summary(notice)[1].endswith(f"severity high. {said}")
     assert dict(wording.facts(notice))["Rollback"] == said
+
+
+RUNBOOK = (Link(name="board", url="https://b.test"), Link(name="runbook", url="https://r.test"))
+WHEN = "Since 2026-07-01 12:00:00 UTC (2 min), severity high."
+
+
+@pytest.mark.parametrize(
+    ("headline", "asked", "rest"),
+    [
+        pytest.param(
+            "queue is failing: value is 7, expected less than 5",
+            ["cache:6379 LLEN jobs"],
+            " Asked: cache:6379 LLEN jobs. Runbook: https://r.test",
+            id="what a figure is of",
+        ),
+        pytest.param(
+            "db:5432 refused the connection",
+            ["postgresql://db:5432"],
+            " Runbook: https://r.test",
+            id="what is named already",
+        ),
+        pytest.param("api answers 500", ["api"], " Runbook: https://r.test", id="a bare name"),
+        pytest.param(
+            "api answers 500",
+            ["https://a.test/", "https://a.test/", "https://b.test/", "dns://c", "dns://d"],
+            " Asked: https://a.test/; https://b.test/; dns://c. Runbook: https://r.test",
+            id="the first of many",
+        ),
+    ],
+)
+def test_who_sees_nothing_but_text_reads_what_was_asked_and_what_to_do(
+    headline: str, asked: list[str], rest: str
+) -> None:
+    members = tuple(replace(member("api.health"), target=one) for one in asked)
+    notice = make_notice(headline=headline, members=members, links=RUNBOOK)
+
+    assert wording.whole_text(notice) == f"{headline}\n{WHEN}{rest}"
+
+
+def test_of_several_requests_the_one_that_failed_is_named() -> None:
+    failing = replace(make_reason("step 2 of 2, order: 500"), asked="POST https://shop.test/order")
+    one = replace(member("buy.health", failing), target="https://shop.test/login")
+    told = wording.whole_text(make_notice(members=(one,)))
+
+    assert told.endswith("severity high. Asked: POST https://shop.test/order.")
+    assert " at POST https://shop.test/order: " in wording.member_line(one)
+
+
+def test_once_it_is_over_nobody_needs_the_runbook() -> None:
+    over = replace(member("a.health", closed_at=at(180)), target="https://a.test/")
+    notice = make_notice(resolved=True, members=(over,), links=RUNBOOK)
+
+    assert wording.whole_text(notice) == "\n".join(wording.summary(notice))
 
 
 def test_facts_that_are_empty_are_left_out() -> None:
