@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
     Mask = Callable[[str], str]
 
+_EXPLAINED_BY: Final = {Source.EXIT_CODE: "said", Source.VALUE: "hint"}
+"""Under which name a kind of probe tells why something is as it is, or what to write instead."""
+
 _BEFORE_A_MATCH: Final = 20
 _MOST_SHOWN: Final = 10
 _LONGEST_SAID: Final = 200
@@ -63,8 +66,9 @@ def check(expectation: Expectation, evidence: Evidence) -> Reason | None:
     Never raises, whatever the target sent.
     """
     reason = _find_reason(expectation, evidence)
-    said = evidence.observation.values.get("said")
-    if reason is not None and said and expectation.source is Source.EXIT_CODE:
+    known = _EXPLAINED_BY.get(expectation.source, "")
+    said = evidence.observation.values.get(known)
+    if reason is not None and said:
         words = shorten(plain(evidence.mask(str(said))), limit=_LONGEST_SAID)
         return replace(reason, message=f"{reason.message}: {words}")
 

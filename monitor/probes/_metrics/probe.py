@@ -143,6 +143,8 @@ class MetricsProbe:
         elif figure is not None:
             values["value"] = plain_number(figure)
             measures.append(Measure(family="probe_metrics_value", value=float(figure)))
+        if hint := self._hint(found, figure):
+            values["hint"] = hint
 
         return replace(
             lean,
@@ -150,6 +152,20 @@ class MetricsProbe:
             measures=tuple(measures),
             not_yet=found.not_yet,
         )
+
+    def _hint(self, found: _Found, figure: float | list[int | float] | None) -> str:
+        """Say why there is no one figure, and what to write; nothing where there is one."""
+        series = self._options.series
+        if isinstance(figure, list):
+            way = "aggregate them in the query" if series is None else "write aggregate"
+            return f"{len(figure)} samples, {way}, or judge each by value: {{column: value}}"
+        if figure is not None or found.not_yet:
+            return ""
+        if series is None:
+            return "the query found nothing"
+
+        # of nothing above another series the figure is 0
+        return f"no sample of {self._options.divided_by or series} on the page"
 
     def _figure(self, found: _Found) -> float | list[int | float] | None:
         """Give the one figure, a list where there are several, None where there is none."""

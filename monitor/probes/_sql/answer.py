@@ -75,6 +75,21 @@ def fill_in(look: Look, columns: Sequence[str], rows: Iterable[Sequence[object]]
     look.measure("probe_sql_rows", len(read))
     if len(read) == 1 and len(names) == 1:
         look.values["value"] = read[0][names[0]]
+    else:
+        look.values["hint"] = _hint(len(read), names)
+
+
+def _hint(rows: int, names: Sequence[str]) -> str:
+    """Say why there is no one value, and what to write for what there is."""
+    if not rows:
+        return "the query gave no row"
+
+    if rows == 1:
+        return f"the query gave {len(names)} columns, choose one by value: {{column: {names[0]}}}"
+
+    columns = names[0] if len(names) == 1 else "…"
+
+    return f"the query gave {rows} rows, judge each by value: {{column: {columns}}}"
 
 
 def read_value(value: object, depth: int = 0) -> object:

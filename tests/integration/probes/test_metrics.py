@@ -124,7 +124,9 @@ async def test_what_is_not_on_the_page_is_absent(options: dict[str, Any]) -> Non
 
     (reason,) = judge(value(lt=5), seen).reasons
     assert "value" not in seen.values
-    assert reason.message == "value is absent, expected less than 5"
+    assert (
+        reason.message == "value is absent, expected less than 5: no sample of absent on the page"
+    )
 
 
 async def test_what_is_not_a_number_meets_nothing() -> None:
@@ -140,7 +142,10 @@ async def test_several_series_are_rows_and_no_single_value() -> None:
 
     (single,) = judge(value(lt=5), seen).reasons
     (worst,) = judge(value(column="value", lt=100), seen).reasons
-    assert single.message == ("value is an array, [970, 20, 10], expected a number less than 5")
+    assert single.message == (
+        "value is an array, [970, 20, 10], expected a number less than 5: "
+        "3 samples, write aggregate, or judge each by value: {column: value}"
+    )
     assert worst.message == 'value is 970 for code "200" (1 of 3 rows), expected less than 100'
 
 
@@ -377,6 +382,13 @@ async def test_what_is_no_result_says_nothing_about_the_value(
     assert seen.fault is not None
     assert (seen.fault.code, said in seen.fault.message) == (code, True), seen.fault.message
     assert judge(value(lt=5), seen).outcome is Outcome.UNKNOWN
+
+
+async def test_a_query_that_finds_nothing_is_told_as_that() -> None:
+    seen = await asked(vector())
+
+    (reason,) = judge(value(lt=5), seen).reasons
+    assert reason.message == "value is absent, expected less than 5: the query found nothing"
 
 
 async def test_warnings_stand_beside_a_result() -> None:

@@ -166,10 +166,34 @@ async def test_no_rows_are_no_value(url: str) -> None:
     seen = await query(url, "SELECT client_id FROM webhook_events WHERE status = 'lost'")
 
     assert seen.fault is None
-    assert seen.values == {"rows": []}
+    assert seen.values["rows"] == []
+    assert "value" not in seen.values
     assert judge_health("sql", seen).outcome is Outcome.PASS
     (reason,) = judge_health("sql", seen, {"value": {"lt": 1}}).reasons
-    assert "absent" in reason.message
+    assert reason.message == "value is absent, expected less than 1: the query gave no row"
+
+
+@each
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "SELECT 1 AS n UNION SELECT 2",
+            "the query gave 2 rows, judge each by value: {column: n}",
+        ),
+        (
+            "SELECT 1 AS n, 2 AS m",
+            "the query gave 2 columns, choose one by value: {column: n}",
+        ),
+    ],
+)
+async def test_where_there_is_more_than_one_value_it_is_said_what_to_write(
+    url: str, text: str, said: str
+) -> None:
+    seen = await query(url, text)
+
+    (reason,) = judge_health("sql", seen, {"value": {"lt": 1}}).reasons
+    assert reason.message == f"value is absent, expected less than 1: {said}"
 
 
 @each
