@@ -13,6 +13,7 @@ from monitor.core.model.heartbeat import Ping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
     from monitor.clock import Clock, ClockWatch
     from monitor.core.engine import Engine
@@ -123,15 +124,21 @@ class Hearing:
             began = pings.listen(self._engine.situation, now)
             self._record(self._engine.absorb(began, now))
 
+    def arrive(self) -> datetime:
+        """Give the time of a ping that begins to come: it counts, however long its body takes."""
+        self._clock_watch.look()
+
+        return self._clock()
+
     async def take(
-        self, endpoint: str, kind: PingKind, *, exit_code: int | None, output: str
+        self, endpoint: str, kind: PingKind, *, at: datetime, exit_code: int | None, output: str
     ) -> None:
         """Take a ping, and look at its heartbeat at once; see `operations.take_ping`."""
         self._clock_watch.look()
         output = pings.clean_output(self._mask(output))
         await operations.take_ping(
             endpoint,
-            Ping(at=self._clock(), kind=kind, exit_code=exit_code, output=output),
+            Ping(at=at, kind=kind, exit_code=exit_code, output=output),
             engine=self._engine,
             journal=self._journal,
             record=self._record,

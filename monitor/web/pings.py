@@ -19,7 +19,7 @@ from monitor.web.failure_limit import FailureLimit
 FAILURES: Final = web.AppKey("wrong_ping_keys", FailureLimit)
 
 _MOST_READ: Final = 16 * 1024 * 1024
-_PATIENCE: Final = timedelta(seconds=10)
+_PATIENCE: Final = timedelta(seconds=3)
 _HIGHEST_EXIT_CODE: Final = 255
 
 
@@ -34,10 +34,11 @@ async def ping(request: web.Request) -> web.Response:
         backend.token_refused()
         raise _unknown(request)
 
+    arrived = backend.hearing.arrive()
     kind, exit_code = _read_signal(request.match_info.get("signal", ""))
     output = await _read_output(request)
     try:
-        await backend.hearing.take(endpoint, kind, exit_code=exit_code, output=output)
+        await backend.hearing.take(endpoint, kind, at=arrived, exit_code=exit_code, output=output)
     except OperationError:  # a reload took it away in this moment
         raise _unknown(request) from None
     except (StoreError, TimeoutError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -136,6 +137,26 @@ async def test_a_body_that_breaks_off_or_is_packed_is_no_reason_not_to_hear(serv
     assert (status, first and first.output) == (200, "")
     assert second is not None
     assert second.output.startswith("disk")
+
+
+async def test_a_ping_counts_from_its_arrival_and_its_body_is_not_waited_for_long(
+    serve: Any,
+) -> None:
+    async with serve(more=MORE) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.server.port)
+        head = f"POST /ping/{KEY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+        writer.write(head.encode() + b"disk")
+        sent = datetime.now(UTC)
+        answer = await reader.readline()
+        answered = datetime.now(UTC)
+        writer.close()
+        ended = heard(served).ended
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answered - sent < timedelta(seconds=8)
+    assert ended is not None
+    assert ended.at - sent < answered - ended.at
+    assert ended.output == "disk\n(the rest did not arrive)"
 
 
 async def test_a_key_of_a_file_is_read_again_and_half_a_key_opens_nothing(
