@@ -166,3 +166,16 @@ async def test_beside_a_monitor_that_runs_its_store_and_its_port_are_left_to_it(
     found = {part: said for (part, _), said in findings(ended).items()}
     assert found["store"][1].startswith("in use by production-monitor")
     assert found["web"] == ("skipped", "left to the monitor that runs")
+
+
+async def test_a_command_is_not_run_by_the_way(tmp_path: Path) -> None:
+    write(tmp_path, endpoints={"drop": {"command": ["touch", str(tmp_path / "ran")]}})
+
+    ended = await run("doctor", "--output", "json", cwd=tmp_path)
+
+    assert findings(ended)["endpoint", "drop"] == (
+        "skipped",
+        "not asked, since that may change something there: "
+        "`production-monitor probe drop` asks once",
+    )
+    assert not (tmp_path / "ran").exists()

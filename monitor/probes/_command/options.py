@@ -75,6 +75,11 @@ class CommandOptions(ProgramOptions, ProbeOptions):
         return False
 
     @property
+    def harmless(self) -> bool:
+        """Nobody knows what a program does: it is not run by the way."""
+        return False
+
+    @property
     def healthy(self) -> tuple[Mapping[str, object], ...]:
         """What is healthy where nobody wrote anything else."""
         if self.nagios and self.warning == "pass":
