@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from monitor.core import alerting, clock_set, incidents, pings, pins, timeline, tracker
+from monitor.core import alerting, causes, clock_set, incidents, pings, pins, timeline, tracker
 from monitor.core.freezing import frozen_since
 from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import OverTime, RateRule
@@ -314,6 +314,7 @@ class Engine:
     ) -> incidents.IncidentStep:
         """Let what happened to checks become of incidents; give what is to be told of them."""
         events += incidents.find_unfiled(states, events, self.situation)
+        events += causes.find_changed(states, events, self.situation, now)
         if not events:
             return incidents.NO_STEP
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from monitor.core import wording
+from monitor.core.causes import CAUSE_CHANGED, cause_of
 from monitor.core.flapping import is_recorded
 from monitor.core.model.changes import NOTHING, Changes
 from monitor.core.model.check_state import Change, CheckEvent
@@ -61,6 +62,7 @@ class NewsKind(StrEnum):
     FAILS_AGAIN = "fails_again"
     PASSES = "passes"
     SETTLED = "settled"
+    CAUSE_CHANGED = CAUSE_CHANGED
     RESOLVED = "resolved"
 
 
@@ -114,6 +116,8 @@ def apply(
                 draft.pause(event)
             case Change.SETTLED if check is not None:
                 draft.settle(_member(check, event))
+            case Change.CHANGED:
+                draft.change_cause(event)
             case Change.SEES_AGAIN:
                 draft.leave(event.check, event.at, blind=True)
             case _:
@@ -281,6 +285,24 @@ class _Draft:
         others = tuple(one for one in incident.members if one.check != member.check)
         incident = replace(incident, members=(*others, member))
         self._turn(incident, NewsKind.SETTLED, wording.settled(member, at=self._now), member.check)
+
+    def change_cause(self, event: CheckEvent) -> None:
+        """Let an open check fail for another cause than people were told of."""
+        check = event.check
+        incident = next((one for one in self._open() if _holds(one, check, blind=False)), None)
+        if incident is None:
+            return
+
+        known = next(one for one in incident.members if one.check == check)
+        member = replace(
+            known,
+            reasons=event.reasons,
+            failures=event.failures,
+            causes=(*known.causes, cause_of(known.reasons)),
+        )
+        members = tuple(member if one is known else one for one in incident.members)
+        text = wording.cause_changed(member, known.reasons)
+        self._turn(replace(incident, members=members), NewsKind.CAUSE_CHANGED, text, check)
 
     def weigh(self, incident_id: str, check: Check) -> None:
         """Give an open member the severity that its check has now."""

@@ -68,7 +68,7 @@ class CheckState:
 
 
 class Change(StrEnum):
-    """What a verdict did to a check.
+    """What a verdict did to a check; one that changed is open still, for another cause.
 
     One that flaps pauses when it closes; it settled when it fails for good, or closes for good.
     """
@@ -79,6 +79,7 @@ class Change(StrEnum):
     SEES_AGAIN = "sees_again"
     PAUSED = "paused"
     SETTLED = "settled"
+    CHANGED = "changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

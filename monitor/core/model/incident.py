@@ -43,7 +43,7 @@ class Member:
 
     `target` is what was asked, as it may be shown; empty where nothing is. One that is flapping
     may pass at times, and stays open until it has settled. `service` is that of the check, also in
-    the monitor's own incident.
+    the monitor's own incident. `causes` are the earlier ones of which people were told.
     """
 
     check: str
@@ -55,6 +55,7 @@ class Member:
     target: str = ""
     flapping: Flapping | None = None
     service: str = ""
+    causes: tuple[str, ...] = ()
 
     @property
     def asked(self) -> str:

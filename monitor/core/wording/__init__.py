@@ -1,6 +1,7 @@
 """The sentences that people read in notices and timelines, whatever carries them."""
 
 from monitor.core.wording.incidents import (
+    cause_changed,
     closed,
     fails_again,
     flapping,
@@ -27,6 +28,7 @@ from monitor.core.wording.rollbacks import (
 
 __all__ = [
     "blocked_text",
+    "cause_changed",
     "closed",
     "duration_text",
     "facts",

@@ -147,6 +147,13 @@ def settled(member: Member, *, at: datetime) -> str:
     return as_sentence(f"{member.check} is not flapping any more, it fails all the time: {why}")
 
 
+def cause_changed(member: Member, before: Sequence[Reason]) -> str:
+    """Say that a check fails in another way than it did."""
+    now = f"{member.check} fails in another way now: {reasons_text(member.reasons)}"
+
+    return as_sentence(f"{now}; before: {reasons_text(before)}")
+
+
 def left(
     check: str, still: Sequence[Member], klass: IncidentClass, *, removed: bool = False
 ) -> str:

@@ -212,6 +212,93 @@ def test_secrets_that_a_target_echoes_are_masked_before_anything_is_kept() -> No
     assert "s3cret" not in repr([changes.states for changes in story.said])
 
 
+def fails_otherwise(story: Story, code: Code, message: str, asked: str = "") -> None:
+    fault = Fault(code=code, message=message, asked=asked)
+    story.takes(replace(answer(seconds=story.seconds), status=None, fault=fault))
+    story.seconds += 30
+
+
+def test_an_outage_that_turns_into_another_is_told(story: Story) -> None:
+    """It refused the connection at night; in the morning it answers, and nonsense."""
+    for _ in range(14):
+        fails_otherwise(story, Code.CONNECTION_REFUSED, "api refused the connection")
+    story.sees(500)
+
+    assert story.events == ["opened", "updated"]
+    assert story.told[1].notice.headline == (
+        "shop: api.health fails in another way now: status is 500, expected 2xx; "
+        "before: api refused the connection"
+    )
+    assert [one.code for one in story.told[1].notice.members[0].reasons] == [Code.STATUS]
+
+
+def test_the_first_minutes_of_an_outage_are_one_alert(story: Story) -> None:
+    story.sees(500, 500, 500)
+    for _ in range(9):
+        fails_otherwise(story, Code.TIMEOUT, "no answer")
+    early = story.events
+    fails_otherwise(story, Code.TIMEOUT, "no answer")
+
+    assert early == ["opened"]
+    assert story.events == ["opened", "updated"]
+
+
+def test_a_clock_that_was_set_back_does_not_hide_another_cause(story: Story) -> None:
+    story.seconds = 7200
+    story.sees(500, 500, 500)
+    story.engine.set_clock(timedelta(hours=-1), at(3600))
+    story.seconds = 3630
+    fails_otherwise(story, Code.TIMEOUT, "no answer")
+
+    assert story.events == ["opened", "updated"]
+
+
+def test_causes_that_take_turns_are_told_once_each(story: Story) -> None:
+    for _ in range(200):
+        fails_otherwise(story, Code.TIMEOUT, "no answer")
+        story.sees(500)
+        fails_otherwise(story, Code.DNS, "no such name")
+    story.sees(200, 200)
+
+    assert story.events == ["opened", "updated", "updated", "resolved"]
+    (first, second) = (one.notice for one in story.told[1:3])
+    assert second.at - first.at >= timedelta(minutes=5)
+
+
+def test_a_journey_that_fails_at_another_step_is_told(story: Story) -> None:
+    for _ in range(14):
+        fails_otherwise(story, Code.STATUS, "step 1: 500", "GET http://shop.test/login")
+    fails_otherwise(story, Code.STATUS, "step 2: 500", "POST http://shop.test/order")
+
+    assert story.events == ["opened", "updated"]
+
+
+def test_other_words_for_the_same_cause_are_no_news(story: Story) -> None:
+    for number in range(40):
+        fails_otherwise(story, Code.TIMEOUT, f"no answer within {number} ms")
+
+    assert story.events == ["opened"]
+
+
+def test_what_was_told_of_a_cause_outlives_a_restart(story: Story) -> None:
+    for _ in range(14):
+        fails_otherwise(story, Code.TIMEOUT, "no answer")
+    story.sees(500)
+    kept = Situation()
+    for changes in story.said:
+        kept.apply(
+            replace(
+                changes,
+                incidents=tuple(decode(type(one), encode(one)) for one in changes.incidents),
+            )
+        )
+    later = make_story(situation=kept)
+    later.seconds = story.seconds + 600
+    fails_otherwise(later, Code.TIMEOUT, "no answer")
+
+    assert later.events == []
+
+
 def test_a_secret_in_what_is_asked_is_masked_before_it_is_told() -> None:
     asked = replace(HEALTH, target='http://metrics.test/ up{token="s3cret"}')
     story = make_story(make_endpoint(asked), mask=lambda text: text.replace("s3cret", "***"))
