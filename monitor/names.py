@@ -286,8 +286,13 @@ def ask_system(host: str, port: int) -> Sequence[Address]:
     try:
         return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
     except OSError:
-        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        require_descriptor()
         raise
+
+
+def require_descriptor() -> None:
+    """Raise OSError where this process may open no file any more."""
+    os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
 
 def _wake(waiter: asyncio.Future[None]) -> None:

@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 
 from monitor.core.witnesses import Heard, attribute, doubts_names
 from monitor.logs import Log
-from monitor.names import Resolver, connect_any, is_answer, read_address, without_own_names
+from monitor.names import (
+    Resolver,
+    connect_any,
+    is_answer,
+    read_address,
+    require_descriptor,
+    without_own_names,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -261,8 +268,14 @@ async def _answers_http(stand: _Stand, sock: socket.socket) -> bool:
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """Give the context that verifies: whoever answers in a witness's place proves nothing."""
-    return ssl.create_default_context()
+    """Give the context that verifies: whoever answers in a witness's place proves nothing.
+
+    Raises OSError where the trust store may have been left out, as it could not be opened.
+    """
+    context = ssl.create_default_context()
+    require_descriptor()
+
+    return context
 
 
 def _find(witness: Witness) -> _Stand:

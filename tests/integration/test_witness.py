@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from tests.support.servers import (
     serve_script,
     unused_port,
 )
+from tests.support.shortage import descriptors_left
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -465,3 +467,12 @@ async def test_an_answer_of_a_target_ends_the_silence_of_the_witnesses_in_the_lo
 
     turns = [line["event"] for line in lines if line["log_level"] != "debug"]
     assert turns == ["no_witness_answers", "witnesses_answer_again"] * 2
+
+
+def test_a_trust_store_that_could_not_be_opened_is_read_again() -> None:
+    witness._trust.cache_clear()
+
+    with descriptors_left(0), pytest.raises(OSError, match="Too many open files"):
+        witness._trust()
+
+    assert witness._trust().verify_mode is ssl.CERT_REQUIRED

@@ -9,7 +9,7 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.observation import Code, Fault
-from monitor.names import is_answer
+from monitor.names import is_answer, require_descriptor
 
 if TYPE_CHECKING:
     from monitor.core.model.observation import Certificate
@@ -65,7 +65,7 @@ def explain_shortage() -> Fault | None:
     What opens files of its own (a database, a trust store) does not always say that this was why.
     """
     try:
-        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        require_descriptor()
     except OSError as error:
         return explain_own(error)
 
