@@ -38,8 +38,10 @@ _OPAQUE: Final = re.compile(
 )
 _OURS: Final = re.compile(r"\$\{[^}]*\}")
 _URL: Final = re.compile(
-    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)? (?:(?P<user>[^/?\#]*)@)? (?P<host>[^/?\#]*)"
-    r"(?P<path>[^?\#]*) (?:\?(?P<query>[^\#]*))? (?:\#.*)?",
+    r"(?P<scheme>(?:[A-Za-z][A-Za-z0-9+.-]*:)?//)?"
+    # the second form: a password with a slash in it, which no URL may have, is one all the same
+    r"(?:(?P<user>[^/?\#]*|[^@/?\#\[:]*:(?![0-9]*(?:[/?\#]|$))[^@]*)@)?"
+    r"(?P<host>[^/?\#]*) (?P<path>[^?\#]*) (?:\?(?P<query>[^\#]*))? (?:\#.*)?",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -97,13 +99,18 @@ def hide_url(
     if found["query"] is None:
         return written
 
-    parameters = []
-    for parameter in found["query"].split("&"):
+    written += "?"
+    for parameter in re.split(r"([&;])", found["query"]):
         name, equals, value = parameter.partition("=")
-        secret = value and SECRET_NAME.search(unquote_plus(name))
-        parameters.append(write(name) + equals + (hide(value, name) if secret else write(value)))
+        secret = value and (SECRET_NAME.search(unquote_plus(name)) or _has_user(value))
+        written += write(name) + equals + (hide(value, name) if secret else write(value))
 
-    return f"{written}?{'&'.join(parameters)}"
+    return written
+
+
+def _has_user(value: str) -> bool:
+    """Tell whether a parameter is a URL with a user in it."""
+    return re.search(r"//[^/?#]*@", unquote_plus(value)) is not None
 
 
 def host_and_path(url: str) -> str:

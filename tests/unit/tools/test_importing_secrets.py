@@ -207,12 +207,19 @@ def test_texts_that_are_sent_are_judged_by_what_they_lead_to(text: str, secret: 
         ("https://h/?p%61ss%77ord=1", "https://h/?p%61ss%77ord=${A_P_61SS_77ORD}"),
         ("h:80?key=1&key=2", "h:80?key=${A_KEY}&key=${A_KEY_2}"),
         ("http://h/${x}", "http://h/$${x}"),
+        ("http://ana:a/b@h/c", "http://${A_USER}:${A_PASSWORD}@h/c"),
+        ("http://ana:a?b@h/c", "http://${A_USER}:${A_PASSWORD}@h/c"),
+        ("http://h:80/@x?y=a@b", "http://h:80/@x?y=a@b"),
+        ("http://[::1]:80/@x", "http://[::1]:80/@x"),
+        ("//ana:b@h/", "//${A_USER}:${A_PASSWORD}@h/"),
+        ("https://h/?a=1;token=x", "https://h/?a=1;token=${A_TOKEN}"),
+        ("https://h/?to=https%3A%2F%2Fa%3Ab%40c", "https://h/?to=${A_TO}"),
     ],
 )
 def test_a_url_keeps_what_is_no_secret(url: str, written: str) -> None:
     assert hide_url(url, Draft(), "peer.yml:1:1", "a") == written
 
 
-@pytest.mark.parametrize("url", ["https://a:b@h/p/?token=x#y", "a:b@h/p", "h/p/"])
+@pytest.mark.parametrize("url", ["https://a:b@h/p/?token=x#y", "a:b@h/p", "a:b/c@h/p", "h/p/"])
 def test_a_name_is_made_of_host_and_path_alone(url: str) -> None:
     assert host_and_path(url) == "h/p"
