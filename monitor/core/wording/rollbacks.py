@@ -17,7 +17,7 @@ _WHY_BLOCKED: Final = {
     Blocked.MODE: "its mode only observes",
     Blocked.KILL_SWITCH: "the kill switch is on",
     Blocked.WARMING_UP: "the monitor has only just started",
-    Blocked.BLIND: "the monitor itself may be cut off",
+    Blocked.BLIND: "the monitor may be cut off, or a check that triggers is not known",
     Blocked.NO_DEPLOY: "no deploy is known, so there is nothing to undo",
     Blocked.OUTSIDE_WINDOW: "the last deploy was too long ago to be the cause",
     Blocked.UNHEALTHY_BEFORE: "it is not known to have been healthy before the deploy",
