@@ -37,6 +37,15 @@ _EXPECTED: Final[Mapping[str, str]] = {
 }
 """What is judged elsewhere under a key of its own, and how an expectation says it."""
 
+_OTHERWISE: Final[Mapping[str, str]] = {
+    "alerts": "notifiers stand at the top of the file, and each gets everything",
+    "name": "an endpoint is named by the key that leads to it",
+    "notify": "notifiers stand at the top of the file, and each gets everything",
+    "retries": "failures in a row are counted, as in health: {failure_threshold: 3}",
+    "type": "the kind of probe is a key itself, as in url: https://shop.example/",
+}
+"""What is done in another way here."""
+
 
 def say_where(key: object, data: Mapping[str, object], kinds: Mapping[str, Kind]) -> str:
     """Say what an unknown key of an endpoint means here, or where it belongs; else nothing."""
@@ -58,6 +67,8 @@ def say_where(key: object, data: Mapping[str, object], kinds: Mapping[str, Kind]
             f"unknown key {plain(name)}: what is healthy belongs below health, "
             f"as in health: {{expect: [{{{example}}}]}}"
         )
+    if otherwise := _OTHERWISE.get(name):
+        return f"unknown key {plain(name)}: {otherwise}"
 
     return ""
 
