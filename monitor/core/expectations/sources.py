@@ -159,6 +159,17 @@ def _records_of(section: str) -> Facet:
     )
 
 
+def _texts_told(name: str, words: str, *, cuttable: bool = False) -> Facet:
+    return Facet(
+        name=name,
+        words=words,
+        read=facts(name),
+        operators=(*ABOUT_TEXT, *ABOUT_NODES),
+        literal=TEXT,
+        cuttable=cuttable,
+    )
+
+
 def _text_of_certificate(name: str, words: str, attribute: str) -> Facet:
     return Facet(
         name=f"certificate {name}",
@@ -354,14 +365,7 @@ SOURCES: Final[Mapping[Source, Entry]] = {
     ),
     Source.DNS_ANSWER: Entry(
         example="{dns_answer: {any: {equals: 192.0.2.1}}}",
-        facet=Facet(
-            name="dns_answer",
-            words="DNS answer",
-            read=facts("dns_answer"),
-            operators=(*ABOUT_TEXT, *ABOUT_NODES),
-            literal=TEXT,
-            cuttable=True,
-        ),
+        facet=_texts_told("dns_answer", "DNS answer", cuttable=True),
     ),
     Source.DNS_RECORDS: Entry(
         example=r"{dns_records: {answer: {matches: '\tIN\tMX\t10 '}}}",
@@ -369,13 +373,7 @@ SOURCES: Final[Mapping[Source, Entry]] = {
     ),
     Source.DNS_FLAGS: Entry(
         example="{dns_flags: {any: {equals: aa}}}",
-        facet=Facet(
-            name="dns_flags",
-            words="DNS flags",
-            read=facts("dns_flags"),
-            operators=(*ABOUT_TEXT, *ABOUT_NODES),
-            literal=TEXT,
-        ),
+        facet=_texts_told("dns_flags", "DNS flags"),
     ),
     Source.RCODE: Entry(
         example="{rcode: NOERROR}",
@@ -413,23 +411,11 @@ SOURCES: Final[Mapping[Source, Entry]] = {
     ),
     Source.CONSOLE_ERRORS: Entry(
         example="{console_errors: {count: 0}}",
-        facet=Facet(
-            name="console_errors",
-            words="console errors",
-            read=facts("console_errors"),
-            operators=(*ABOUT_TEXT, *ABOUT_NODES),
-            literal=TEXT,
-        ),
+        facet=_texts_told("console_errors", "console errors"),
     ),
     Source.FAILED_REQUESTS: Entry(
         example="{failed_requests: {count: 0}}",
-        facet=Facet(
-            name="failed_requests",
-            words="failed requests",
-            read=facts("failed_requests"),
-            operators=(*ABOUT_TEXT, *ABOUT_NODES),
-            literal=TEXT,
-        ),
+        facet=_texts_told("failed_requests", "failed requests"),
     ),
 }
 HTTP_SOURCES: Final = frozenset(
