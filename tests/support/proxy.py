@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from tests.support.servers import HOST
+from tests.support.servers import HOST, accept
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,40 +36,19 @@ class RunningProxy:
 async def serve_proxy(*, wants: str = "", refuses: bytes = b"") -> AsyncIterator[RunningProxy]:
     """Run a proxy; with `wants`, what `Proxy-Authorization` has to say."""
     proxy = RunningProxy(wants=wants, refuses=refuses)
-    running: set[asyncio.Task[None]] = set()
-    writers: list[asyncio.StreamWriter] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await _serve(proxy, reader, writer, writers)
-        writer.close()
+        await _serve(proxy, reader, writer)
 
-    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(handle(reader, writer))
-        running.add(task)
-        task.add_done_callback(running.discard)
-
-    server = await asyncio.start_server(begin, HOST, 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with accept(handle) as port:
+        proxy.port = port
         yield proxy
-    finally:
-        server.close()
-        for task in list(running):
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        for writer in writers:
-            writer.transport.abort()
-        await server.wait_closed()
-        await asyncio.sleep(0)
 
 
 async def _serve(
     proxy: RunningProxy,
     reader: asyncio.StreamReader,
     writer: asyncio.StreamWriter,
-    writers: list[asyncio.StreamWriter],
 ) -> None:
     head = await reader.readuntil(b"\r\n\r\n")
     proxy.heads.append(head)
@@ -83,12 +62,14 @@ async def _serve(
 
     port = int(target.rpartition(":")[2]) if method == "CONNECT" else urlsplit(target).port
     theirs, onward = await asyncio.open_connection(HOST, port)
-    writers.append(onward)
-    if method == "CONNECT":
-        writer.write(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n")
-    else:
-        onward.write(_as_origin_form(head, target))
-    await asyncio.gather(_pass_on(reader, onward), _pass_on(theirs, writer))
+    try:
+        if method == "CONNECT":
+            writer.write(b"HTTP/1.1 200 Connection established\r\nVia: test\r\n\r\n")
+        else:
+            onward.write(_as_origin_form(head, target))
+        await asyncio.gather(_pass_on(reader, onward), _pass_on(theirs, writer))
+    finally:
+        onward.close()
 
 
 def _as_origin_form(head: bytes, target: str) -> bytes:

@@ -48,28 +48,42 @@ async def serve_script(
     The connection is closed when the script ends.
     """
     counterpart = Counterpart(scheme="https" if tls else "http")
-    running: set[asyncio.Task[None]] = set()
-    transports: set[asyncio.WriteTransport] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         counterpart.connections += 1
+        if reads_head:
+            counterpart.heads.append(await reader.readuntil(b"\r\n\r\n"))
+        await script(reader, writer)
+        await writer.drain()
+
+    async with accept(handle, tls=tls) as port:
+        counterpart.port = port
+        yield counterpart
+
+
+@asynccontextmanager
+async def accept(handle: Script, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """Take connections at the port given, each closed when `handle` is done with it.
+
+    At the end, what still runs is cancelled and what is still open is cut.
+    """
+    running: set[asyncio.Task[None]] = set()
+    transports: set[asyncio.WriteTransport] = set()
+
+    async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         transports.add(writer.transport)
         with suppress(OSError, asyncio.IncompleteReadError):
-            if reads_head:
-                counterpart.heads.append(await reader.readuntil(b"\r\n\r\n"))
-            await script(reader, writer)
-            await writer.drain()
+            await handle(reader, writer)
         writer.close()
 
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(handle(reader, writer))
+        task = asyncio.ensure_future(attend(reader, writer))
         running.add(task)
         task.add_done_callback(running.discard)
 
     server = await asyncio.start_server(begin, HOST, 0, ssl=tls)
-    counterpart.port = server.sockets[0].getsockname()[1]
     try:
-        yield counterpart
+        yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
         for task in list(running):
