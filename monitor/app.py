@@ -17,6 +17,7 @@ from monitor.dispatch import Dispatch
 from monitor.hearing import Hearing
 from monitor.metrics import Metrics
 from monitor.names import Resolver
+from monitor.operations import Desk
 from monitor.options import Redactor
 from monitor.pipeline import Pipeline, probe_slots
 from monitor.reloading import Reloads, Setup
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from monitor.core.model.changes import Changes
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.situation import Situation
-    from monitor.operations import DeployMarker
     from monitor.runner.probing import Commands
 
 DRAIN: Final = timedelta(seconds=10)
@@ -287,24 +287,14 @@ class Monitor:
             "configuration": self.reloads.trouble,
         }
 
-    async def announce(self, marker: DeployMarker) -> dict[str, Any]:
-        """Take a deploy marker; see `operations.announce_deploy`."""
-        return await operations.announce_deploy(
-            marker,
+    @property
+    def desk(self) -> Desk:
+        """Where acts of people are taken."""
+        return Desk(
             engine=self.engine,
             journal=self.journal,
             record=self.pipeline.record,
-            now=self.now(),
-        )
-
-    async def accept_headers(self, endpoint: str) -> dict[str, Any]:
-        """Accept the headers that an endpoint answers with; see `operations.accept_headers`."""
-        return await operations.accept_headers(
-            endpoint,
-            engine=self.engine,
-            journal=self.journal,
-            record=self.pipeline.record,
-            now=self.now(),
+            clock=self.now,
         )
 
     async def reload(self) -> Reloaded:

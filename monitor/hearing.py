@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from monitor import operations
 from monitor.core import pings
 from monitor.core.model.heartbeat import Ping
+from monitor.operations import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -139,10 +140,13 @@ class Hearing:
         await operations.take_ping(
             endpoint,
             Ping(at=at, kind=kind, exit_code=exit_code, output=output),
-            engine=self._engine,
-            journal=self._journal,
-            record=self._record,
-            look=self._hasten,
+            Desk(
+                engine=self._engine,
+                journal=self._journal,
+                record=self._record,
+                clock=self._clock,
+            ),
+            self._hasten,
         )
 
 

@@ -295,10 +295,12 @@ def _say_how_old(found: dict[str, Any]) -> str:
 
 
 async def _accept(monitor: Monitor, endpoint: str) -> dict[str, Any]:
-    return await monitor.accept_headers(endpoint)
+    from monitor.operations import accept_headers
+
+    return await accept_headers(endpoint, monitor.desk)
 
 
 async def _announce(monitor: Monitor, raw: dict[str, str]) -> dict[str, Any]:
-    from monitor.operations import read_marker
+    from monitor.operations import announce_deploy, read_marker
 
-    return await monitor.announce(read_marker(raw))
+    return await announce_deploy(read_marker(raw), monitor.desk)

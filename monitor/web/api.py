@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
+from monitor import operations
 from monitor.operations import OperationError, read_marker
 from monitor.store.errors import StoreError
 from monitor.web.backend import BACKEND
@@ -63,7 +64,7 @@ async def announce(request: web.Request) -> web.Response:
     """Take a deploy marker."""
     raw = await _read_object(request)
     try:
-        deploy = await request.app[BACKEND].announce(read_marker(raw))
+        deploy = await operations.announce_deploy(read_marker(raw), request.app[BACKEND].desk)
     except OperationError as error:
         raise web.HTTPUnprocessableEntity(text=str(error)) from error
     except StoreError as error:
@@ -80,7 +81,7 @@ async def accept_headers(request: web.Request) -> web.Response:
     try:
         if set(raw) != {"endpoint"} or not isinstance(raw["endpoint"], str):
             raise OperationError("expected the name of an endpoint as endpoint, and nothing else")
-        accepted = await request.app[BACKEND].accept_headers(raw["endpoint"])
+        accepted = await operations.accept_headers(raw["endpoint"], request.app[BACKEND].desk)
     except OperationError as error:
         raise web.HTTPUnprocessableEntity(text=str(error)) from error
     except StoreError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from monitor.config.difference import Reloaded
     from monitor.core.engine import Engine
     from monitor.hearing import Hearing
-    from monitor.operations import DeployMarker
+    from monitor.operations import Desk
 
 
 class Backend(Protocol):
@@ -56,12 +56,9 @@ class Backend(Protocol):
         """Write the page that Prometheus reads, so that probes go on between its parts."""
         ...
 
-    async def announce(self, marker: DeployMarker) -> dict[str, Any]:
-        """Take a deploy marker; raises OperationError."""
-        ...
-
-    async def accept_headers(self, endpoint: str) -> dict[str, Any]:
-        """Accept the headers that an endpoint answers with; raises OperationError."""
+    @property
+    def desk(self) -> Desk:
+        """Where acts of people are taken."""
         ...
 
     async def reload(self) -> Reloaded:

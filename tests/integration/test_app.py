@@ -16,7 +16,7 @@ from monitor.app import Monitor, RunOptions
 from monitor.core.model.rollback import RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.daemon import control_path, run_daemon
-from monitor.operations import DeployMarker
+from monitor.operations import DeployMarker, announce_deploy
 from monitor.store import StoreError, StoreHeld
 from monitor.web.server import ListenError
 from tests.support.receiver import serve_receiver
@@ -421,7 +421,9 @@ class TestLiving:
         async with running(tmp_path, text, clock=clock) as monitor:
             await until(lambda: monitor.ready)
             for number in range(30):
-                await monitor.announce(DeployMarker(service="shop", version=f"{number}.0"))
+                await announce_deploy(
+                    DeployMarker(service="shop", version=f"{number}.0"), monitor.desk
+                )
                 clock.later(minutes=20)
             await monitor.journal.flush()
             clock.later(days=3)
@@ -465,7 +467,7 @@ class TestLiving:
                         and monitor.engine.situation.states["shop.health"].state is Outcome.PASS
                     )
                 )
-                await monitor.announce(DeployMarker(service="shop", version="2.0"))
+                await announce_deploy(DeployMarker(service="shop", version="2.0"), monitor.desk)
                 down.touch()
                 await until(
                     lambda: any(

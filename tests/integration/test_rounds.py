@@ -14,7 +14,7 @@ from monitor import rounds as rounds_module
 from monitor.core.model.changes import Changes
 from monitor.core.model.rollback import RollbackState
 from monitor.core.model.verdict import Outcome
-from monitor.operations import DeployMarker
+from monitor.operations import DeployMarker, announce_deploy
 from monitor.rounds import Finished, Rounds, run_rounds
 from tests.support.receiver import answers, hangs, serve_app, serve_receiver
 from tests.support.running import running
@@ -296,7 +296,7 @@ class TestRollback:
 
     async def break_it(self, monitor: Monitor, site: Site) -> None:
         await go(monitor)
-        await monitor.announce(DeployMarker(service="site", version="2.0"))
+        await announce_deploy(DeployMarker(service="site", version="2.0"), monitor.desk)
         assert site.down is not None
         site.down.touch()
 

@@ -10,7 +10,7 @@ from monitor import operations
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.model.service import Service
-from monitor.operations import DeployMarker, OperationError, read_marker
+from monitor.operations import DeployMarker, Desk, OperationError, read_marker
 from monitor.store import StoreError
 from monitor.store.journal import Journal
 from tests.support.watching import at, make_directory, make_story
@@ -104,9 +104,8 @@ async def announce(disk: Disk, marker: DeployMarker, *, story: Any = None) -> di
     story = story or make_story(directory=make_directory(Service(name="batch-jobs")))
     journal = Journal(disk.commit)
     try:
-        return await operations.announce_deploy(
-            marker, engine=story.engine, journal=journal, record=journal.soon, now=at(0)
-        )
+        desk = Desk(engine=story.engine, journal=journal, record=journal.soon, clock=lambda: at(0))
+        return await operations.announce_deploy(marker, desk)
     finally:
         disk.error = None
         await journal.close()

@@ -1,0 +1,18 @@
+"""What people do, one function an act: the same for the command line, the API and Slack."""
+
+from monitor.operations.deploys import DeployMarker, announce_deploy, read_marker
+from monitor.operations.desk import Desk, OperationError
+from monitor.operations.headers import accept_headers
+from monitor.operations.pings import take_ping
+from monitor.operations.status import report_status
+
+__all__ = [
+    "DeployMarker",
+    "Desk",
+    "OperationError",
+    "accept_headers",
+    "announce_deploy",
+    "read_marker",
+    "report_status",
+    "take_ping",
+]

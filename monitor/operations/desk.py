@@ -1,0 +1,80 @@
+"""Where acts of people are taken, and how an act is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from enum import StrEnum
+
+    from monitor.core.engine import Engine
+    from monitor.core.model.changes import Changes
+    from monitor.store.journal import Journal
+
+LONGEST: Final = 200
+"""How long a text may be that a person gives, unless it is one to read."""
+
+_Choice = TypeVar("_Choice", bound="StrEnum")
+
+
+class OperationError(Exception):
+    """What was asked cannot be done; the message says what was found and what was wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What each act needs: who decides, what remembers, and the time.
+
+    `record` hands changes on: they are logged, counted, and become durable.
+    """
+
+    engine: Engine
+    journal: Journal
+    record: Callable[[Changes], None]
+    clock: Callable[[], datetime]
+
+    async def settle(self, changes: Changes) -> None:
+        """Return once what has changed is durable; after a StoreError it is known all the same."""
+        self.record(changes)
+        await self.journal.flush()
+
+
+def check_keys(raw: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
+    """Raise OperationError for a key that is none of those which are allowed."""
+    for key in raw:
+        if key not in allowed:
+            shown = key[:80] if key.isprintable() else repr(key)[:80]
+            raise OperationError(f"{shown}: unknown key, expected one of {', '.join(allowed)}")
+
+
+def read_text(raw: Mapping[str, Any], key: str, longest: int = LONGEST) -> str | None:
+    """Read one printable line that may be left out; raises OperationError."""
+    value = raw.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip() or len(value) > longest:
+        raise OperationError(
+            f"{key}: expected a text of 1 to {longest} characters, found {value!r:.80}"
+        )
+    if not value.isprintable():
+        raise OperationError(f"{key}: expected printable characters only, found {value!r:.80}")
+
+    return value.strip()
+
+
+def read_choice(
+    raw: Mapping[str, Any], key: str, default: _Choice, allowed: tuple[_Choice, ...]
+) -> _Choice:
+    """Read one of some words, the default where there is none; raises OperationError."""
+    value = raw.get(key)
+    if value is None:
+        return default
+    for choice in allowed:
+        if value == choice.value:
+            return choice
+
+    names = ", ".join(choice.value for choice in allowed)
+    raise OperationError(f"{key}: expected one of {names}, found {value!r:.80}")
