@@ -19,7 +19,7 @@ from monitor.logs import Log
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from monitor.core.model.notice import Delivery, Receipt
+    from monitor.core.model.notice import Delivery, Earlier, Receipt
     from monitor.core.outbox import Errand
     from monitor.core.situation import Situation
     from monitor.notifiers.notifier import Notifier
@@ -275,9 +275,9 @@ class _Worker:
 
     async def _try(self, errand: Errand) -> Receipt:
         """Make one attempt; whatever happens in it is a receipt."""
-        thread = outbox.find_thread(self._shared.situation.deliveries.values(), errand)
+        earlier = outbox.find_earlier(self._shared.situation.deliveries.values(), errand)
         self._attempt = attempt = asyncio.create_task(
-            self._deliver(errand.message, thread), name=f"deliver {errand.row.id}"
+            self._deliver(errand.message, earlier), name=f"deliver {errand.row.id}"
         )
         try:
             await asyncio.wait({attempt}, timeout=self._shared.deadline.total_seconds())
@@ -294,9 +294,9 @@ class _Worker:
 
         return TryAgain(reason=Why.TIMEOUT, error="the attempt did not end in time")
 
-    async def _deliver(self, message: Delivery, thread: str | None) -> Receipt:
+    async def _deliver(self, message: Delivery, earlier: Earlier) -> Receipt:
         try:
-            return await self.notifier.deliver(message, thread)
+            return await self.notifier.deliver(message, earlier)
         except Exception as error:  # noqa: BLE001 - whatever a notifier does, the worker goes on
             _log.exception("delivery_failed", notifier=self._name, delivery=message.id)
             return TryAgain(reason=Why.INTERNAL, error=type(error).__name__)

@@ -13,6 +13,7 @@ from monitor.core.model.notice import (
     Delivered,
     Delivery,
     DeliveryState,
+    Earlier,
     NoticeEvent,
     Refused,
     TryAgain,
@@ -157,8 +158,8 @@ def back_off(attempts: int, *, jitter: float) -> timedelta:
     return longest * jitter
 
 
-def find_thread(deliveries: Iterable[Delivery], errand: Errand) -> str | None:
-    """Give the reference that the newest told notice of an incident got from its receiver."""
+def find_earlier(deliveries: Iterable[Delivery], errand: Errand) -> Earlier:
+    """Give what the receiver of an errand has of its incident: the newest reference counts."""
     told = [
         delivery
         for delivery in deliveries
@@ -168,7 +169,7 @@ def find_thread(deliveries: Iterable[Delivery], errand: Errand) -> str | None:
     ]
     newest = max(told, key=lambda one: (one.notice.sequence, one.queued_at), default=None)
 
-    return newest.reference if newest else None
+    return Earlier(reference=newest.reference) if newest else Earlier()
 
 
 def _take_up(row: Delivery, now: datetime) -> Delivery:

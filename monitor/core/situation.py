@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from monitor.core.model.notice import Delivery
     from monitor.core.model.pin import HeaderPin
     from monitor.core.model.rollback import Rollback, Step
+    from monitor.core.model.silence import Silence
 
 _KEPT_INCIDENTS: Final = 500
 _KEPT_DELIVERIES: Final = 2_000
@@ -48,6 +49,7 @@ class Situation:
         self.pins: dict[str, HeaderPin] = {}
         self.heartbeats: dict[str, Heartbeat] = {}
         self.presences: dict[int, Presence] = {}
+        self.silences: dict[str, Silence] = {}
         self._open: dict[str, Incident] = {}
         self._pending: dict[str, dict[str, Delivery]] = {}
         self._deploys: dict[str, dict[str, Deploy]] = {}
@@ -80,6 +82,7 @@ class Situation:
         self.pins |= {pin.check: pin for pin in changes.pins}
         self.heartbeats |= {one.endpoint: one for one in changes.heartbeats}
         self.presences |= {one.id: one for one in changes.presences}
+        self.silences |= {one.id: one for one in changes.silences}
         self._forget_old(changes)
 
     def everything(self) -> Changes:
@@ -95,6 +98,7 @@ class Situation:
             pins=tuple(self.pins.values()),
             heartbeats=tuple(self.heartbeats.values()),
             presences=tuple(self.presences.values()),
+            silences=tuple(self.silences.values()),
         )
 
     def open_incident(self, service: str, klass: IncidentClass) -> Incident | None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.model.notice import Delivered
 from monitor.fields import Kind, Options
 from monitor.logs import Log
+from monitor.notifiers.notifier import Manner
 
 if TYPE_CHECKING:
-    from monitor.core.model.notice import Delivery, Receipt
+    from monitor.core.model.notice import Delivery, Earlier, Receipt
     from monitor.notifiers.notifier import NotifierContext
 
 _log = Log()
@@ -23,9 +24,10 @@ class LogNotifier:
     """Writes a notice to the log of the monitor itself."""
 
     def __init__(self, options: LogOptions, context: NotifierContext) -> None:
-        """Need nothing: the log masks secrets and tells the time by itself."""
+        """Need nothing more: the log masks secrets and tells the time by itself."""
+        self.manner = Manner(digests=False)
 
-    async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
+    async def deliver(self, delivery: Delivery, earlier: Earlier) -> Receipt:
         """Write the line."""
         notice = delivery.notice
         _log.warning(

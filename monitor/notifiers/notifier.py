@@ -3,29 +3,60 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from monitor.core.model.notice import Delivery, Receipt
+    from monitor.core.model.notice import Delivered, Delivery, Earlier, Receipt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a receiver wants to be told.
+
+    Messages follow each other `every` so long in the mean, up to `burst` of them at once. People
+    read what takes `digests`: when very much happens they get one message about all of it.
+    """
+
+    every: timedelta = timedelta()
+    burst: int = 1
+    digests: bool = True
 
 
 class Notifier(Protocol):
     """Tells one receiver. It never retries by itself: the outbox does."""
 
-    async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
+    @property
+    def manner(self) -> Manner:
+        """How fast it may be told, and whether in digests."""
+        ...
+
+    async def deliver(self, delivery: Delivery, earlier: Earlier) -> Receipt:
         """Try once to tell one notice and say what became of it.
 
-        `thread` is the reference that the last delivered notice of the same incident gave, None
-        where there is none. An attempt whose outcome is not known is `TryAgain`; an exception
-        counts as that too. The `reason` of a receipt is one of `monitor.core.outbox.Why`.
+        `earlier` is what the receiver has of the same incident. An attempt whose outcome is not
+        known is `TryAgain`; an exception counts as that too. The `reason` of a receipt is one of
+        `monitor.core.outbox.Why`.
         """
         ...
 
     async def close(self) -> None:
         """Release connections; nothing is delivered afterwards."""
+        ...
+
+
+@runtime_checkable
+class Reconciling(Protocol):
+    """A notifier whose receiver can say whether it has a message."""
+
+    async def find(self, delivery: Delivery, earlier: Earlier) -> Delivered | None:
+        """Look for a message that may have arrived; None where it has not, or nobody can say.
+
+        It is asked before a delivery that is `maybe_sent` is sent again.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -24,18 +25,23 @@ from monitor.notifiers._slack_message import (
     write_short,
     write_update,
 )
+from monitor.notifiers.notifier import Manner
 from monitor.outbound import NoAnswer, is_usable, post, reach
 from monitor.webhooks import SecretLine, SecretUrl
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
 
-    from monitor.core.model.notice import Delivery, Receipt
+    from monitor.core.model.notice import Delivery, Earlier, Receipt
     from monitor.notifiers.notifier import NotifierContext
 
 _log = Log()
 
 _SLACK: Final = "https://slack.com/api/"
+_PACE: Final = timedelta(seconds=1)
+_BURST: Final = 3
+"""Slack takes a message a second for each channel, and short bursts."""
+
 _GONE: Final = frozenset({"channel_not_found", "message_not_found", "thread_not_found"})
 """Refusals of an update that mean that the thread's first message is no longer there."""
 
@@ -79,6 +85,7 @@ class SlackNotifier:
     """
 
     def __init__(self, options: SlackOptions, context: NotifierContext) -> None:
+        self.manner = Manner(every=_PACE, burst=_BURST)
         self._options = options
         self._context = context
         self._mask = make_mask(context.mask, [options.webhook_url, options.token])
@@ -92,12 +99,12 @@ class SlackNotifier:
                 clock=context.clock,
             )
 
-    async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
-        """Write one notice, within the timeout; `thread` is where its incident is told."""
+    async def deliver(self, delivery: Delivery, earlier: Earlier) -> Receipt:
+        """Write one notice, within the timeout, where its incident was told before."""
         tell = self._tell_webhook if self._options.webhook_url else self._tell_thread
         try:
             async with asyncio.timeout(self._options.timeout.total_seconds()):
-                receipt = await tell(delivery, thread)
+                receipt = await tell(delivery, earlier.reference)
         except TimeoutError:
             return TryAgain(reason=Why.TIMEOUT, error="no complete answer in time")
         except NoAnswer as error:

@@ -12,6 +12,7 @@ from monitor.core.model.notice import Delivered
 from monitor.fields import Kind
 from monitor.notifiers._answers import in_words, judge, make_mask, no_answer
 from monitor.notifiers._fields import TIMEOUT, Timeout
+from monitor.notifiers.notifier import Manner
 from monitor.outbound import NoAnswer, post, reach
 from monitor.webhooks import WebhookTarget, write_headers
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.model.check_state import Flapping
-    from monitor.core.model.notice import Delivery, Notice, Receipt
+    from monitor.core.model.notice import Delivery, Earlier, Notice, Receipt
     from monitor.notifiers.notifier import NotifierContext
 
 
@@ -41,11 +42,12 @@ class WebhookNotifier:
     """Posts a notice as JSON; each attempt carries the same idempotency key."""
 
     def __init__(self, options: WebhookOptions, context: NotifierContext) -> None:
+        self.manner = Manner(digests=False)
         self._options = options
         self._context = context
         self._mask = make_mask(context.mask, options.own_secrets)
 
-    async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
+    async def deliver(self, delivery: Delivery, earlier: Earlier) -> Receipt:
         """Post it: 2xx is delivered, whatever the body says."""
         options = self._options
         now = self._context.clock()

@@ -32,6 +32,7 @@ from monitor.core.model import (
     observation,
     pin,
     rollback,
+    silence,
     verdict,
 )
 
@@ -53,6 +54,7 @@ _MODULES: Final = (
     observation,
     pin,
     rollback,
+    silence,
     verdict,
 )
 

@@ -141,11 +141,15 @@ class Database:
             )
 
     def prune_deploys(self, before: datetime, now: datetime) -> int:
-        """Delete deploys and rollbacks, and the oldest times in which somebody listened."""
+        """Delete deploys, rollbacks and silences, and the oldest times somebody listened."""
         with self.attachment.transaction(FOR_WRITING) as connection:
-            return pruning.prune_deploys(
-                connection, pruning.cutoff(before, now)
-            ) + pruning.prune_presences(connection)
+            limit = pruning.cutoff(before, now)
+
+            return (
+                pruning.prune_deploys(connection, limit)
+                + pruning.prune_presences(connection)
+                + pruning.prune_silences(connection, limit)
+            )
 
     def _recall(self, work: Callable[[Connection], dict[str, Record]]) -> dict[str, Record]:
         """Read what fills windows and rates; they begin anew where nothing can be read yet."""

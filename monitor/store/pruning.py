@@ -97,6 +97,13 @@ def prune_presences(connection: Connection) -> int:
     ).rowcount
 
 
+def prune_silences(connection: Connection, before: datetime) -> int:
+    """Delete silences that ended before."""
+    return connection.execute(
+        "DELETE FROM silences WHERE ends_at < ?", (to_microseconds(before),)
+    ).rowcount
+
+
 def _prune_service(connection: Connection, service: str, before: datetime) -> int:
     deploys = _column(connection, "SELECT body FROM deploys WHERE service = ?", service)
     rollbacks = _column(connection, "SELECT body FROM rollbacks WHERE service = ?", service)

@@ -16,6 +16,7 @@ from monitor.core.model.notice import PENDING, Delivery
 from monitor.core.model.observation import Code
 from monitor.core.model.pin import HeaderPin
 from monitor.core.model.rollback import Rollback, Step
+from monitor.core.model.silence import Silence
 from monitor.core.situation import Situation
 from monitor.logs import Log
 from monitor.store.codec import CodecError, decode, from_microseconds, to_microseconds
@@ -65,6 +66,7 @@ def read_situation(connection: Connection) -> Situation:
             pins=_records(connection, HeaderPin, "SELECT body FROM header_pins"),
             heartbeats=_records(connection, Heartbeat, "SELECT body FROM heartbeats"),
             presences=_records(connection, Presence, "SELECT body FROM presences ORDER BY id"),
+            silences=_records(connection, Silence, "SELECT body FROM silences ORDER BY ends_at"),
         )
     )
 

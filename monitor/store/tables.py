@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """The revisions of the schema, oldest first; the files are in `migrations/versions`."""
 
 SCHEMA: Final = (
@@ -135,6 +135,14 @@ SCHEMA: Final = (
         PRIMARY KEY (id)
     )
     """,
+    """
+    CREATE TABLE silences (
+        id VARCHAR NOT NULL,
+        ends_at BIGINT NOT NULL,
+        body TEXT NOT NULL,
+        PRIMARY KEY (id)
+    )
+    """,
 )
 """What makes a new store; a test holds it against what the migrations make."""
 
@@ -194,4 +202,5 @@ ROLLBACKS: Final = Table(
 HEADER_PINS: Final = Table(name="header_pins", key=("check",), rest=("body",))
 HEARTBEATS: Final = Table(name="heartbeats", key=("endpoint",), rest=("body",))
 PRESENCES: Final = Table(name="presences", key=("id",), rest=("body",))
+SILENCES: Final = Table(name="silences", key=("id",), rest=("ends_at", "body"))
 STEPS: Final = Table(name="steps", key=("key",), rest=("rollback", "body"))

@@ -61,6 +61,10 @@ def write(connection: Connection, changes: Changes, numbers: dict[str, int]) -> 
         (tables.HEADER_PINS, [_row(pin, check=pin.check) for pin in changes.pins]),
         (tables.HEARTBEATS, [_row(one, endpoint=one.endpoint) for one in changes.heartbeats]),
         (tables.PRESENCES, [_row(one, id=one.id) for one in changes.presences]),
+        (
+            tables.SILENCES,
+            [_row(s, id=s.id, ends_at=to_microseconds(s.ends_at)) for s in changes.silences],
+        ),
     ):
         if rows:
             connection.executemany(table.upsert, rows)

@@ -13,6 +13,7 @@ from monitor.core.model.notice import (
     Contact,
     Delivered,
     Delivery,
+    Earlier,
     Link,
     Notice,
     NoticeEvent,
@@ -20,7 +21,7 @@ from monitor.core.model.notice import (
 )
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Reason
-from monitor.notifiers.notifier import NotifierContext
+from monitor.notifiers.notifier import Manner, NotifierContext
 
 if TYPE_CHECKING:
     import asyncio
@@ -108,13 +109,14 @@ class ScriptedNotifier:
 
     script: deque[Receipt | Exception] = field(default_factory=deque)
     then: Receipt = field(default_factory=Delivered)
-    told: list[tuple[Delivery, str | None]] = field(default_factory=list)
+    told: list[tuple[Delivery, Earlier]] = field(default_factory=list)
     arrived: list[Delivery] = field(default_factory=list)
     gate: asyncio.Event | None = None
     closed: bool = False
+    manner: Manner = field(default_factory=Manner)
 
-    async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
-        self.told.append((delivery, thread))
+    async def deliver(self, delivery: Delivery, earlier: Earlier) -> Receipt:
+        self.told.append((delivery, earlier))
         if self.gate is not None:
             await self.gate.wait()
         receipt = self.script.popleft() if self.script else self.then
@@ -123,7 +125,9 @@ class ScriptedNotifier:
         if isinstance(receipt, Delivered):
             self.arrived.append(delivery)
             if receipt.reference is None:
-                receipt = replace(receipt, reference=thread or f"ref-{len(self.arrived)}")
+                receipt = replace(
+                    receipt, reference=earlier.reference or f"ref-{len(self.arrived)}"
+                )
 
         return receipt
 

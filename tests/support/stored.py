@@ -21,6 +21,7 @@ from monitor.core.model import (
     incident,
     notice,
     rollback,
+    silence,
     verdict,
 )
 from monitor.core.model.changes import Result
@@ -33,6 +34,7 @@ from monitor.core.model.notice import Delivery, DeliveryState, Notice, NoticeEve
 from monitor.core.model.observation import Code
 from monitor.core.model.pin import HeaderPin
 from monitor.core.model.rollback import Mode, Rollback, RollbackState, Step, StepState
+from monitor.core.model.silence import Silence
 from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
@@ -41,7 +43,17 @@ if TYPE_CHECKING:
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
-MODULES = (changes, check_state, deploy, heartbeat, incident, notice, rollback, verdict)
+MODULES = (
+    changes,
+    check_state,
+    deploy,
+    heartbeat,
+    incident,
+    notice,
+    rollback,
+    silence,
+    verdict,
+)
 
 
 def after(seconds: float) -> datetime:
@@ -222,6 +234,19 @@ def a_heartbeat(endpoint: str = "backup", **more: Any) -> Heartbeat:
 
 def a_presence(id: int = 1, since: float = 0, until: float = 60) -> Presence:
     return Presence(id=id, since=after(since), until=after(until))
+
+
+def a_silence(id: str = "s1", **more: Any) -> Silence:
+    known: dict[str, Any] = {
+        "services": ("shop",),
+        "severities": (Severity.LOW,),
+        "starts_at": NOON,
+        "ends_at": after(60),
+        "by": "ana",
+        "reason": "we know",
+    }
+
+    return Silence(id=id, **known | more)
 
 
 def a_step(key: str = "r1.1.1", rollback: str = "r1", **more: Any) -> Step:

@@ -25,7 +25,7 @@ from tests.support.notices import NOON, ScriptedNotifier, make_delivery, make_no
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from monitor.core.model.notice import Delivery, Receipt
+    from monitor.core.model.notice import Delivery, Earlier, Receipt
 
 SOON = timedelta(seconds=5)
 AGAIN = TryAgain(reason="timeout", error="too late")
@@ -173,7 +173,7 @@ async def test_the_beginning_is_told_before_the_end_and_both_in_one_thread(world
         await dispatch.drain(SOON)
 
     assert notifier.told_ids == ids([opened, updated, resolved])
-    assert [thread for _, thread in notifier.told] == [None, "ref-1", "ref-1"]
+    assert [earlier.reference for _, earlier in notifier.told] == [None, "ref-1", "ref-1"]
 
 
 async def test_an_open_that_never_arrived_is_told_with_its_end(world: World) -> None:
@@ -216,8 +216,8 @@ async def test_other_incidents_pass_while_one_waits(world: World) -> None:
 
 async def test_an_incident_that_the_receiver_chokes_on_holds_up_no_other(world: World) -> None:
     class Choking(ScriptedNotifier):
-        async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
-            receipt = await super().deliver(delivery, thread)
+        async def deliver(self, delivery: Delivery, earlier: Earlier) -> Receipt:
+            receipt = await super().deliver(delivery, earlier)
             return AGAIN if delivery.notice.incident == "stuck" else receipt
 
     notifier = Choking()
@@ -422,7 +422,7 @@ async def test_stop_does_not_wait_for_one_that_will_not_be_cancelled(world: Worl
     release = asyncio.Event()
 
     class Stubborn(ScriptedNotifier):
-        async def deliver(self, delivery: Delivery, thread: str | None) -> Receipt:
+        async def deliver(self, delivery: Delivery, earlier: Earlier) -> Receipt:
             while not release.is_set():
                 try:
                     await release.wait()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from monitor.core.model.observation import Code
     from monitor.core.model.pin import HeaderPin
     from monitor.core.model.rollback import Rollback, Step
+    from monitor.core.model.silence import Silence
     from monitor.core.model.verdict import Outcome
 
 
@@ -48,7 +49,7 @@ class Changes:
 
     Keys: `CheckState.check`, `Incident.id`, (`incident`, `sequence`) of a timeline entry,
     `Delivery.id`, `Deploy.id`, `Rollback.id`, `Step.key`, `HeaderPin.check`, `Heartbeat.endpoint`,
-    `Presence.id`; results are only ever added.
+    `Presence.id`, `Silence.id`; results are only ever added.
     """
 
     states: tuple[CheckState, ...] = ()
@@ -62,6 +63,7 @@ class Changes:
     pins: tuple[HeaderPin, ...] = ()
     heartbeats: tuple[Heartbeat, ...] = ()
     presences: tuple[Presence, ...] = ()
+    silences: tuple[Silence, ...] = ()
     forgotten: tuple[str, ...] = ()
     """Checks whose state and pin are to be deleted: the configuration no longer has them."""
     silenced: tuple[str, ...] = ()
@@ -115,6 +117,7 @@ class Changes:
             or self.steps
             or self.pins
             or self.heartbeats
+            or self.silences
             or self.forgotten
             or self.silenced
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -73,9 +74,78 @@ class Member:
         return bool(self.reasons) and self.reasons[0].code not in OWN_TROUBLE
 
 
+class Withheld(StrEnum):
+    """Why people are not told of an incident for now, the strongest first."""
+
+    DEPENDENCY = "dependency"
+    MAINTENANCE = "maintenance"
+    SILENCE = "silence"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """By what an incident is withheld, and since when.
+
+    `by` is the incident of the dependency, the id of the silence, or the name of the maintenance
+    window. `until` is when it ends by itself, where that is known.
+    """
+
+    why: Withheld
+    by: str
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """Who has taken an incident on, and when."""
+
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reminder:
+    """When people of a route were last told that an incident goes on."""
+
+    route: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """What people were told of an incident, and what the clock has done about it since.
+
+    `told_at` is when its opening was queued, or the newest rise of its severity: reminders,
+    escalation and response targets count from there. None: nobody was told yet. While it is
+    withheld (`hold`) that clock stands still: `held` is for how long it stood in all before.
+    `escalated` names the steps that were taken, `breached` the targets that were missed: each once.
+    """
+
+    told_at: datetime | None = None
+    hold: Hold | None = None
+    held: timedelta = timedelta()
+    escalated: tuple[str, ...] = ()
+    reminded: tuple[Reminder, ...] = ()
+    breached: tuple[str, ...] = ()
+
+    def lasted(self, now: datetime) -> timedelta:
+        """Give for how long people have known, without the times in which it was withheld."""
+        if self.told_at is None:
+            return timedelta()
+
+        standing = now - max(self.hold.since, self.told_at) if self.hold else timedelta()
+
+        return max(now - self.told_at - self.held - standing, timedelta())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """What is wrong with one service. `sequence` is the number of its newest timeline entry."""
+    """What is wrong with one service. `sequence` is the number of its newest timeline entry.
+
+    One that a person opened has a `title`, and members only where checks joined it; it ends when
+    a person resolves it. `labels` are what people say of it afterwards.
+    """
 
     id: str
     service: str
@@ -89,6 +159,10 @@ class Incident:
     resolved_at: datetime | None = None
     deploy_id: str | None = None
     rollback_id: str | None = None
+    acknowledgement: Acknowledgement | None = None
+    attention: Attention = Attention()
+    title: str = ""
+    labels: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -101,6 +175,8 @@ class TimelineEntry:
     """One line of an incident's append-only record, UTC.
 
     `actor` is `monitor`, a person or a provider. `event` is a stable name, `text` speaks to people.
+    `evidence` is what was seen at that moment, as it may be shown, over several lines; `details`
+    are the facts of an action by their names.
     """
 
     incident: str
@@ -109,3 +185,5 @@ class TimelineEntry:
     actor: str
     event: str
     text: str
+    evidence: str = ""
+    details: tuple[tuple[str, str], ...] = ()

@@ -18,21 +18,32 @@ class NoticeEvent(StrEnum):
 
     OPENED = "opened"
     UPDATED = "updated"
+    REMINDER = "reminder"
+    ESCALATED = "escalated"
+    ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
     ROLLBACK = "rollback"
+    DIGEST = "digest"
     BLIND = "blind"
     TEST = "test"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackSummary:
-    """The rollback as a notice tells it."""
+    """The rollback as a notice tells it.
+
+    `approvable` and `vetoable` say what a person may press; `due_at` is when it begins by itself,
+    or when nobody may approve it any more.
+    """
 
     id: str
     state: str
     from_version: str | None
     to_version: str | None
     reason: str
+    approvable: bool = False
+    vetoable: bool = False
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +63,38 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One line of a checklist; `done` is None where only a person can know."""
+
+    text: str
+    done: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DigestLine:
+    """One notice among many that are told together: what it would have said first, and when."""
+
+    incident: str
+    event: NoticeEvent
+    service: str
+    severity: Severity
+    headline: str
+    since: datetime
+    at: datetime
+    resolved_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Everything a notifier needs to tell one change of one incident, without its own look-ups.
 
     `headline` is the one sentence for the woken person. `members` are all checks of the incident
     as they stood at `at`. `sequence` orders the notices of one incident. `better` marks an update
     that only tells of what passes again; `may_roll_back` says that the service is rolled back by
-    itself, or would be. All times are UTC.
+    itself, or would be. `checklist` is what to do now, each with whether it is done. `evidence` are
+    commands that were run when it opened, by name, with the beginning of what they said. A digest
+    has `lines`: it is about many incidents, and `incident` is the id of the digest. All times are
+    UTC.
     """
 
     event: NoticeEvent
@@ -82,6 +118,11 @@ class Notice:
     rollback: RollbackSummary | None = None
     better: bool = False
     may_roll_back: bool = False
+    acknowledged_by: str = ""
+    acknowledged_at: datetime | None = None
+    checklist: tuple[Task, ...] = ()
+    evidence: tuple[tuple[str, str], ...] = ()
+    lines: tuple[DigestLine, ...] = ()
 
 
 class DeliveryState(StrEnum):
@@ -104,7 +145,9 @@ class Delivery:
     `key` is the idempotency key, the same on each attempt. `not_before` is a lower bound that
     survives restarts; `asked_to_wait` says that it is the receiver's own wish, which is about all
     that it is to be told. `reference` is what the receiver called the message (Slack's `ts`).
-    `maybe_sent` marks a row whose attempt may have reached the receiver before a crash.
+    `maybe_sent` marks a row whose attempt may have reached the receiver before a crash. `told_in`
+    is the id of the delivery whose message told this one as well: a digest, or the end of its
+    incident. `instead_of` is the notifier for which this one stands in, since that could not tell.
     """
 
     id: str
@@ -120,11 +163,27 @@ class Delivery:
     last_error: str = ""
     reference: str | None = None
     maybe_sent: bool = False
+    told_in: str = ""
+    instead_of: str = ""
 
     @property
     def pending(self) -> bool:
         """Whether it still has to be delivered."""
         return self.state in PENDING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What a receiver has from earlier messages about the same incident.
+
+    `reference` is what it called the newest of them, None where there is none. `digest` is the key
+    of the message that told of it together with many others, where it had none of its own, and
+    `others` how many of those are open still.
+    """
+
+    reference: str | None = None
+    digest: str = ""
+    others: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

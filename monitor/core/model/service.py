@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from monitor.core.model.endpoint import Severity
+    from monitor.core.model.incident import IncidentClass
     from monitor.core.model.notice import Contact, Link
     from monitor.core.model.rollback import Mode
 
@@ -85,6 +87,60 @@ class RollbackPolicy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Targets:
+    """How soon an incident is to be acknowledged and resolved, by its severity."""
+
+    acknowledge: Mapping[Severity, timedelta]
+    resolve: Mapping[Severity, timedelta]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalation:
+    """Who is told as well, where nobody has acknowledged an incident `after` so long."""
+
+    after: timedelta
+    notify: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """Who is told of which incidents: an empty set of `severities`, `services`, `classes` is all.
+
+    `name` is `route 1` and so on, as it stands in records. The first route that matches decides,
+    unless it says `go_on`. `fallback` is told what a notifier of the route could not.
+    """
+
+    name: str
+    notify: tuple[str, ...]
+    severities: frozenset[Severity] = frozenset()
+    services: frozenset[str] = frozenset()
+    classes: frozenset[IncidentClass] = frozenset()
+    go_on: bool = False
+    fallback: str | None = None
+    remind_every: timedelta | None = None
+    escalate: tuple[Escalation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance:
+    """A time, or times that come again, in which what fails is expected.
+
+    `name` is `maintenance 1` and so on. It holds for `services`, all where none is named. Either
+    `starts_at` and `ends_at` are set, or `cron` (five fields) with the `zone` in which it is read
+    and `lasts`. A weekly window is a cron expression.
+    """
+
+    name: str
+    services: frozenset[str] = frozenset()
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    cron: str = ""
+    zone: str = "UTC"
+    lasts: timedelta = timedelta()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """What is known of a service besides its endpoints; an undeclared one has only its name."""
 
@@ -94,13 +150,17 @@ class Service:
     links: tuple[Link, ...] = ()
     version: VersionSource | None = None
     rollback: RollbackPolicy | None = None
+    depends_on: tuple[str, ...] = ()
+    targets: Targets | None = None
+    evidence: tuple[str, ...] = ()
+    """The names of the commands that are run when an incident of it opens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Directory:
     """Where the monitor stands and whom it tells: what notices need beside the incident.
 
-    `notifiers` are the names of all configured notifiers; without routes each gets everything.
+    `notifiers` are the names of all configured notifiers; without `routes` each gets everything.
     `public_url` is where people reach the status page, without a slash at its end; empty: no links.
     """
 
@@ -109,6 +169,8 @@ class Directory:
     services: Mapping[str, Service]
     notifiers: tuple[str, ...] = ()
     public_url: str = ""
+    routes: tuple[Route, ...] = ()
+    maintenance: tuple[Maintenance, ...] = ()
 
     def service(self, name: str) -> Service:
         """Give what is known of a service; one that was never declared has only its name."""

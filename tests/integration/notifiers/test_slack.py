@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor.core.model.notice import Delivered, NoticeEvent, Refused, TryAgain
+from monitor.core.model.notice import Delivered, Earlier, NoticeEvent, Refused, TryAgain
 from monitor.notifiers.slack import SlackNotifier, SlackOptions
 from tests.support.logs import capture_logs
 from tests.support.notices import (
@@ -62,7 +62,7 @@ RESOLVED = make_delivery(make_notice(NoticeEvent.RESOLVED))
 async def test_a_webhook_gets_one_message_for_each_notice(slack: FakeSlack) -> None:
     notifier = webhook(slack)
 
-    receipts = [await notifier.deliver(one, None) for one in (OPENED, RESOLVED)]
+    receipts = [await notifier.deliver(one, Earlier()) for one in (OPENED, RESOLVED)]
     await notifier.close()
 
     assert receipts == [Delivered(), Delivered()]
@@ -73,7 +73,7 @@ async def test_a_webhook_gets_one_message_for_each_notice(slack: FakeSlack) -> N
 async def test_a_bot_keeps_one_message_and_tells_the_rest_in_its_thread(slack: FakeSlack) -> None:
     notifier, thread = bot(slack), None
     for delivery in (OPENED, UPDATED, RESOLVED):
-        receipt = await notifier.deliver(delivery, thread)
+        receipt = await notifier.deliver(delivery, Earlier(reference=thread))
         assert isinstance(receipt, Delivered)
         thread = receipt.reference
     await notifier.close()
@@ -95,7 +95,7 @@ async def test_the_request_of_the_sdk_goes_through_our_own_client() -> None:
     async with serve_receiver(answers(200, said)) as receiver:
         slack = FakeSlack()
         notifier = bot(slack, base_url=f"{receiver.origin}/api")
-        receipt = await notifier.deliver(OPENED, None)
+        receipt = await notifier.deliver(OPENED, Earlier())
 
     [request] = receiver.received
     assert receipt == Delivered(reference="C1:1.2")
@@ -107,7 +107,7 @@ async def test_the_request_of_the_sdk_goes_through_our_own_client() -> None:
 
 
 async def test_a_thread_that_is_gone_is_begun_anew(slack: FakeSlack) -> None:
-    receipt = await bot(slack).deliver(UPDATED, f"{CHANNEL}:1.000")
+    receipt = await bot(slack).deliver(UPDATED, Earlier(reference=f"{CHANNEL}:1.000"))
 
     assert receipt == Delivered(reference=f"{CHANNEL}:{slack.first_posts[0].ts}")
 
@@ -116,12 +116,12 @@ async def test_a_thread_that_goes_between_update_and_reply_is_begun_anew(
     slack: FakeSlack,
 ) -> None:
     notifier = bot(slack)
-    first = await notifier.deliver(OPENED, None)
+    first = await notifier.deliver(OPENED, Earlier())
     assert isinstance(first, Delivered)
     slack.fail("edit_window_closed")
     slack.fail("thread_not_found")
 
-    receipt = await notifier.deliver(UPDATED, first.reference)
+    receipt = await notifier.deliver(UPDATED, Earlier(reference=first.reference))
 
     assert isinstance(receipt, Delivered)
     assert receipt.reference != first.reference
@@ -129,17 +129,19 @@ async def test_a_thread_that_goes_between_update_and_reply_is_begun_anew(
 
 
 async def test_a_reference_of_another_kind_begins_a_thread(slack: FakeSlack) -> None:
-    assert isinstance(await bot(slack).deliver(UPDATED, "no reference of ours"), Delivered)
+    assert isinstance(
+        await bot(slack).deliver(UPDATED, Earlier(reference="no reference of ours")), Delivered
+    )
 
 
 async def test_where_late_edits_are_forbidden_the_thread_still_tells(slack: FakeSlack) -> None:
     notifier = bot(slack)
-    first = await notifier.deliver(OPENED, None)
+    first = await notifier.deliver(OPENED, Earlier())
     assert isinstance(first, Delivered)
     slack.fail("edit_window_closed")
 
     with capture_logs() as lines:
-        receipt = await notifier.deliver(RESOLVED, first.reference)
+        receipt = await notifier.deliver(RESOLVED, Earlier(reference=first.reference))
 
     assert receipt == first
     assert len(slack.thread_of(slack.first_posts[0])) == 1
@@ -148,11 +150,11 @@ async def test_where_late_edits_are_forbidden_the_thread_still_tells(slack: Fake
 
 async def test_when_the_update_fails_the_repeat_posts_the_reply_once(slack: FakeSlack) -> None:
     notifier = bot(slack)
-    first = await notifier.deliver(OPENED, None)
+    first = await notifier.deliver(OPENED, Earlier())
     assert isinstance(first, Delivered)
     slack.fail("internal_error")
-    failed_update = await notifier.deliver(RESOLVED, first.reference)
-    again = await notifier.deliver(RESOLVED, first.reference)
+    failed_update = await notifier.deliver(RESOLVED, Earlier(reference=first.reference))
+    again = await notifier.deliver(RESOLVED, Earlier(reference=first.reference))
 
     assert isinstance(failed_update, TryAgain)
     assert again == first
@@ -174,7 +176,7 @@ async def test_what_a_webhook_will_never_take_is_refused_at_once(
 ) -> None:
     slack.fail(error)
 
-    receipt = await webhook(slack).deliver(OPENED, None)
+    receipt = await webhook(slack).deliver(OPENED, Earlier())
 
     assert receipt == Refused(reason="refused", error=f"answered {status} {error}")
     assert len(slack.requests) == 1
@@ -184,7 +186,7 @@ async def test_what_a_webhook_will_never_take_is_refused_at_once(
 async def test_a_malformed_message_is_tried_once_as_one_line(slack: FakeSlack, error: str) -> None:
     slack.fail(error)
 
-    receipt = await webhook(slack).deliver(OPENED, None)
+    receipt = await webhook(slack).deliver(OPENED, Earlier())
 
     assert receipt == Delivered()
     assert slack.messages[0].content["attachments"] == []
@@ -195,7 +197,7 @@ async def test_a_message_that_is_malformed_even_as_one_line_is_refused(slack: Fa
     slack.fail("invalid_payload")
     slack.fail("invalid_payload")
 
-    receipt = await webhook(slack).deliver(OPENED, None)
+    receipt = await webhook(slack).deliver(OPENED, Earlier())
 
     assert receipt == Refused(reason="refused", error="answered 400 invalid_payload")
     assert len(slack.requests) == 2
@@ -232,7 +234,7 @@ async def test_each_trouble_of_a_webhook_is_told_apart(
 ) -> None:
     slack.fail(**{"body": "x", **how})
 
-    said = await webhook(slack, timeout="300ms").deliver(OPENED, None)
+    said = await webhook(slack, timeout="300ms").deliver(OPENED, Earlier())
 
     assert isinstance(said, type(receipt))
     assert not isinstance(said, Delivered)
@@ -261,13 +263,13 @@ async def test_each_error_of_the_api_is_told_apart(
 ) -> None:
     slack.fail(error, retry_after="64.57" if error == "ratelimited" else None)
 
-    assert await bot(slack).deliver(OPENED, None) == receipt
+    assert await bot(slack).deliver(OPENED, Earlier()) == receipt
 
 
 async def test_a_rate_limit_that_comes_with_200_is_one_as_well(slack: FakeSlack) -> None:
     slack.fail("ratelimited", status=200, retry_after="7")
 
-    receipt = await bot(slack).deliver(OPENED, None)
+    receipt = await bot(slack).deliver(OPENED, Earlier())
 
     assert receipt == TryAgain(
         reason="rate_limited", error="Slack says ratelimited", after=timedelta(seconds=7.0)
@@ -275,7 +277,7 @@ async def test_a_rate_limit_that_comes_with_200_is_one_as_well(slack: FakeSlack)
 
 
 async def test_a_wrong_token_is_refused(slack: FakeSlack) -> None:
-    receipt = await bot(slack, token="xoxb-wrong").deliver(OPENED, None)
+    receipt = await bot(slack, token="xoxb-wrong").deliver(OPENED, Earlier())
 
     assert receipt == Refused(reason="refused", error="Slack says invalid_auth")
 
@@ -286,7 +288,7 @@ async def test_a_bot_tries_a_malformed_message_once_as_one_line(
 ) -> None:
     slack.fail(error)
 
-    receipt = await bot(slack).deliver(OPENED, None)
+    receipt = await bot(slack).deliver(OPENED, Earlier())
 
     assert isinstance(receipt, Delivered)
     assert slack.messages[0].content["attachments"] == []
@@ -296,7 +298,7 @@ async def test_a_bot_tries_a_malformed_message_once_as_one_line(
 async def test_an_answer_that_is_not_slacks_is_tried_again(slack: FakeSlack, body: str) -> None:
     slack.fail(status=200, body=body)
 
-    receipt = await bot(slack).deliver(OPENED, None)
+    receipt = await bot(slack).deliver(OPENED, Earlier())
 
     assert receipt == TryAgain(reason="bad_answer", error="answered 200, but not as Slack does")
 
@@ -305,7 +307,7 @@ async def test_an_answer_that_is_not_slacks_is_tried_again(slack: FakeSlack, bod
 async def test_an_answer_without_end_does_not_hold_the_bot(behaviour: Any) -> None:
     async with serve_receiver(behaviour) as receiver:
         notifier = bot(FakeSlack(), base_url=f"{receiver.origin}/api/", timeout="500ms")
-        receipt = await notifier.deliver(OPENED, None)
+        receipt = await notifier.deliver(OPENED, Earlier())
 
     assert isinstance(receipt, TryAgain)
     assert receipt.reason in ("timeout", "bad_answer")
@@ -317,8 +319,10 @@ async def test_neither_form_follows_a_redirect() -> None:
         async with serve_receiver(then=to) as receiver:
             slack = FakeSlack()
             receipts = [
-                await bot(slack, base_url=f"{receiver.origin}/api/").deliver(OPENED, None),
-                await webhook(slack, webhook_url=receiver.url("/services/x")).deliver(OPENED, None),
+                await bot(slack, base_url=f"{receiver.origin}/api/").deliver(OPENED, Earlier()),
+                await webhook(slack, webhook_url=receiver.url("/services/x")).deliver(
+                    OPENED, Earlier()
+                ),
             ]
 
     assert elsewhere.received == []
@@ -329,7 +333,7 @@ async def test_what_a_target_says_calls_nobody_and_forges_nothing(slack: FakeSla
     evil = "<!channel> <@U1> <https://evil.example|log in> @here *all is well*"
     notice = make_notice(headline=evil, service=evil, members=(make_member(reason=evil),))
     for notifier in (webhook(slack), bot(slack)):
-        await notifier.deliver(make_delivery(notice), None)
+        await notifier.deliver(make_delivery(notice), Earlier())
 
     assert [message.mentions for message in slack.messages] == [[], []]
     assert {link for message in slack.messages for link in message.links} == {
@@ -356,10 +360,12 @@ async def test_neither_receipts_nor_logs_hold_a_secret(
             {"drops": True},
         ):
             slack.fail(**fault)
-            receipts.append(await notifier.deliver(OPENED, None))
-        receipts.append(await notifier.deliver(OPENED, None))
-    receipts.append(await webhook(slack, webhook_url=closed + secret_path).deliver(OPENED, None))
-    receipts.append(await bot(slack, base_url=closed).deliver(OPENED, None))
+            receipts.append(await notifier.deliver(OPENED, Earlier()))
+        receipts.append(await notifier.deliver(OPENED, Earlier()))
+    receipts.append(
+        await webhook(slack, webhook_url=closed + secret_path).deliver(OPENED, Earlier())
+    )
+    receipts.append(await bot(slack, base_url=closed).deliver(OPENED, Earlier()))
 
     output = capsys.readouterr()
     seen = "\n".join([*map(str, receipts), caplog.text, output.out, output.err])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from monitor.core.model.notice import Delivered, Refused, TryAgain
+from monitor.core.model.notice import Delivered, Earlier, Refused, TryAgain
 from monitor.notifiers.webhook import WebhookNotifier, WebhookOptions, payload
 from monitor.options import Redactor
 from monitor.webhooks import sign
@@ -27,7 +27,9 @@ CANARY = "canary-7d81"
 async def deliver(url: str, **options: Any) -> Receipt:
     read = WebhookOptions.model_validate({"url": url, "timeout": "2s", **options})
     notifier = WebhookNotifier(read, make_context())
-    receipt = await notifier.deliver(make_delivery(), "a thread means nothing here")
+    receipt = await notifier.deliver(
+        make_delivery(), Earlier(reference="a thread means nothing here")
+    )
     await notifier.close()
 
     assert CANARY not in str(receipt)
@@ -72,7 +74,7 @@ async def test_a_lone_surrogate_that_a_target_sent_does_not_stop_the_notice() ->
     async with serve_receiver() as receiver:
         options = WebhookOptions.model_validate({"url": receiver.url()})
         odd = make_delivery(make_notice(headline="bad \udc80 byte"))
-        receipt = await WebhookNotifier(options, make_context()).deliver(odd, None)
+        receipt = await WebhookNotifier(options, make_context()).deliver(odd, Earlier())
 
     assert receipt == Delivered()
 
@@ -168,7 +170,7 @@ async def test_a_secret_from_a_file_is_read_again_for_each_notice() -> None:
         options = WebhookOptions.model_validate({"url": receiver.url(), "secret": secret})
         notifier = WebhookNotifier(options, make_context(Redactor([secret]).mask))
         for _ in range(2):
-            await notifier.deliver(make_delivery(), None)
+            await notifier.deliver(make_delivery(), Earlier())
 
     signatures = [request.headers["webhook-signature"] for request in receiver.received]
     assert signatures[0] != signatures[1]

@@ -24,6 +24,7 @@ from tests.support.stored import (
     a_presence,
     a_result,
     a_rollback,
+    a_silence,
     a_state,
     a_step,
     after,
@@ -49,6 +50,7 @@ EVERYTHING = Changes(
     pins=(a_pin(), a_pin("api.headers.drift", seen=None)),
     heartbeats=(a_heartbeat(), a_heartbeat("certificates", ended=None, started=None, pings=())),
     presences=(a_presence(), a_presence(2, 90, 120)),
+    silences=(a_silence(), a_silence("s2", services=(), removed_by="ben")),
 )
 
 
@@ -80,6 +82,7 @@ async def test_the_next_process_finds_everything(open_store: OpenStore) -> None:
     assert found.pins == {pin.check: pin for pin in EVERYTHING.pins}
     assert found.heartbeats == {one.endpoint: one for one in EVERYTHING.heartbeats}
     assert found.presences == {one.id: one for one in EVERYTHING.presences}
+    assert found.silences == {one.id: one for one in EVERYTHING.silences}
 
 
 async def test_a_commit_may_be_repeated(store: Store) -> None:

@@ -16,6 +16,7 @@ from monitor.core.model.incident import IncidentClass
 from monitor.core.model.notice import (
     Delivered,
     DeliveryState,
+    Earlier,
     NoticeEvent,
     Refused,
     TryAgain,
@@ -261,8 +262,8 @@ def test_the_thread_is_where_the_newest_told_notice_is() -> None:
     another = make_delivery(make_notice(incident="api-1", sequence=5), reference="c:8")
     [errand] = outbox.plan_errands([make_delivery(make_notice(NoticeEvent.RESOLVED))])
 
-    assert outbox.find_thread([moved, told, foreign, another], errand) == "c:2"
-    assert outbox.find_thread([foreign, another], errand) is None
+    assert outbox.find_earlier([moved, told, foreign, another], errand).reference == "c:2"
+    assert outbox.find_earlier([foreign, another], errand) == Earlier()
 
 
 def test_the_latest_wait_of_all_rows_counts() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monitor.core.model.notice import Delivered
+from monitor.core.model.notice import Delivered, Earlier
 from monitor.notifiers.log import LogNotifier, LogOptions
 from tests.support.logs import capture_logs
 from tests.support.notices import make_context, make_delivery
@@ -12,7 +12,7 @@ async def test_a_notice_is_one_line_with_its_facts() -> None:
     notifier = LogNotifier(LogOptions(), make_context())
 
     with capture_logs() as lines:
-        receipt = await notifier.deliver(make_delivery(), None)
+        receipt = await notifier.deliver(make_delivery(), Earlier())
     await notifier.close()
 
     assert receipt == Delivered()
