@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monitor.core import alerting, causes, clock_set, incidents, pings, pins, timeline, tracker
+from monitor.core.conditions import Conditions
 from monitor.core.freezing import frozen_since
 from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import OverTime, RateRule
@@ -31,20 +32,7 @@ if TYPE_CHECKING:
     from monitor.core.situation import Situation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Conditions:
-    """What the engine cannot see for itself but must know before anything is rolled back.
-
-    `sees` is False once the witnesses failed. `hooks` is False where nothing is decided about
-    rollbacks at all (`--no-hooks`). `warms_up` is False for one-shot runs: each is a new process,
-    its counts come from the store, and what it has just seen never counts as old.
-    """
-
-    kill_switch: bool = False
-    store_works: bool = True
-    sees: bool = True
-    hooks: bool = True
-    warms_up: bool = True
+__all__ = ["Conditions", "Engine"]
 
 
 class Engine:
@@ -163,6 +151,12 @@ class Engine:
 
         return self._collect()
 
+    def act(self, step: incidents.IncidentStep, now: datetime) -> Changes:
+        """Take over what a person did, and tell of it."""
+        self._tell(step, now)
+
+        return self._collect()
+
     def still_allowed(self, rollback: Rollback, now: datetime) -> Blocked | None:
         """Ask all guards again for a rollback that was decided, just before one of its effects."""
         service = self.directory.service(rollback.service)
@@ -228,6 +222,11 @@ class Engine:
         self._apply(pings.interrupt(self.situation, until))
 
         return self._collect()
+
+    @property
+    def mask(self) -> Callable[[str], str]:
+        """Hides secrets in what people write, as in what is seen."""
+        return self._mask
 
     @property
     def latest(self) -> Mapping[str, Latest]:

@@ -63,6 +63,8 @@ class NewsKind(StrEnum):
     PASSES = "passes"
     SETTLED = "settled"
     CAUSE_CHANGED = CAUSE_CHANGED
+    ACKNOWLEDGED = "acknowledged"
+    NOTED = "noted"
     RESOLVED = "resolved"
 
 

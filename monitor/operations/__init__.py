@@ -3,6 +3,7 @@
 from monitor.operations.deploys import DeployMarker, announce_deploy, read_marker
 from monitor.operations.desk import Desk, OperationError
 from monitor.operations.headers import accept_headers
+from monitor.operations.incidents import acknowledge, label, note, resolve
 from monitor.operations.pings import take_ping
 from monitor.operations.status import report_status
 
@@ -11,8 +12,12 @@ __all__ = [
     "Desk",
     "OperationError",
     "accept_headers",
+    "acknowledge",
     "announce_deploy",
+    "label",
+    "note",
     "read_marker",
     "report_status",
+    "resolve",
     "take_ping",
 ]

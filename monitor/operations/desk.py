@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 LONGEST: Final = 200
 """How long a text may be that a person gives, unless it is one to read."""
 
+_JOINERS: Final = {0x200C: None, 0x200D: None}
+
 _Choice = TypeVar("_Choice", bound="StrEnum")
 
 
@@ -63,6 +65,22 @@ def read_text(raw: Mapping[str, Any], key: str, longest: int = LONGEST) -> str |
         raise OperationError(f"{key}: expected printable characters only, found {value!r:.80}")
 
     return value.strip()
+
+
+def clean_text(what: str, text: str, longest: int = LONGEST) -> str:
+    """Put what a person wrote on one line; raises OperationError where it is none to be shown.
+
+    What joins the parts of a written sign is no letter, but belongs to it.
+    """
+    line = " ".join(text.split())
+    if not line or len(line) > longest:
+        raise OperationError(
+            f"{what}: expected a text of 1 to {longest} characters, found {len(line)} of them"
+        )
+    if not line.translate(_JOINERS).isprintable():
+        raise OperationError(f"{what}: expected printable characters only, found {line!r:.80}")
+
+    return line
 
 
 def read_choice(

@@ -156,6 +156,8 @@ def _event(turns: Sequence[News]) -> NoticeEvent:
             return NoticeEvent.OPENED
         case NewsKind.RESOLVED, _:
             return NoticeEvent.RESOLVED
+        case NewsKind.ACKNOWLEDGED, _:
+            return NoticeEvent.ACKNOWLEDGED
         case _:
             return NoticeEvent.UPDATED
 

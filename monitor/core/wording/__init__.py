@@ -1,5 +1,6 @@
 """The sentences that people read in notices and timelines, whatever carries them."""
 
+from monitor.core.wording.acts import acknowledged, ended_by, labelled, noted
 from monitor.core.wording.incidents import (
     cause_changed,
     closed,
@@ -27,18 +28,22 @@ from monitor.core.wording.rollbacks import (
 )
 
 __all__ = [
+    "acknowledged",
     "blocked_text",
     "cause_changed",
     "closed",
     "duration_text",
+    "ended_by",
     "facts",
     "fails_again",
     "flapping",
     "headline",
     "joined",
+    "labelled",
     "left",
     "listed",
     "member_line",
+    "noted",
     "paused",
     "reasons_text",
     "rollback_headline",
