@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import AfterValidator
 
-from monitor.core import wording
 from monitor.core.model.notice import Delivered
 from monitor.fields import Kind
 from monitor.notifiers._answers import in_words, judge, make_mask, no_answer
 from monitor.notifiers._fields import TIMEOUT, Timeout
+from monitor.notifiers._payload import payload
 from monitor.notifiers.notifier import Manner
 from monitor.outbound import NoAnswer, post, reach
 from monitor.webhooks import WebhookTarget, write_headers
@@ -19,8 +19,7 @@ from monitor.webhooks import WebhookTarget, write_headers
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from monitor.core.model.check_state import Flapping
-    from monitor.core.model.notice import Delivery, Earlier, Notice, Receipt
+    from monitor.core.model.notice import Delivery, Earlier, Receipt
     from monitor.notifiers.notifier import NotifierContext
 
 
@@ -85,82 +84,6 @@ class WebhookNotifier:
         )
 
         return {**written, "idempotency-key": delivery.key}
-
-
-def payload(delivery: Delivery) -> dict[str, Any]:
-    """Give what is posted: the four fields of the runbook's monitor first, then all the rest."""
-    notice = delivery.notice
-
-    return {
-        "text": wording.whole_text(notice),
-        "timestamp": _iso(notice.at),
-        "service": notice.service,
-        "environment": notice.environment,
-        "event": notice.event.value,
-        "incident": notice.incident,
-        "class": notice.klass.value,
-        "severity": notice.severity.value,
-        "phase": notice.phase.value,
-        "checks": [
-            {
-                "check": member.check,
-                "target": member.asked,
-                "severity": member.severity.value,
-                "since": _iso(member.since),
-                "closed_at": _iso(member.closed_at) if member.closed_at else None,
-                "failures": member.failures,
-                "flapping": _flapping(member.flapping),
-            }
-            for member in notice.members
-        ],
-        "reasons": _reasons(notice),
-        "since": _iso(notice.since),
-        "resolved_at": _iso(notice.resolved_at) if notice.resolved_at else None,
-        "contacts": {contact.role: contact.name for contact in notice.contacts},
-        "links": {link.name: link.url for link in notice.links},
-        "rollback": _rollback(notice),
-        "idempotency_key": delivery.key,
-        "may_repeat": delivery.maybe_sent,
-    }
-
-
-def _flapping(flapping: Flapping | None) -> dict[str, Any] | None:
-    if flapping is None:
-        return None
-
-    return {"since": _iso(flapping.since), "openings": flapping.openings}
-
-
-def _reasons(notice: Notice) -> list[dict[str, str]]:
-    return [
-        {
-            "check": member.check,
-            "code": reason.code.value,
-            "message": reason.message,
-            "expected": reason.expected,
-            "found": reason.found,
-            "at": reason.at,
-        }
-        for member in notice.members
-        for reason in member.reasons
-    ]
-
-
-def _rollback(notice: Notice) -> dict[str, str | None] | None:
-    if notice.rollback is None:
-        return None
-
-    return {
-        "id": notice.rollback.id,
-        "state": notice.rollback.state,
-        "from": notice.rollback.from_version,
-        "to": notice.rollback.to_version,
-        "reason": notice.rollback.reason,
-    }
-
-
-def _iso(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 KIND: Final = Kind(options=WebhookOptions, make=WebhookNotifier)

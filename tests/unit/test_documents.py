@@ -14,7 +14,7 @@ from monitor.config import load
 from monitor.config.settings import RollbackSettings
 from monitor.config.translate import keys_of, models_in
 from monitor.core.model.rollback import Blocked, EffectContext, RollbackState
-from monitor.notifiers.webhook import payload
+from monitor.notifiers._payload import payload
 from monitor.webhooks import sign
 from tests.support.notices import make_delivery
 

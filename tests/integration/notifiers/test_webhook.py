@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.core.model.notice import Delivered, Earlier, Refused, TryAgain
-from monitor.notifiers.webhook import WebhookNotifier, WebhookOptions, payload
+from monitor.notifiers._payload import payload
+from monitor.notifiers.webhook import WebhookNotifier, WebhookOptions
 from monitor.options import Redactor
 from monitor.webhooks import sign
 from tests.support.authority import Authority

@@ -7,10 +7,11 @@ import hashlib
 import hmac
 import json
 
-from monitor.core.model.notice import NoticeEvent
-from monitor.notifiers.webhook import payload
+from monitor.core.model.endpoint import Severity
+from monitor.core.model.notice import DigestLine, NoticeEvent, Task
+from monitor.notifiers._payload import payload
 from monitor.webhooks import sign
-from tests.support.notices import make_delivery, make_notice, make_rollback
+from tests.support.notices import NOON, make_delivery, make_notice, make_rollback
 
 
 def test_the_payload_is_exactly_what_is_promised() -> None:
@@ -61,6 +62,10 @@ def test_the_payload_is_exactly_what_is_promised() -> None:
             "to": "v41",
             "reason": "api.health passes",
         },
+        "acknowledged": None,
+        "checklist": [],
+        "evidence": [],
+        "digest": [],
         "idempotency_key": delivery.key,
         "may_repeat": False,
     }
@@ -68,6 +73,49 @@ def test_the_payload_is_exactly_what_is_promised() -> None:
 
 def test_without_a_rollback_it_is_null() -> None:
     assert payload(make_delivery())["rollback"] is None
+
+
+def test_it_says_who_has_taken_it_on_what_to_do_and_what_was_seen() -> None:
+    notice = make_notice(
+        acknowledged_by="ana",
+        acknowledged_at=NOON,
+        checklist=(Task(text="Tell support"), Task(text="Roll back", done=True)),
+        evidence=(("last logs", "out of memory"),),
+    )
+    sent = payload(make_delivery(notice))
+
+    assert sent["acknowledged"] == {"by": "ana", "at": "2026-07-01T12:00:00.000Z"}
+    assert sent["checklist"] == [
+        {"text": "Tell support", "done": None},
+        {"text": "Roll back", "done": True},
+    ]
+    assert sent["evidence"] == [{"name": "last logs", "text": "out of memory"}]
+
+
+def test_a_digest_has_a_line_for_each_notice() -> None:
+    line = DigestLine(
+        incident="shop-1",
+        event=NoticeEvent.OPENED,
+        service="shop",
+        severity=Severity.HIGH,
+        headline="shop answers 500",
+        since=NOON,
+        at=NOON,
+    )
+    sent = payload(make_delivery(make_notice(NoticeEvent.DIGEST, lines=(line,))))
+
+    assert sent["digest"] == [
+        {
+            "incident": "shop-1",
+            "event": "opened",
+            "service": "shop",
+            "severity": "high",
+            "text": "shop answers 500",
+            "since": "2026-07-01T12:00:00.000Z",
+            "timestamp": "2026-07-01T12:00:00.000Z",
+            "resolved_at": None,
+        }
+    ]
 
 
 def test_the_end_carries_when_it_was() -> None:
