@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-from contextlib import suppress
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.cli.common import (
-    CODES,
-    FAIL,
-    config_option,
-    end,
-    find_config,
-    loader,
-    mistakes_end_it,
-    start_logs,
-)
-from monitor.cli.remote import NobodyThere, RemoteError, ask_server, ask_socket
+from monitor.cli.asking import ask, server_option
+from monitor.cli.common import CODES, FAIL, config_option, end
 from monitor.core.model.verdict import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from monitor.app import Monitor
-    from monitor.config import Compiled
     from monitor.core.model.heartbeat import Heard
-
-SERVICE_CONFIG: Final = Path("/etc/production-monitor")
-SERVICE_SOCKET: Final = Path("/run/production-monitor/control.sock")
-"""Where the system's service has its configuration, and where it listens."""
-
-
-server_option = click.option(
-    "--server",
-    metavar="URL",
-    help="Ask the monitor at this URL, with the token in $MONITOR_TOKEN, instead of the one here.",
-)
 
 
 @click.command(short_help="Show what fails now, open incidents, and rollbacks.")
@@ -56,7 +30,7 @@ def status(configs: tuple[Path, ...], server: str | None, output: str) -> None:
 
     Exit codes as of a check: 0 all pass, 1 something fails, 3 something is unknown.
     """
-    found = _ask(
+    found = ask(
         configs,
         server,
         "GET",
@@ -110,7 +84,7 @@ def deploy(
     """Announce that a version of SERVICE is deployed: what fails from now on may be its doing."""
     raw = {"service": service, "version": version, "kind": kind, "state": state}
     raw |= {key: text for key, text in (("id", id), ("commit", commit)) if text is not None}
-    found = _ask(
+    found = ask(
         configs,
         server,
         "POST",
@@ -134,7 +108,7 @@ def headers() -> None:
 @server_option
 def accept(endpoint: str, configs: tuple[Path, ...], server: str | None) -> None:
     """Accept the headers that ENDPOINT answered with last: no drift is found in them any more."""
-    found = _ask(
+    found = ask(
         configs,
         server,
         "POST",
@@ -148,51 +122,6 @@ def accept(endpoint: str, configs: tuple[Path, ...], server: str | None) -> None
     click.echo(f"{found['endpoint']}: accepted {changed}")
 
 
-def _ask(
-    configs: tuple[Path, ...],
-    server: str | None,
-    method: str,
-    resource: str,
-    body: object,
-    otherwise: Callable[[Monitor], Awaitable[dict[str, Any]]],
-    alone: Callable[[dict[str, Any]], str],
-    *,
-    expected: tuple[str, ...],
-    looks: bool = False,
-) -> dict[str, Any]:
-    """Ask a server, else the daemon that holds the store, else the store that nobody holds.
-
-    `alone` says of what was found what that means, where no daemon runs; `expected` are keys of a
-    monitor's answer. Who only `looks` changes nothing about the store.
-    """
-    try:
-        if server:
-            token = os.environ.get("MONITOR_TOKEN")
-            found: dict[str, Any] = ask_server(
-                server, token, method, resource, body, expected=expected
-            )
-            return found
-
-        with mistakes_end_it():
-            from monitor.config import find_store
-
-            load = _load_to_look(configs) if looks else loader(configs)
-            files = find_config(configs)
-            store = find_store(files, environ=os.environ) or load().store
-            for path in _sockets(files, store):
-                with suppress(NobodyThere):
-                    answer: dict[str, Any] = ask_socket(path, method, resource, body)
-                    return answer
-            if not store.exists():
-                end(f"no monitor runs here, and there is no store at {store}: nothing is known yet")
-            found = asyncio.run(_open_store(load, otherwise, looks=looks))
-            click.echo(f"no monitor runs on {store}: {alone(found)}", err=True)
-    except RemoteError as error:
-        end(str(error))
-
-    return found
-
-
 def ask_heard(configs: tuple[Path, ...], endpoint: str) -> Heard:
     """Give what the monitor here, or its store, knows of a heartbeat."""
     from urllib.parse import quote
@@ -202,7 +131,7 @@ def ask_heard(configs: tuple[Path, ...], endpoint: str) -> Heard:
     async def heard_of_store(monitor: Monitor) -> dict[str, Any]:
         return heard_json(monitor.hearing.heard(endpoint))
 
-    found = _ask(
+    found = ask(
         configs,
         None,
         "GET",
@@ -218,61 +147,6 @@ def ask_heard(configs: tuple[Path, ...], endpoint: str) -> Heard:
         return read_heard(found)
     except ValueError as error:
         end(f"another version of the monitor runs here: {error}")
-
-
-def _load_to_look(configs: tuple[Path, ...]) -> Callable[[], Compiled]:
-    """Load what is configured, to look only: what is not set in this shell does not matter much."""
-    from monitor.config import ConfigError
-
-    def load() -> Compiled:
-        try:
-            return loader(configs)()
-        except ConfigError as error:
-            compiled = loader(configs, allow_unset=True)()
-            more = f", and {len(error.problems) - 1} more" if len(error.problems) > 1 else ""
-            click.echo(
-                f"{error.problems[0]}{more}; nothing is known here of checks that need it", err=True
-            )
-            return compiled
-
-    return cache(load)  # read twice, and it would complain twice
-
-
-def _sockets(files: Sequence[Path], store: Path) -> list[Path]:
-    """Give where a daemon may listen, the likeliest first.
-
-    The holder of the store wrote down where it listens. The system's service has its store and its
-    socket in places that a shell's environment does not name.
-    """
-    from monitor.daemon import control_path
-    from monitor.store.lock import read_holder
-
-    holder = read_holder(store)
-    sockets = [Path(holder.control)] if holder and holder.control else []
-    if any(file.resolve().is_relative_to(SERVICE_CONFIG) for file in files):
-        sockets.append(SERVICE_SOCKET)
-
-    return [*sockets, control_path(store, os.environ)]
-
-
-async def _open_store(
-    load: Callable[[], Compiled],
-    act: Callable[[Monitor], Awaitable[dict[str, Any]]],
-    *,
-    looks: bool,
-) -> dict[str, Any]:
-    from monitor.app import Monitor, RunOptions
-
-    start_logs(default_level="warning")
-    command = click.get_current_context().info_name
-    options = RunOptions(
-        holder=f"production-monitor {command}", oneshot=True, looks=looks, patient=False
-    )
-    monitor = await Monitor.open(load, options)
-    try:
-        return await act(monitor)
-    finally:
-        await monitor.close()
 
 
 async def _status_of_store(monitor: Monitor) -> dict[str, Any]:
