@@ -65,6 +65,8 @@ class NewsKind(StrEnum):
     CAUSE_CHANGED = CAUSE_CHANGED
     ACKNOWLEDGED = "acknowledged"
     NOTED = "noted"
+    AFFECTS = "affects"
+    RELEASED = "released"
     RESOLVED = "resolved"
 
 

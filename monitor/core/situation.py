@@ -51,6 +51,7 @@ class Situation:
         self.presences: dict[int, Presence] = {}
         self.silences: dict[str, Silence] = {}
         self._open: dict[str, Incident] = {}
+        self._open_of: dict[tuple[str, IncidentClass], dict[str, Incident]] = {}
         self._pending: dict[str, dict[str, Delivery]] = {}
         self._deploys: dict[str, dict[str, Deploy]] = {}
         self._rollbacks: dict[str, dict[str, Rollback]] = {}
@@ -103,11 +104,7 @@ class Situation:
 
     def open_incident(self, service: str, klass: IncidentClass) -> Incident | None:
         """Give the one open incident of a service and class."""
-        for incident in self._open.values():
-            if incident.service == service and incident.klass is klass:
-                return incident
-
-        return None
+        return next(iter(self._open_of.get((service, klass), {}).values()), None)
 
     def open_incidents(self) -> list[Incident]:
         """Give all incidents that are not resolved, oldest first."""
@@ -195,10 +192,12 @@ class Situation:
 
     def _take_incident(self, incident: Incident) -> None:
         self.incidents[incident.id] = incident
-        if incident.open:
-            self._open[incident.id] = incident
-        else:
-            self._open.pop(incident.id, None)
+        alike = self._open_of.setdefault((incident.service, incident.klass), {})
+        for known in (self._open, alike):
+            if incident.open:
+                known[incident.id] = incident
+            else:
+                known.pop(incident.id, None)
 
     def _take_delivery(self, delivery: Delivery) -> None:
         self.deliveries[delivery.id] = delivery

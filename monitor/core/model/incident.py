@@ -87,13 +87,15 @@ class Hold:
     """By what an incident is withheld, and since when.
 
     `by` is the incident of the dependency, the id of the silence, or the name of the maintenance
-    window. `until` is when it ends by itself, where that is known.
+    window. `until` is when it ends by itself, where that is known. `ended_at` is since when nothing
+    withholds it any more: it is kept until a sample shows what became of the incident meanwhile.
     """
 
     why: Withheld
     by: str
     since: datetime
     until: datetime | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

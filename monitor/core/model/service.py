@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
+    from datetime import datetime, tzinfo
 
     from monitor.core.model.endpoint import Severity
     from monitor.core.model.incident import IncidentClass
@@ -135,9 +135,13 @@ class Maintenance:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     cron: str = ""
-    zone: str = "UTC"
+    zone: tzinfo = UTC
     lasts: timedelta = timedelta()
     reason: str = ""
+
+    def concerns(self, service: str) -> bool:
+        """Whether it is about a service."""
+        return not self.services or service in self.services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +166,8 @@ class Directory:
 
     `notifiers` are the names of all configured notifiers; without `routes` each gets everything.
     `public_url` is where people reach the status page, without a slash at its end; empty: no links.
+    `beneath` is all that a service depends on, over however many others, and `above` all that
+    depends on it.
     """
 
     environment: str = ""
@@ -171,7 +177,36 @@ class Directory:
     public_url: str = ""
     routes: tuple[Route, ...] = ()
     maintenance: tuple[Maintenance, ...] = ()
+    beneath: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+    above: Mapping[str, tuple[str, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        beneath = {
+            name: _beneath(name, self.services)
+            for name, service in self.services.items()
+            if service.depends_on
+        }
+        above: dict[str, tuple[str, ...]] = {}
+        for name, others in beneath.items():
+            for other in others:
+                above[other] = (*above.get(other, ()), name)
+        object.__setattr__(self, "beneath", beneath)
+        object.__setattr__(self, "above", above)
 
     def service(self, name: str) -> Service:
         """Give what is known of a service; one that was never declared has only its name."""
         return self.services.get(name) or Service(name=name)
+
+
+def _beneath(name: str, services: Mapping[str, Service]) -> tuple[str, ...]:
+    """Give all that a service depends on, the nearest first; a circle ends where it began."""
+    found: dict[str, None] = {}
+    rest = [*services[name].depends_on]
+    for other in rest:
+        if other == name or other in found:
+            continue
+        found[other] = None
+        if other in services:
+            rest += services[other].depends_on
+
+    return tuple(found)

@@ -26,10 +26,23 @@ from monitor.core.wording.rollbacks import (
     with_rollback,
     without_rollback,
 )
+from monitor.core.wording.withheld import (
+    affects,
+    by_dependency,
+    by_maintenance,
+    by_silence,
+    maintenance,
+    released,
+    withheld,
+)
 
 __all__ = [
     "acknowledged",
+    "affects",
     "blocked_text",
+    "by_dependency",
+    "by_maintenance",
+    "by_silence",
     "cause_changed",
     "closed",
     "duration_text",
@@ -42,10 +55,12 @@ __all__ = [
     "labelled",
     "left",
     "listed",
+    "maintenance",
     "member_line",
     "noted",
     "paused",
     "reasons_text",
+    "released",
     "rollback_headline",
     "rollback_reason",
     "rollback_text",
@@ -57,5 +72,6 @@ __all__ = [
     "update",
     "whole_text",
     "with_rollback",
+    "withheld",
     "without_rollback",
 ]
