@@ -16,6 +16,7 @@ from monitor.core.rollback import Circumstances, decide, deploys, verify
 from monitor.core.sight import Sight
 from monitor.core.thresholds import verdicts_to_open
 from monitor.core.version import read_version
+from monitor.core.withholding import review, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -103,6 +104,7 @@ class Engine:
             service = self.directory.service(name)
             self._verify(service, now)
             self._notify(incidents.NO_STEP, now, self._decide(service, now))
+        self._tell(review(self.directory, self.situation, now), now)
         if self._conditions().warms_up:  # a daemon, on which pings are heard
             self._apply(pings.attend(self.situation, now))
 
@@ -202,6 +204,7 @@ class Engine:
         self._apply(pings.adopt(endpoints, self.situation, now))
         if self._conditions().store_works:
             self._tell(incidents.store_works_again(self.situation, now), now)
+        self._tell(review(directory, self.situation, now), now)
         missed = alerting.tell_missed(directory, self.situation, now)
         self._apply(Changes(deliveries=missed))
 
@@ -335,7 +338,14 @@ class Engine:
     def _notify(
         self, step: incidents.IncidentStep, now: datetime, turned: Sequence[Rollback] = ()
     ) -> None:
-        """Queue what became of incidents and of rollbacks, one notice for one moment of one."""
+        """Queue what became of incidents and of rollbacks, one notice for one moment of one.
+
+        What is withheld is decided first.
+        """
+        if step.changes.incidents:
+            reviewed = review(self.directory, self.situation, now, after=step)
+            self._apply(reviewed.changes)
+            step = together(step, reviewed, self.situation)
         if not step.news and not turned:
             return
 
