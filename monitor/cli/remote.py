@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import pwd
 import socket
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -17,6 +18,7 @@ _TIMEOUT: Final = 30.0
 _LONGEST_PATH: Final = 107
 """Of a Unix socket, in bytes; a daemon refuses a longer one as well."""
 
+_LONGEST_USER: Final = 100
 _LARGEST_ANSWER: Final = 64 * 1024 * 1024
 _EXPECTED_URL: Final = "expected a URL such as https://monitor.example"
 
@@ -50,7 +52,7 @@ def ask_socket(path: Path, method: str, resource: str, body: object = None) -> A
 
     connection = _SocketConnection(path)
     try:
-        return _ask(connection, str(path), method, resource, body, {})
+        return _ask(connection, str(path), method, resource, body, {"X-Acting-User": who_asks()})
     except (FileNotFoundError, ConnectionRefusedError) as error:
         raise NobodyThere(f"{path}: no monitor listens there") from error
     except OSError as error:
@@ -96,6 +98,19 @@ def ask_server(
         raise RemoteError(f"{where}: expected an answer with {keys}; is it a monitor?")
 
     return found
+
+
+def who_asks() -> str:
+    """Name who sits at this command line, also where they have become root to type it."""
+    user = os.environ.get("SUDO_USER", "")
+    if not user:
+        try:
+            user = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            user = str(os.getuid())
+    name = f"{user}@{socket.gethostname()}"[:_LONGEST_USER]
+
+    return name if name.isascii() and name.isprintable() else "somebody"
 
 
 def _ask(

@@ -26,6 +26,10 @@ class OperationError(Exception):
     """What was asked cannot be done; the message says what was found and what was wanted."""
 
 
+class NotFound(OperationError):
+    """There is nothing of the name that was given."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What each act needs: who decides, what remembers, and the time.

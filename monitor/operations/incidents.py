@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from monitor.core import acts
 from monitor.core.model.incident import STORE_CHECK
 from monitor.core.report import incident_json
-from monitor.operations.desk import OperationError, clean_text
+from monitor.operations.desk import NotFound, OperationError, clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,7 +80,7 @@ async def find_incident(name: str, desk: Desk) -> Incident:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise OperationError(f"there is no incident {name!r:.200}")
+        raise NotFound(f"there is no incident {name!r:.200}")
 
     named = ", ".join(one.id for one in found[:5])
     raise OperationError(f"{name:.200} may be any of {len(found)} incidents, among them {named}")

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _log = Log()
 
+TOKEN: Final = web.RequestKey("token", str)
+"""The name of the token that a request was let through for."""
+
 _LONGEST_TOKEN: Final = 512
 _READING: Final = ("GET", "HEAD")
 _HEADERS: Final = {
@@ -89,7 +92,7 @@ def guard(
             return await handler(request)
 
         try:
-            _authorise(request, need, settings().tokens)
+            request[TOKEN] = _authorise(request, need, settings().tokens)
         except web.HTTPUnauthorized:
             if "Authorization" not in request.headers:
                 raise
@@ -152,7 +155,8 @@ def _words(request: web.Request, error: web.HTTPException) -> str:
     return text
 
 
-def _authorise(request: web.Request, need: Need, tokens: Sequence[Token]) -> None:
+def _authorise(request: web.Request, need: Need, tokens: Sequence[Token]) -> str:
+    """Give the name of the token that allows it; raises 401 or 403."""
     if not tokens:
         raise web.HTTPForbidden(
             text="changes over HTTP need a token, and none is configured (web.tokens)"
@@ -168,6 +172,8 @@ def _authorise(request: web.Request, need: Need, tokens: Sequence[Token]) -> Non
         raise web.HTTPForbidden(
             text=f"the token {token.name} has the scope {token.scope}, this needs {need.scope}"
         )
+
+    return token.name
 
 
 def _too_many(wait: timedelta) -> web.HTTPTooManyRequests:
