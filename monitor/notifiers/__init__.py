@@ -9,6 +9,7 @@ from monitor.fields import Kind, Kinds
 KINDS: Final[Kinds[Kind]] = Kinds(
     {
         "slack": "monitor.notifiers.slack",
+        "pagerduty": "monitor.notifiers.pagerduty",
         "webhook": "monitor.notifiers.webhook",
         "log": "monitor.notifiers.log",
     }
