@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.config.difference import Reloaded
-from monitor.web import api, server
+from monitor.web import acting, server
 from monitor.web.connections import Connections
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ async def dial() -> AsyncIterator[Any]:
 @pytest.fixture
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "Connections", partial(Connections, patience=SHORT))
-    monkeypatch.setattr(api, "_PATIENCE", SHORT)
+    monkeypatch.setattr(acting, "_PATIENCE", SHORT)
 
 
 @pytest.mark.usefixtures("_impatient")
