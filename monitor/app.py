@@ -24,7 +24,7 @@ from monitor.reloading import Reloads, Setup
 from monitor.restore import restore_windows, start_clock
 from monitor.runner import HookRunner
 from monitor.runner.elsewhere import CommandsElsewhere
-from monitor.runner.probing import CommandsHere
+from monitor.runner.tied import CommandsHere
 from monitor.scheduler import Scheduler
 from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from monitor.core.model.changes import Changes
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.situation import Situation
-    from monitor.runner.probing import Commands
+    from monitor.runner.tied import Commands
 
 DRAIN: Final = timedelta(seconds=10)
 """How long running probes, notices and a hook get when the daemon is told to stop."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from monitor.notifiers.notifier import Notifier
     from monitor.probes.probe import Probe
     from monitor.runner import HookRunner
-    from monitor.runner.probing import Commands
+    from monitor.runner.tied import Commands
 
 USER_AGENT: Final = f"production-monitor/{__version__}"
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from monitor.core.expectations import Expectation
     from monitor.core.model.observation import Observation
     from monitor.names import Resolver
-    from monitor.runner.probing import Commands
+    from monitor.runner.tied import Commands
 
 
 class Probe(Protocol):

@@ -1,4 +1,4 @@
-"""The monitor's side of the runner of probes: each command is asked for once, over a connection."""
+"""The monitor's side of the runner of tied commands: each is asked for once, over a connection."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.options import format_duration
 from monitor.runner.command import Finished
-from monitor.runner.probe_protocol import (
+from monitor.runner.protocol import Malformed
+from monitor.runner.tied import NotBegun, take_place
+from monitor.runner.tied_protocol import (
     LARGEST_SIGHT,
-    ProbeOrder,
+    Purpose,
     Sight,
+    TiedOrder,
     make_key,
     read_sight,
-    write_probe_order,
+    write_order,
 )
-from monitor.runner.probing import NotBegun, take_place
-from monitor.runner.protocol import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from monitor.runner.probing import ProbeCommand
+    from monitor.runner.tied import TiedCommand
 
 _AT_ONCE: Final = 8
 """How many are asked for at once: half of what the socket's unit lets in."""
@@ -38,14 +39,14 @@ _OVERHEAD: Final = timedelta(seconds=5)
 
 
 class CommandsElsewhere:
-    """Leaves commands to a runner behind a Unix socket, which knows them by endpoint."""
+    """Leaves commands to a runner behind a Unix socket, which knows them by name."""
 
     def __init__(self, path: Path, at_once: int = _AT_ONCE) -> None:
         self._path = path
         self._at_once = at_once
         self._places = asyncio.Semaphore(at_once)
 
-    async def run(self, command: ProbeCommand, begun: Callable[[], None]) -> Finished:
+    async def run(self, command: TiedCommand, begun: Callable[[], None]) -> Finished:
         """Have it run, once; whoever leaves ends it."""
         await take_place(self._places, command.timeout, self._at_once)
         try:
@@ -56,7 +57,7 @@ class CommandsElsewhere:
     async def close(self) -> None:
         """Hold nothing between runs."""
 
-    async def _ask(self, command: ProbeCommand, begun: Callable[[], None]) -> Finished:
+    async def _ask(self, command: TiedCommand, begun: Callable[[], None]) -> Finished:
         patience = max(command.timeout, _TO_BEGIN)
         writer: asyncio.StreamWriter | None = None
         try:
@@ -65,7 +66,7 @@ class CommandsElsewhere:
                     reader, writer = await asyncio.open_unix_connection(
                         self._path, limit=LARGEST_SIGHT
                     )
-                    writer.write(write_probe_order(_order(command)))
+                    writer.write(write_order(_order(command)))
                     await writer.drain()
                     first = await _hear(reader)
             except TimeoutError as error:
@@ -103,9 +104,14 @@ async def _wait(reader: asyncio.StreamReader, patience: timedelta) -> Finished:
     return last.finished
 
 
-def _order(command: ProbeCommand) -> ProbeOrder:
-    return ProbeOrder(
-        endpoint=command.endpoint, fingerprint=command.fingerprint, key=make_key(time())
+def _order(command: TiedCommand) -> TiedOrder:
+    return TiedOrder(
+        name=command.name,
+        fingerprint=command.fingerprint,
+        key=make_key(time()),
+        purpose=command.purpose,
+        variables=command.told,
+        input=command.stdin.decode() if command.purpose is Purpose.NOTICE else "",
     )
 
 

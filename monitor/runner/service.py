@@ -94,7 +94,7 @@ class Gone(Exception):
     """Nobody waits for an answer any more."""
 
 
-def receive(connection: socket.socket) -> bytes:
+def receive(connection: socket.socket, largest: int = LARGEST_ORDER) -> bytes:
     """Read one line; raises TimeoutError, Malformed or Gone."""
     until = monotonic() + _PATIENCE
     received = bytearray()
@@ -107,8 +107,8 @@ def receive(connection: socket.socket) -> bytes:
         if not part:
             raise Gone
         received += part
-        if len(received) > LARGEST_ORDER:
-            raise Malformed(f"an order is at most {LARGEST_ORDER} bytes")
+        if len(received) > largest:
+            raise Malformed(f"an order is at most {largest} bytes")
         if monotonic() > until:
             raise TimeoutError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from monitor.runner.probe_service import serve_probe
 from monitor.runner.records import Keys
 from monitor.runner.service import Denied
+from monitor.runner.tied_service import serve_tied
 from monitor.tools.runner_trust import find_group, load_trusted, trust_program
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from monitor.runner.probe_protocol import ProbeOrder
-    from monitor.runner.probing import ProbeCommand
+    from monitor.runner.tied import TiedCommand
+    from monitor.runner.tied_protocol import TiedOrder
 
 
 def answer_probe(
@@ -27,7 +27,7 @@ def answer_probe(
     environ: Mapping[str, str],
 ) -> None:
     """Answer the one order of a connection for a probe; its key is kept in the `state` folder."""
-    serve_probe(
+    serve_tied(
         connection,
         group=find_group(group),
         keys=Keys(state),
@@ -36,11 +36,11 @@ def answer_probe(
 
 
 def find_command(
-    order: ProbeOrder, *, paths: Sequence[Path], environ: Mapping[str, str]
-) -> ProbeCommand:
+    order: TiedOrder, *, paths: Sequence[Path], environ: Mapping[str, str]
+) -> TiedCommand:
     """Find the command of the endpoint that an order means; raises Denied."""
     compiled, document = load_trusted(paths, environ)
-    name = order.endpoint
+    name = order.name
     if any(at[:2] == ("endpoints", name) for at in document.unsettled):
         raise Denied(f"a variable that {name} needs is not set for the runner of probes as well")
     endpoint = next((one for one in compiled.endpoints if one.name == name), None)
@@ -52,6 +52,6 @@ def find_command(
         raise Denied(f"{name} has another command in the configuration now: reload the monitor")
     trust_program(options.program)
 
-    command: ProbeCommand = options.command(endpoint=name, timeout=endpoint.timeout)
+    command: TiedCommand = options.command(endpoint=name, timeout=endpoint.timeout)
 
     return command

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.hooks.command import CommandOptions
-from monitor.runner.probe_service import serve_probe
 from monitor.runner.protocol import LARGEST_ANSWER, Answer, read_answer
 from monitor.runner.records import Keys, Records
 from monitor.runner.service import serve
+from monitor.runner.tied_service import serve_tied
 from monitor.tools.hook_runner import prepare
 from monitor.tools.probe_runner import find_command
 from tests.support.program import environment
@@ -117,7 +117,7 @@ def probe_runner_here(folder: Path) -> Iterator[Runner]:
     keep(folder)
 
     def answer(connection: socket.socket) -> None:
-        serve_probe(
+        serve_tied(
             connection,
             group=None,
             keys=Keys(folder / "kept"),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from monitor.core.model.observation import Observation
     from monitor.names import Address
     from monitor.probes.probe import Probe
-    from monitor.runner.probing import Commands
+    from monitor.runner.tied import Commands
 
 USER_AGENT = "production-monitor/1.2.3"
 

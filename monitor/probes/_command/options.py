@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from monitor.runner.probing import ProbeCommand
+    from monitor.runner.tied import TiedCommand
 
 _LEAST_OUTPUT: Final = 1024
 _MOST_OUTPUT: Final = 1024 * 1024
@@ -92,12 +92,12 @@ class CommandOptions(ProgramOptions, ProbeOptions):
         """What tells this command from any other; no secret can be read out of it."""
         return digest(["probe", self.program, self.run[1:], str(self.directory), sorted(self.env)])
 
-    def command(self, *, endpoint: str, timeout: timedelta) -> ProbeCommand:
+    def command(self, *, endpoint: str, timeout: timedelta) -> TiedCommand:
         """Give what is run for an endpoint, in the environment of this process."""
-        from monitor.runner.probing import ProbeCommand
+        from monitor.runner.tied import TiedCommand, grace_of
 
-        return ProbeCommand(
-            endpoint=endpoint,
+        return TiedCommand(
+            name=endpoint,
             fingerprint=self.fingerprint,
             argv=(self.program, *self.run[1:]),
             env={
@@ -108,4 +108,5 @@ class CommandOptions(ProgramOptions, ProbeOptions):
             cwd=self.directory,
             output_limit=self.output_limit,
             timeout=timeout,
+            grace=grace_of(timeout),
         )

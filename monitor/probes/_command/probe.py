@@ -13,7 +13,7 @@ from monitor.options import Redactor, format_duration
 from monitor.probes._command.plugin import read_plugin_output
 from monitor.probes._net.look import Look, explain_bug
 from monitor.probes._net.stopwatch import Stopwatch
-from monitor.runner.probing import CommandsHere, NotBegun, ProbeCommand, grace_of
+from monitor.runner.tied import CommandsHere, NotBegun, TiedCommand, grace_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from monitor.probes._command.plugin import Figure
     from monitor.probes.probe import ProbeContext
     from monitor.runner.command import Finished
-    from monitor.runner.probing import Commands
+    from monitor.runner.tied import Commands
 
 _LONGEST_SAID: Final = 200
 _LONGEST_NUMBER: Final = 60
@@ -79,7 +79,7 @@ class CommandProbe:
         if self._closes:
             await self._commands.close()
 
-    async def _run(self, command: ProbeCommand, begun: Callable[[], None]) -> Finished:
+    async def _run(self, command: TiedCommand, begun: Callable[[], None]) -> Finished:
         running = asyncio.create_task(self._commands.run(command, begun))
         self._running.add(running)
         try:

@@ -15,15 +15,15 @@ import pytest
 from monitor.core.model.observation import Code
 from monitor.probes import KINDS
 from monitor.runner.elsewhere import CommandsElsewhere
-from monitor.runner.probe_protocol import (
-    ProbeOrder,
-    make_key,
-    read_probe_order,
-    read_sight,
-    write_probe_order,
-)
 from monitor.runner.protocol import LARGEST_ORDER, Malformed
 from monitor.runner.records import FRESH, Keys
+from monitor.runner.tied_protocol import (
+    TiedOrder,
+    make_key,
+    read_order,
+    read_sight,
+    write_order,
+)
 from tests.support.hook_runner import listening, probe_runner_here, runner_as_started
 from tests.support.http_probe import make_context
 from tests.support.waiting import until
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from monitor.core.model.observation import Observation
-    from monitor.runner.probing import Commands
+    from monitor.runner.tied import Commands
     from tests.support.hook_runner import Runner
 
 CONFIG = """
@@ -81,9 +81,9 @@ async def look(
     return seen
 
 
-def order(folder: Path, **changes: Any) -> ProbeOrder:
-    right = ProbeOrder(
-        endpoint="shop", fingerprint=read_options(folder).fingerprint, key=make_key(time())
+def order(folder: Path, **changes: Any) -> TiedOrder:
+    right = TiedOrder(
+        name="shop", fingerprint=read_options(folder).fingerprint, key=make_key(time())
     )
 
     return replace(right, **changes)
@@ -147,8 +147,8 @@ async def test_who_leaves_ends_the_command(folder: Path) -> None:
     ("changes", "why"),
     [
         ({"fingerprint": "0" * 64}, "shop has another command in the configuration now"),
-        ({"endpoint": "page"}, "there is no such endpoint, or it runs no command"),
-        ({"endpoint": "other"}, "there is no such endpoint"),
+        ({"name": "page"}, "there is no such endpoint, or it runs no command"),
+        ({"name": "other"}, "there is no such endpoint"),
         ({"key": make_key(time() - 3600)}, "the order is of another time"),
         ({"key": make_key(time() + 3600)}, "the order is of another time"),
         ({"key": "../../etc/passwd"}, "key: expected a time"),
@@ -158,7 +158,7 @@ def test_what_is_not_configured_so_is_refused(
     folder: Path, changes: dict[str, str], why: str
 ) -> None:
     with probe_runner_here(folder) as runner:
-        (line,) = say(runner, write_probe_order(order(folder, **changes)))
+        (line,) = say(runner, write_order(order(folder, **changes)))
 
     assert why in read_sight(line).denied
     assert runs(folder) == 0
@@ -184,15 +184,15 @@ def test_what_is_no_order_is_refused(folder: Path, line: bytes) -> None:
 
 
 def test_an_argument_list_is_no_part_of_an_order(folder: Path) -> None:
-    data = json.loads(write_probe_order(order(folder)))
+    data = json.loads(write_order(order(folder)))
     additions: list[dict[str, Any]] = [{"run": ["/bin/true"]}, {"env": {}}, {"timeout": 3600}]
     for more in additions:
         with pytest.raises(Malformed):
-            read_probe_order(json.dumps({**data, **more}).encode())
+            read_order(json.dumps({**data, **more}).encode())
 
 
 def test_a_key_is_used_once(folder: Path) -> None:
-    line = write_probe_order(order(folder))
+    line = write_order(order(folder))
     with probe_runner_here(folder) as runner:
         first, again = say(runner, line), say(runner, line)
 

@@ -19,7 +19,7 @@ from monitor.core.model.endpoint import ValueRule
 from monitor.core.model.observation import Code, Phase
 from monitor.core.model.verdict import Outcome
 from monitor.probes import KINDS
-from monitor.runner.probing import CommandsHere
+from monitor.runner.tied import CommandsHere
 from tests.support.http_probe import make_context
 from tests.support.judging import make_check
 from tests.support.probing import ask, judge_health, measured
@@ -439,7 +439,7 @@ async def test_who_finds_no_place_in_time_blames_nobody_else(tmp_path: Path) -> 
 
     assert seen.fault is not None
     assert (seen.fault.code, seen.fault.own) == (Code.INTERNAL, True)
-    assert "1 commands of probes run at once" in seen.fault.message
+    assert "1 commands run at once" in seen.fault.message
     assert again.fault is None
 
 
@@ -474,7 +474,7 @@ async def test_a_monitor_that_is_killed_while_it_begins_leaves_no_command_behind
 import asyncio
 from pathlib import Path
 from monitor.probes import KINDS
-from monitor.runner.probing import CommandsHere
+from monitor.runner.tied import CommandsHere
 from tests.support.http_probe import make_context
 
 context = {{"base": Path("{tmp_path}")}}

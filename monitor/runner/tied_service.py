@@ -1,4 +1,4 @@
-"""The runner's side of one probe: who asks, whether it was asked before, and what is run."""
+"""The runner's side of one tied command: who asks, whether it was asked before, what is run."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.logs import Log
 from monitor.runner.local import Tie, run_here
-from monitor.runner.probe_protocol import Sight, read_probe_order, write_sight
 from monitor.runner.protocol import Malformed
 from monitor.runner.records import FRESH
 from monitor.runner.service import Denied, Gone, find_stranger, is_gone, receive
+from monitor.runner.tied_protocol import LARGEST_TIED_ORDER, Sight, read_order, write_sight
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from monitor.runner.probe_protocol import ProbeOrder
-    from monitor.runner.probing import ProbeCommand
     from monitor.runner.records import Keys
+    from monitor.runner.tied import TiedCommand
+    from monitor.runner.tied_protocol import TiedOrder
 
-    Find = Callable[[ProbeOrder], ProbeCommand]
+    Find = Callable[[TiedOrder], TiedCommand]
 
 _log = Log()
 
@@ -28,7 +28,7 @@ _PATIENCE: Final = 5.0
 """How long an answer may take to leave, in seconds."""
 
 
-def serve_probe(connection: socket.socket, *, group: int | None, keys: Keys, find: Find) -> None:
+def serve_tied(connection: socket.socket, *, group: int | None, keys: Keys, find: Find) -> None:
     """Take one order and run what it means, for as long as whoever asked waits.
 
     `find` gives the command of an order, or raises Denied.
@@ -50,11 +50,11 @@ def serve_probe(connection: socket.socket, *, group: int | None, keys: Keys, fin
     _tell(connection, Sight(finished=finished))
 
 
-def _take(connection: socket.socket, group: int | None, keys: Keys, find: Find) -> ProbeCommand:
+def _take(connection: socket.socket, group: int | None, keys: Keys, find: Find) -> TiedCommand:
     if problem := find_stranger(connection, group):
         raise Denied(problem)
 
-    order = read_probe_order(receive(connection))
+    order = read_order(receive(connection, LARGEST_TIED_ORDER))
     now = time()
     if abs(now - order.at) > FRESH.total_seconds():
         raise Denied("the order is of another time than now")

@@ -1,16 +1,18 @@
-"""How the command of a probe is run: so many at once, each ended with whoever waits for it."""
+"""Commands that are tied to whoever waits for them: so many at once, each ended with who leaves."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
 from monitor.options import format_duration
 from monitor.runner.guard import Guard
 from monitor.runner.local import NoThread, Run, Tie, begin
+from monitor.runner.tied_protocol import Purpose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from monitor.runner.command import Finished
 
 AT_ONCE: Final = 16
-"""How many commands of probes run at once on this machine; others wait for a place."""
+"""How many commands of one sort run at once on this machine; others wait for a place."""
 
 _LONGEST_GRACE: Final = timedelta(seconds=1)
 _TO_BE_KILLED: Final = 0.8
@@ -31,14 +33,17 @@ class NotBegun(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeCommand:
-    """The command of an endpoint, as the configuration has it.
+class TiedCommand:
+    """A command as the configuration has it, and for what.
 
-    `env` is its whole environment, `timeout` that of the endpoint. `fingerprint` tells it from any
-    other.
+    `name` is that of the endpoint, of the notifier, or `service/name` of evidence; `fingerprint`
+    tells the command from any other. `env` is its whole environment without `told`: the variables
+    of this one run, which another runner is told as well, as it is the `stdin` of a notifier.
+
+    It is over by the `timeout`: asked to end (TERM) the `grace` before that, and killed in it.
     """
 
-    endpoint: str
+    name: str
     fingerprint: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
@@ -46,27 +51,28 @@ class ProbeCommand:
     cwd: Path
     output_limit: int
     timeout: timedelta
+    grace: timedelta
+    purpose: Purpose = Purpose.PROBE
+    told: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def run(self, tie: Tie) -> Run:
-        """Say how it is run: asked to end (TERM) a little before the timeout, killed at the end."""
-        grace = grace_of(self.timeout)
-
+        """Say how it is run."""
         return Run(
             argv=self.argv,
-            env=dict(self.env),
+            env={**self.env, **self.told},
             stdin=self.stdin,
-            timeout=(self.timeout - grace).total_seconds(),
+            timeout=(self.timeout - self.grace).total_seconds(),
             limit=self.output_limit,
             cwd=self.cwd,
-            kill_after=grace.total_seconds() * _TO_BE_KILLED,
+            kill_after=self.grace.total_seconds() * _TO_BE_KILLED,
             tie=tie,
         )
 
 
 class Commands(Protocol):
-    """Runs commands of probes; all probes share it."""
+    """Runs commands; all probes share one of it, and all else another."""
 
-    async def run(self, command: ProbeCommand, begun: Callable[[], None]) -> Finished:
+    async def run(self, command: TiedCommand, begun: Callable[[], None]) -> Finished:
         """Run it once and wait for its end; raises NotBegun.
 
         `begun` is called when it begins: its timeout counts from then on. A cancelled call ends it.
@@ -79,7 +85,7 @@ class Commands(Protocol):
 
 
 def grace_of(timeout: timedelta) -> timedelta:
-    """Give how long before the timeout a command is asked to end."""
+    """Give how long before the timeout the command of a probe is asked to end."""
     return min(timeout / 10, _LONGEST_GRACE)
 
 
@@ -92,7 +98,7 @@ class CommandsHere:
         self._guard = Guard()
         self._running: set[asyncio.Future[Finished]] = set()
 
-    async def run(self, command: ProbeCommand, begun: Callable[[], None]) -> Finished:
+    async def run(self, command: TiedCommand, begun: Callable[[], None]) -> Finished:
         """Run it once a place is free; one that is ended keeps its place until it is gone."""
         await take_place(self._places, command.timeout, self._at_once)
         self._guard.stand_by()
@@ -135,6 +141,6 @@ async def take_place(places: asyncio.Semaphore, patience: timedelta, at_once: in
             await places.acquire()
     except TimeoutError as error:
         raise NotBegun(
-            f"{at_once} commands of probes run at once, and none of them ended within "
+            f"{at_once} commands run at once, and none of them ended within "
             f"{format_duration(patience)}"
         ) from error
