@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, timedelta, tzinfo
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import (
     BaseModel,
@@ -24,6 +25,7 @@ from monitor.options import (
     DURATION_PATTERN,
     Secret,
     format_duration,
+    found,
     parse_duration,
     parse_ratio,
     parse_size,
@@ -112,6 +114,29 @@ Size = Annotated[
     int,
     BeforeValidator(parse_size),
     WithJsonSchema({"type": ["string", "integer"], "examples": ["512KiB"]}),
+]
+
+
+def _read_zone(value: object) -> tzinfo:
+    wanted = "expected the name of a time zone such as UTC or Europe/Madrid"
+    if isinstance(value, tzinfo):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"{wanted}, found {found(value)}")
+    if value == "UTC":  # known also where no time zones are installed
+        return UTC
+    try:
+        return ZoneInfo(value)
+    except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
+        raise ValueError(f"{wanted}, found {found(value)}") from error
+    except KeyError as error:
+        raise ValueError(f"{wanted}, and {found(value)} is unknown here") from error
+
+
+Zone = Annotated[
+    tzinfo,
+    PlainValidator(_read_zone),
+    WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Madrid"]}),
 ]
 
 

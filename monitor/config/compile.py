@@ -6,6 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from monitor.config.compile_endpoints import compile_endpoints
+from monitor.config.compile_maintenance import check_dependencies, read_maintenance
 from monitor.config.compile_sections import (
     read_notifiers,
     read_pace,
@@ -28,7 +29,16 @@ if TYPE_CHECKING:
     from monitor.config.document import At, Document, Problem
     from monitor.options import Secret
 
-_SECTIONS: Final = ("web", "defaults", "witnesses", "notifiers", "services", "endpoints", "include")
+_SECTIONS: Final = (
+    "web",
+    "defaults",
+    "witnesses",
+    "notifiers",
+    "services",
+    "endpoints",
+    "maintenance",
+    "include",
+)
 _EXAMPLE: Final = "shop: https://shop.example/"
 
 
@@ -52,6 +62,9 @@ def compile_document(
     watched = compile_endpoints(findings, _endpoints(findings, data), probes.KINDS, pace)
     services = findings.mapping(data.get("services"), ("services",))
     served = compile_services(findings, services, watched, hooks.KINDS)
+    check_dependencies(findings, served.services, watched)
+    calm = data.get("maintenance", [])
+    windows = read_maintenance(findings, calm, served.services, watched)
     store = read_store(findings, top.store, environ, cwd)
 
     problems = (*document.problems, *findings.problems)
@@ -68,6 +81,7 @@ def compile_document(
             services=served.services,
             notifiers=tuple(told),
             public_url=(web.public_url or "").rstrip("/"),
+            maintenance=windows,
         ),
         probes=watched.probes,
         notifiers=told,

@@ -105,6 +105,7 @@ class _Compiler:
             description=settings.description,
             contacts=tuple(Contact(role=role, name=who) for role, who in settings.contacts.items()),
             links=tuple(Link(name=link, url=url) for link, url in (links | settings.links).items()),
+            depends_on=tuple(settings.depends_on),
             version=self._version(name, settings.version, at) if settings.version else None,
             rollback=self._rollback(name, settings.rollback, at, whole)
             if settings.rollback

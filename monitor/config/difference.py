@@ -97,6 +97,7 @@ def _things(compiled: Compiled) -> dict[At, object]:
         ("witnesses",): compiled.witnesses,
         ("store",): compiled.store,
         ("retention",): compiled.retention,
+        ("maintenance",): compiled.directory.maintenance,
         ("environment",): compiled.directory.environment,
         ("location",): compiled.directory.location,
     }

@@ -18,6 +18,7 @@ from monitor.config.settings import (
     WitnessSettings,
 )
 from monitor.config.settings_fields import NAME_PATTERN
+from monitor.config.settings_maintenance import MaintenanceSettings
 from monitor.core.expectations import expectation_schema
 from monitor.core.headers.demands import policies_schema
 from monitor.core.model.endpoint import InARow
@@ -33,7 +34,14 @@ if TYPE_CHECKING:
     Models = Mapping[Any, Schema]  # by the model; pydantic says it may be other types too
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
-_MODELS: Final = (TopSection, WebSection, Defaults, WitnessSettings, ServiceSettings)
+_MODELS: Final = (
+    TopSection,
+    WebSection,
+    Defaults,
+    WitnessSettings,
+    ServiceSettings,
+    MaintenanceSettings,
+)
 _EXPECT: Final = "Expectation"
 _VARIABLE: Final = "Variable"
 _LIMITS: Final = frozenset(
@@ -101,6 +109,7 @@ def _top(definitions: Schema, models: Models) -> Schema:
         "notifiers": _or_nothing(_named(_ref("Notifier"))),
         "services": _or_nothing(_named(_or_nothing(models[ServiceSettings]))),
         "endpoints": _or_nothing(_named(_ref("Endpoint"))),
+        "maintenance": _or_nothing({"type": "array", "items": models[MaintenanceSettings]}),
     }
     del definitions["EndpointSettings"]
 

@@ -127,6 +127,7 @@ class TopSection(Section):
     notifiers: Any = None
     services: Any = None
     endpoints: Any = None
+    maintenance: Any = None
 
 
 class CheckSettings(Section):
@@ -407,5 +408,6 @@ class ServiceSettings(Section):
     contacts: dict[Name, Line] = Field(default_factory=dict)
     runbook: WebUrl | None = None
     links: dict[Name, WebUrl] = Field(default_factory=dict)
+    depends_on: list[Name] = Field(default_factory=list)
     version: VersionSettings | None = None
     rollback: RollbackSettings | None = None

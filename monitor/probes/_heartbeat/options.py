@@ -6,20 +6,17 @@ import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Annotated, Final, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import (
     AfterValidator,
     Field,
-    PlainValidator,
-    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from monitor.core.heartbeats import Cron, Every, Expected, cron_problem
 from monitor.core.pings import SHORTEST_KEY
-from monitor.fields import Duration, SecretText
+from monitor.fields import Duration, SecretText, Zone
 from monitor.options import Secret, format_duration, found
 from monitor.probes.kind import ProbeOptions
 
@@ -27,22 +24,6 @@ _KEY: Final = re.compile(r"[A-Za-z0-9._~-]{16,200}")
 _MOMENT: Final = datetime(2000, 1, 1, tzinfo=UTC)
 _SHORTEST: Final = timedelta(seconds=1)
 _LONGEST: Final = timedelta(days=2 * 366)
-
-
-def _read_zone(value: object) -> tzinfo:
-    wanted = "expected the name of a time zone such as UTC or Europe/Madrid"
-    if isinstance(value, tzinfo):
-        return value
-    if not isinstance(value, str):
-        raise ValueError(f"{wanted}, found {found(value)}")
-    if value == "UTC":  # known also where no time zones are installed
-        return UTC
-    try:
-        return ZoneInfo(value)
-    except (ValueError, OSError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise ValueError(f"{wanted}, found {found(value)}") from error
-    except KeyError as error:
-        raise ValueError(f"{wanted}, and {found(value)} is unknown here") from error
 
 
 def _between(value: timedelta) -> timedelta:
@@ -55,11 +36,6 @@ def _between(value: timedelta) -> timedelta:
     return value
 
 
-Zone = Annotated[
-    tzinfo,
-    PlainValidator(_read_zone),
-    WithJsonSchema({"type": "string", "examples": ["UTC", "Europe/Madrid"]}),
-]
 Time = Annotated[Duration, AfterValidator(_between)]
 ExitCode = Annotated[int, Field(ge=0, le=255)]
 
