@@ -110,6 +110,11 @@ class Situation:
         """Give all incidents that are not resolved, oldest first."""
         return sorted(self._open.values(), key=lambda incident: (incident.opened_at, incident.id))
 
+    @property
+    def open_count(self) -> int:
+        """How many incidents are not resolved."""
+        return len(self._open)
+
     def pending_deliveries(self, notifier: str) -> list[Delivery]:
         """Give what one notifier still has to tell, in the order in which it was queued."""
         return sorted(

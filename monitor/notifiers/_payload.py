@@ -48,6 +48,8 @@ def payload(delivery: Delivery) -> dict[str, Any]:
         "acknowledged": _acknowledged(notice),
         "checklist": [{"text": task.text, "done": task.done} for task in notice.checklist],
         "evidence": [{"name": name, "text": said} for name, said in notice.evidence],
+        "affected": list(notice.affected),
+        "common_cause": notice.common_cause,
         "digest": [_line(line) for line in notice.lines],
         "idempotency_key": delivery.key,
         "may_repeat": delivery.maybe_sent,

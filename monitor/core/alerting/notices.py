@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monitor.core import wording
+from monitor.core.common_cause import common_cause
 from monitor.core.model.incident import IncidentClass, IncidentPhase
 from monitor.core.model.notice import Contact, Link, Notice, NoticeEvent, RollbackSummary
 from monitor.core.model.rollback import Mode, RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.core.rollback.guards import mode_of
+from monitor.core.withholding import affected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +62,8 @@ def describe(
         rollback=_summary(rollback) if rollback else None,
         better=better,
         may_roll_back=_may_roll_back(service, incident),
+        affected=affected(incident, situation),
+        common_cause=common_cause(incident, directory, situation),
     )
 
 

@@ -93,8 +93,9 @@ class Notice:
     that only tells of what passes again; `may_roll_back` says that the service is rolled back by
     itself, or would be. `checklist` is what to do now, each with whether it is done. `evidence` are
     commands that were run when it opened, by name, with the beginning of what they said. A digest
-    has `lines`: it is about many incidents, and `incident` is the id of the digest. All times are
-    UTC.
+    has `lines`: it is about many incidents, and `incident` is the id of the digest. `affected` are
+    the services that fail because of this one, and `common_cause` says how many others began to
+    fail with it. All times are UTC.
     """
 
     event: NoticeEvent
@@ -123,6 +124,8 @@ class Notice:
     checklist: tuple[Task, ...] = ()
     evidence: tuple[tuple[str, str], ...] = ()
     lines: tuple[DigestLine, ...] = ()
+    affected: tuple[str, ...] = ()
+    common_cause: str = ""
 
 
 class DeliveryState(StrEnum):

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from monitor.core.common_cause import TOGETHER, failing_since, is_common
 from monitor.core.model.deploy import DeployState
-from monitor.core.model.incident import IncidentClass
 from monitor.core.model.rollback import Blocked, Mode
 
 if TYPE_CHECKING:
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
 LEAD: Final = timedelta(minutes=1)
 """How long before a deploy is known its effects may be seen already: a marker that comes at the
 end, or the first answer with a new version, is late by this much. A `started` marker is not."""
-
-_COMMON: Final = 3
-_TOGETHER: Final = timedelta(minutes=5)
-"""How long before a trip what has the same cause may have been seen failing: checks that are asked
-seldom notice it that much later than others."""
 
 _DAY: Final = timedelta(days=1)
 _HOUR: Final = timedelta(hours=1)
@@ -101,21 +96,11 @@ def failing_together(trip: Trip) -> dict[str, datetime]:
     What was failing when the deploy came, beside a service that was well until then, is something
     else.
     """
-    since = began_to_fail(trip) - _TOGETHER
+    since = began_to_fail(trip) - TOGETHER
     if trip.deploy is not None:
         since = max(since, trip.deploy.at - LEAD)
 
-    began: dict[str, datetime] = {}
-    for incident in trip.situation.open_incidents():
-        if incident.klass is not IncidentClass.OUTAGE or incident.service == trip.service.name:
-            continue
-        fresh = [
-            one.since for one in incident.members if one.closed_at is None and one.since >= since
-        ]
-        if fresh:
-            began[incident.service] = min(fresh)
-
-    return began
+    return failing_since(since, trip.situation, but=trip.service.name)
 
 
 def _mode(trip: Trip) -> bool:
@@ -157,9 +142,7 @@ def _unhealthy_before(trip: Trip) -> bool:
 
 
 def _common_cause(trip: Trip) -> bool:
-    failing = 1 + len(failing_together(trip))
-
-    return failing >= _COMMON and 2 * failing > trip.circumstances.services
+    return is_common(1 + len(failing_together(trip)), trip.circumstances.services)
 
 
 def _already_rolled_back(trip: Trip) -> bool:

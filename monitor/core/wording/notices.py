@@ -73,6 +73,8 @@ def facts(notice: Notice) -> tuple[tuple[str, str], ...]:
         ("Phase", str(notice.phase)),
         ("Since", time_text(notice.since)),
         ("Resolved", time_text(notice.resolved_at) if notice.resolved_at else ""),
+        ("Also affected", ", ".join(notice.affected)),
+        ("Common cause likely", notice.common_cause),
         ("Environment", notice.environment),
         ("Location", notice.location),
         ("Deploy", notice.deploy or ""),

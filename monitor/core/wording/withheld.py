@@ -52,3 +52,8 @@ def affects(incident: Incident) -> str:
         f"{incident.service}, which depends on it, fails as well ({incident.severity}, "
         f"since {time_text(incident.since)})"
     )
+
+
+def common_cause(failing: int, services: int, since: datetime) -> str:
+    """Say that so many services began to fail at one time."""
+    return f"{failing} of {services} services fail since {time_text(since)}"

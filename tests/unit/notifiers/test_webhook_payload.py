@@ -65,6 +65,8 @@ def test_the_payload_is_exactly_what_is_promised() -> None:
         "acknowledged": None,
         "checklist": [],
         "evidence": [],
+        "affected": [],
+        "common_cause": "",
         "digest": [],
         "idempotency_key": delivery.key,
         "may_repeat": False,
@@ -81,6 +83,8 @@ def test_it_says_who_has_taken_it_on_what_to_do_and_what_was_seen() -> None:
         acknowledged_at=NOON,
         checklist=(Task(text="Tell support"), Task(text="Roll back", done=True)),
         evidence=(("last logs", "out of memory"),),
+        affected=("api", "page"),
+        common_cause="3 of 5 services fail",
     )
     sent = payload(make_delivery(notice))
 
@@ -90,6 +94,8 @@ def test_it_says_who_has_taken_it_on_what_to_do_and_what_was_seen() -> None:
         {"text": "Roll back", "done": True},
     ]
     assert sent["evidence"] == [{"name": "last logs", "text": "out of memory"}]
+    assert sent["affected"] == ["api", "page"]
+    assert sent["common_cause"] == "3 of 5 services fail"
 
 
 def test_a_digest_has_a_line_for_each_notice() -> None:
