@@ -7,8 +7,9 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from monitor.core.model.changes import Changes
 from monitor.core.model.rollback import Blocked, Effect, EffectOutcome, RollbackState
-from monitor.core.rollback import effects
+from monitor.core.rollback import effects, verify
 from monitor.core.rollback.decide import trips
 from monitor.hooks.hook import Remembering, bound
 from monitor.logs import Log
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from monitor.core.model.changes import Changes
     from monitor.core.model.rollback import EffectContext, Rollback, Step
     from monitor.core.model.service import Directory, RollbackPolicy
     from monitor.core.situation import Situation
@@ -242,28 +242,40 @@ class Actuator:
             self._handed_over.discard(service)
 
     def _hook(self, rollback: Rollback, step: Step) -> Hook | None:
-        hooks = self._hooks.get(rollback.service, ())
+        policy = self._policy(rollback)
+        level = policy.level(step.level) if policy else None
+        if level is None or step.number > len(level.steps):
+            return None
 
-        return hooks[step.number - 1] if step.number <= len(hooks) else None
+        hooks = self._hooks.get(rollback.service, ())
+        place = level.first_hook + step.number - 1
+
+        return hooks[place] if place < len(hooks) else None
 
     def _may(self, rollback: Rollback, policy: RollbackPolicy) -> bool:
-        return self._allowed(rollback) is None and not self._is_over(rollback, policy)
+        return self._allowed(rollback) is None and self._over(rollback, policy) is None
 
-    def _is_over(self, rollback: Rollback, policy: RollbackPolicy) -> bool:
-        """Whether the checks recovered before anything was done."""
-        begun = effects.applied(rollback, self._situation)
+    def _over(self, rollback: Rollback, policy: RollbackPolicy) -> Changes | None:
+        """Give its end if the checks recovered before anything, or anything more, was done."""
+        now, rollback = self._clock(), self._as_it_stands(rollback)
+        if effects.between_levels(rollback, self._situation):
+            service = self._directory.service(rollback.service)
+            helped = verify.has_recovered(rollback, service, self._situation)
+            return verify.recover(rollback, now) if helped else None
+        if effects.applied(rollback, self._situation) or rollback.started_by:
+            return None
+        if trips(policy, self._situation):
+            return None
 
-        return not begun and not trips(policy, self._situation)
+        return Changes(rollbacks=(effects.call_off(rollback, now),))
 
     async def _back_off(self, rollback: Rollback, policy: RollbackPolicy) -> bool:
         blocked = self._allowed(rollback)
         if blocked is not None:
             return await self._hold(rollback, blocked)
-        if self._is_over(rollback, policy):
-            over = effects.call_off(self._as_it_stands(rollback), self._clock())
-            return await self._record(over)
+        over = self._over(rollback, policy)
 
-        return False
+        return over is not None and await self._record(over)
 
     async def _hold(self, rollback: Rollback, reason: Blocked) -> bool:
         rollback = self._as_it_stands(rollback)
@@ -305,7 +317,7 @@ class Actuator:
         return self._situation.rollbacks.get(rollback.id, rollback)
 
     def _policy(self, rollback: Rollback) -> RollbackPolicy | None:
-        return self._directory.service(rollback.service).rollback
+        return self._directory.service(rollback.service).policy(rollback.kind)
 
 
 async def _try(

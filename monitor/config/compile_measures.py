@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from monitor.config.compile_rules import Rules
     from monitor.config.document import At
     from monitor.config.findings import Findings
+    from monitor.config.section import Section
     from monitor.config.settings import (
         FailureRateSettings,
         LatencySettings,
-        Section,
         ValueSettings,
     )
     from monitor.config.settings_fields import Percentile

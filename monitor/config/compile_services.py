@@ -5,47 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.config.kinds import read_plugin
+from monitor.config.compile_rollbacks import PolicyCompiler
 from monitor.config.settings import ServiceSettings
 from monitor.config.settings_fields import name_problem
-from monitor.config.suggest import closest, suggest
+from monitor.config.suggest import closest
 from monitor.core.expectations.json_body import PathError, compile_path
-from monitor.core.expectations.shown import plain, quote
-from monitor.core.model.endpoint import RateRule, Signal, WindowRule
+from monitor.core.expectations.shown import quote
 from monitor.core.model.notice import Contact, Link
-from monitor.core.model.service import (
-    Limits,
-    Proof,
-    RollbackPolicy,
-    Service,
-    StepPlan,
-    VersionSource,
-)
-from monitor.core.thresholds import verdicts_to_open
-from monitor.options import format_duration
+from monitor.core.model.service import Service, VersionSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import timedelta
+    from collections.abc import Mapping
 
     from monitor.config.compile_endpoints import Watched
     from monitor.config.compiled import Plugin
     from monitor.config.document import At
     from monitor.config.findings import Findings
-    from monitor.config.settings import (
-        ProofSettings,
-        RollbackSettings,
-        VerifySettings,
-        VersionSettings,
-        WhenSettings,
-    )
-    from monitor.core.model.endpoint import Check, Endpoint
+    from monitor.config.settings import VersionSettings
     from monitor.fields import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """Every service, declared or only named by an endpoint, and the hooks of rollback steps."""
+    """Every service, declared or only named by an endpoint, and the hooks of their steps."""
 
     services: Mapping[str, Service]
     hooks: Mapping[str, tuple[Plugin, ...]]
@@ -62,7 +44,7 @@ def compile_services(
     for endpoint in watched.endpoints.values():
         services.setdefault(endpoint.service, Service(name=endpoint.service))
 
-    return Served(services=services, hooks=compiler.hooks)
+    return Served(services=services, hooks=compiler.policies.hooks)
 
 
 class _Compiler:
@@ -80,7 +62,7 @@ class _Compiler:
         self.watched = watched
         self.kinds = kinds
         self.checks = watched.checks
-        self.hooks: dict[str, tuple[Plugin, ...]] = {}
+        self.policies = PolicyCompiler(findings, watched, kinds)
 
     def service(self, name: str, data: object) -> Service:
         """Compile one service; where something is wrong with it, only its name is left."""
@@ -99,6 +81,11 @@ class _Compiler:
                 (*at, "links", "runbook"), "runbook is given above already", key=True
             )
         links = {"runbook": settings.runbook} if settings.runbook else {}
+        policies = {
+            key: self.policies.policy(name, one, (*at, key), whole=whole)
+            for key, one in (("rollback", settings.rollback), ("remedy", settings.remedy))
+            if one is not None
+        }
 
         return Service(
             name=name,
@@ -107,9 +94,8 @@ class _Compiler:
             links=tuple(Link(name=link, url=url) for link, url in (links | settings.links).items()),
             depends_on=tuple(settings.depends_on),
             version=self._version(name, settings.version, at) if settings.version else None,
-            rollback=self._rollback(name, settings.rollback, at, whole)
-            if settings.rollback
-            else None,
+            rollback=policies.get("rollback"),
+            remedy=policies.get("remedy"),
         )
 
     def _tell_unused(self, name: str, at: At) -> None:
@@ -135,7 +121,9 @@ class _Compiler:
         at = (*at, "version")
         endpoint = self.watched.endpoints.get(settings.endpoint)
         if endpoint is None and settings.endpoint not in self.watched.failed:
-            self._dangling((*at, "endpoint"), "endpoint", settings.endpoint, self.watched.endpoints)
+            self.findings.dangling(
+                (*at, "endpoint"), "endpoint", settings.endpoint, self.watched.endpoints
+            )
         elif endpoint is not None and endpoint.service != service:
             self.findings.complain(
                 (*at, "endpoint"),
@@ -152,187 +140,3 @@ class _Compiler:
         return VersionSource(
             endpoint=settings.endpoint, header=settings.header, json=settings.json_path
         )
-
-    def _rollback(
-        self, service: str, settings: RollbackSettings, at: At, whole: bool
-    ) -> RollbackPolicy:
-        at = (*at, "rollback")
-        steps = [
-            read_plugin(self.findings, self.kinds, step, (*at, "steps", index), what="step")
-            for index, step in enumerate(settings.steps)
-        ]
-        plugins = tuple(step for step in steps if step is not None)
-        if len(plugins) != len(steps):
-            plugins = ()  # never half of the steps
-        if plugins:
-            self.hooks[service] = plugins
-
-        triggers, at_least = self._triggers(service, settings.when, at)
-        if whole:
-            self._check_times(settings, triggers, at_least, at)
-
-        return RollbackPolicy(
-            mode=settings.mode,
-            modes=dict(settings.modes),
-            triggers=triggers,
-            at_least=at_least,
-            steps=tuple(
-                StepPlan(
-                    number=number,
-                    kind=plugin.kind,
-                    idempotent=bool(getattr(plugin.options, "idempotent", False)),
-                )
-                for number, plugin in enumerate(plugins, 1)
-            ),
-            within=settings.when.within,
-            certify_after=settings.certify_after,
-            verify_within=settings.verify.within,
-            proofs=self._proofs(settings.verify, (*at, "verify", "expect")),
-            limits=Limits(
-                per_deploy=settings.limits.per_deploy,
-                per_day=settings.limits.per_day,
-                fleet_per_hour=settings.limits.fleet_per_hour,
-                cooldown=settings.limits.cooldown,
-            ),
-        )
-
-    def _triggers(self, service: str, when: WhenSettings, at: At) -> tuple[tuple[str, ...], int]:
-        """Give the checks that may trip a rollback, and how many of them it takes."""
-        for key, names in (("any", when.any_of), ("all", when.all_of), ("of", when.of)):
-            if names is not None:
-                self._check_triggers(service, names, (*at, "when", key))
-                least = {"any": 1, "all": len(names), "of": when.at_least or 1}[key]
-                return tuple(names), least
-
-        triggers = tuple(
-            id
-            for id, (check, _) in self.checks.items()
-            if check.service == service and check.signal is Signal.HEALTH
-        )
-        if not triggers and not self.watched.failed and service in self.watched.services:
-            self.findings.complain(
-                at,
-                "nothing can trip it: no endpoint of the service has a health check; "
-                "name checks in when.any",
-                key=True,
-            )
-
-        return triggers, 1
-
-    def _proofs(self, settings: VerifySettings, at: At) -> tuple[Proof, ...]:
-        """Give what is asked after the effect; refuse what could never be seen in time."""
-        proofs: dict[str, Proof] = {}
-        for index, one in enumerate(settings.expect):
-            place = (*at, index)
-            within = one.within or settings.within
-            known = self.checks.get(one.check)
-            if one.check in proofs:
-                self.findings.complain((*place, "check"), f"{plain(one.check)} is named twice")
-            elif known is None and not self._of_failed(one.check):
-                self._dangling((*place, "check"), "check", one.check, self.checks)
-            elif within > settings.within:
-                self.findings.complain(
-                    (*place, "within"),
-                    f"{format_duration(within)} is longer than verify.within, "
-                    f"{format_duration(settings.within)}",
-                )
-            elif known is not None:
-                self._check_proof(one, within, *known, at=place)
-            proofs[one.check] = Proof(check=one.check, passes=one.passes, within=within)
-
-        return tuple(proofs.values())
-
-    def _check_proof(
-        self, proof: ProofSettings, within: timedelta, check: Check, endpoint: Endpoint, *, at: At
-    ) -> None:
-        apart = check.rule.window if isinstance(check.rule, WindowRule) else endpoint.every
-        needed = proof.passes * apart
-        if needed > within:
-            self.findings.complain(
-                at,
-                f"can never be shown in time: {proof.passes} passes of {check.id} take "
-                f"{format_duration(needed)}, found {format_duration(within)}",
-            )
-
-    def _check_triggers(self, service: str, names: Sequence[str], at: At) -> None:
-        seen: set[str] = set()
-        for index, name in enumerate(names):
-            place = (*at, index)
-            known = self.checks.get(name)
-            if name in seen:
-                self.findings.complain(place, f"{plain(name)} is named twice")
-            elif known is None and not self._of_failed(name):
-                meant = f"; did you mean {name}.health?" if f"{name}.health" in self.checks else ""
-                self._dangling(place, "check", name, self.checks, meant)
-            elif known is not None and known[0].service != service:
-                self.findings.complain(
-                    place,
-                    f"{name} is a check of {known[0].service}, expected one of {service}",
-                )
-            seen.add(name)
-
-    def _check_times(
-        self, settings: RollbackSettings, triggers: Sequence[str], at_least: int, at: At
-    ) -> None:
-        """Refuse times in which a trip, or a recovery, could never be seen."""
-        known = [self.checks[name] for name in triggers if name in self.checks]
-        if len(known) < len(triggers):
-            return
-
-        opening = sorted(_opens_after(check, endpoint) for check, endpoint in known)
-        if known and opening[at_least - 1] > settings.when.within:
-            self.findings.complain(
-                (*at, "when", "within"),
-                "can never trip: its checks need at least "
-                f"{format_duration(opening[at_least - 1])} to open, "
-                f"found {format_duration(settings.when.within)}",
-            )
-        for check, endpoint in known:
-            needed = _closes_after(check, endpoint)
-            if needed > settings.verify.within:
-                self.findings.complain(
-                    (*at, "verify", "within"),
-                    f"recovery can never be seen in time: {check.id} needs "
-                    f"{check.success_threshold} passes, at least {format_duration(needed)}, "
-                    f"found {format_duration(settings.verify.within)}",
-                )
-                return
-
-    def _of_failed(self, check: str) -> bool:
-        """Whether an endpoint is named that is wrong itself; a check has one word or two."""
-        endpoint = check.rpartition(".")[0]
-
-        return not self.watched.failed.isdisjoint((endpoint, endpoint.rpartition(".")[0]))
-
-    def _dangling(
-        self, at: At, what: str, name: str, known: Mapping[str, object], meant: str = ""
-    ) -> None:
-        if not self.findings.document.complete:
-            return  # it may be in the file that could not be read
-
-        hint = meant or suggest(name, known)
-        if not hint and known:
-            hint = f", expected one such as {next(iter(known))}"
-        self.findings.complain(at, f"unknown {what} {plain(name)}{hint}")
-
-
-def _opens_after(check: Check, endpoint: Endpoint) -> timedelta:
-    """How long after its first failing sample a check opens at the earliest."""
-    fails = verdicts_to_open(check.failure_threshold)
-    if isinstance(check.rule, WindowRule):
-        return fails * check.rule.window
-
-    return (fails - 1) * _pace(check, endpoint)
-
-
-def _closes_after(check: Check, endpoint: Endpoint) -> timedelta:
-    """How long after its first passing sample a check closes at the earliest."""
-    if isinstance(check.rule, WindowRule):
-        return check.success_threshold * check.rule.window
-
-    return (check.success_threshold - 1) * _pace(check, endpoint)
-
-
-def _pace(check: Check, endpoint: Endpoint) -> timedelta:
-    """How soon one verdict follows another while a check is on its way up or down."""
-    return endpoint.every if isinstance(check.rule, RateRule) else endpoint.retry_every

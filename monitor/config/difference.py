@@ -88,8 +88,8 @@ def _things(compiled: Compiled) -> dict[At, object]:
     for name, service in compiled.directory.services.items():
         if service != Service(name=name):
             things["services", name] = (service, compiled.hooks.get(name))
-        if service.rollback is not None:
-            things["services", name, "rollback"] = None
+        for policy in service.policies:
+            things["services", name, policy.kind.value] = None
     things |= {("notifiers", name): plugin for name, plugin in compiled.notifiers.items()}
 
     return things | {

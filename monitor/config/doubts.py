@@ -24,7 +24,7 @@ def find_doubts(compiled: Compiled) -> tuple[str, ...]:
         if len(token.secret.current) < SHORTEST_TOKEN
     ]
     services = compiled.directory.services.values()
-    automatic = [one.name for one in services if one.rollback and _acts(one.rollback)]
+    automatic = [one.name for one in services if any(map(_acts, one.policies))]
     if automatic and not compiled.witnesses:
         many = f" and {len(automatic) - 1} more" if len(automatic) > 1 else ""
         doubts.append(
@@ -48,4 +48,6 @@ def find_doubts(compiled: Compiled) -> tuple[str, ...]:
 
 
 def _acts(policy: RollbackPolicy) -> bool:
-    return Mode.AUTOMATIC in (policy.mode, *policy.modes.values()) and bool(policy.steps)
+    alone = (Mode.AUTOMATIC, Mode.COUNTDOWN)
+
+    return policy.acts and any(mode in alone for mode in (policy.mode, *policy.modes.values()))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from pydantic import ValidationError
 
 from monitor.config.document import Problem, shown
+from monitor.config.suggest import suggest
 from monitor.config.translate import Complaint, kind_of, step_into, translate, unknown_key
 from monitor.core.expectations.shown import plain, quote
 from monitor.fields import Options
@@ -102,6 +103,18 @@ class Findings:
 
         position = self.document.key_position(at) if key else self.document.position(at)
         self.problems.append(Problem.at(position, plain(shown(at)), self._hide(message, at)))
+
+    def dangling(
+        self, at: At, what: str, name: str, known: Mapping[str, object], meant: str = ""
+    ) -> None:
+        """Complain of a name that nothing has, unless it may be in a file that was not read."""
+        if not self.document.complete:
+            return
+
+        hint = meant or suggest(name, known)
+        if not hint and known:
+            hint = f", expected one such as {next(iter(known))}"
+        self.complain(at, f"unknown {what} {plain(name)}{hint}")
 
     def unsettled(self, at: At, *, below: bool = True) -> bool:
         """Whether something here (or `below`) is unset, or wrong and reported already."""

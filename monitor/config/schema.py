@@ -89,13 +89,14 @@ def build_schema() -> dict[str, Any]:
     definitions[_EXPECT] = _expectation(definitions)
     definitions["Endpoint"] = _endpoint(definitions, models, probes.KINDS)
     definitions["Notifier"] = _one_of_kinds(models, notifiers.KINDS)
-    definitions["Step"] = _one_of_kinds(models, hooks.KINDS)
+    definitions["Step"] = _step(models, hooks.KINDS)
 
     for checks in ("HealthSettings", "HeadersSettings"):
         definitions[checks]["properties"]["expect"]["items"] = _ref(_EXPECT)
     definitions["HeadersSettings"]["properties"]["policies"]["items"] = policies_schema()
     definitions["StepOptions"]["properties"]["expect"]["items"] = _ref(_EXPECT)
-    definitions["RollbackSettings"]["properties"]["steps"]["items"] = _ref("Step")
+    for tried in ("RollbackSettings", "RemedySettings", "LevelSettings"):
+        definitions[tried]["properties"]["steps"]["items"] = _ref("Step")
 
     return _top(definitions, models)
 
@@ -157,6 +158,19 @@ def _one_of_kinds(models: Models, kinds: Mapping[str, Kind]) -> Schema:
         "additionalProperties": False,
         "minProperties": 1,
         "maxProperties": 1,
+    }
+
+
+def _step(models: Models, kinds: Mapping[str, Kind]) -> Schema:
+    """One kind with its options, and a name if it has one."""
+    properties: Schema = {name: models[kind.options] for name, kind in kinds.items()}
+    properties["name"] = {"type": "string", "pattern": NAME_PATTERN}
+
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "oneOf": [{"required": [name]} for name in kinds],
     }
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, WrapValidator, field_validator, model_validator
+from pydantic import Field, WrapValidator, model_validator
 
+from monitor.config.section import Section
 from monitor.config.settings_fields import (
     Count,
     FactorValue,
@@ -16,8 +17,6 @@ from monitor.config.settings_fields import (
     LimitValue,
     Line,
     Listen,
-    ModeName,
-    ModeOfSeverity,
     Name,
     OnInsufficientName,
     OpenedName,
@@ -36,29 +35,17 @@ from monitor.config.settings_fields import (
     WebUrl,
     WindowLength,
 )
+from monitor.config.settings_rollback import RemedySettings, RollbackSettings
 from monitor.core.model.endpoint import (
     InARow,
     OnInsufficient,
     Severity,
 )
-from monitor.core.model.rollback import Mode
-from monitor.fields import Options, SecretText
+from monitor.fields import SecretText
 from monitor.options import is_loopback
 
 VALUE_OPERATORS: Final = ("lt", "lte", "gt", "gte", "between", "equals")
 DEFAULT_TIMEOUT: Final = timedelta(seconds=10)
-
-
-class Section(Options):
-    """A part of the tree; a key without a value is refused rather than taken for its default."""
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _refuse_nothing(cls, value: object) -> object:
-        if value is None:
-            raise ValueError("expected a value, found nothing; give it one or remove the key")
-
-        return value
 
 
 class TokenSettings(Section):
@@ -323,86 +310,8 @@ class VersionSettings(Section):
         return self
 
 
-class WhenSettings(Section):
-    """Which checks have to be open, at one time, how soon after a deploy."""
-
-    any_of: list[str] | None = Field(default=None, alias="any", min_length=1)
-    all_of: list[str] | None = Field(default=None, alias="all", min_length=1)
-    at_least: Count | None = None
-    of: list[str] | None = Field(default=None, min_length=1)
-    within: Span = timedelta(minutes=30)
-
-    @model_validator(mode="after")
-    def _check_one_form(self) -> Self:
-        forms = [self.any_of, self.all_of, self.of or self.at_least]
-        if sum(form is not None for form in forms) > 1:
-            raise ValueError("expected only one of any, all, at_least with of")
-        if (self.at_least is None) != (self.of is None):
-            raise ValueError("expected at_least and of together")
-        if self.of is not None and self.at_least is not None and self.at_least > len(self.of):
-            raise ValueError(
-                f"at_least {self.at_least} of {len(self.of)} can never be reached: "
-                f"expected at most {len(self.of)}"
-            )
-
-        return self
-
-
-class ProofSettings(Section):
-    """What one check, of whatever service, has to show after the effect."""
-
-    check: str
-    passes: Count = 1
-    within: Span | None = None
-
-
-class VerifySettings(Section):
-    """How long the checks that tripped have to close again after the effect, and what else shows.
-
-    `expect` asks further checks for passes of samples after it.
-    """
-
-    within: Span = timedelta(minutes=5)
-    expect: list[ProofSettings] = Field(default_factory=list)
-
-
-def _read_once(count: int) -> int:
-    if count != 1:
-        raise ValueError(f"expected 1, found {count}: a deploy is never rolled back twice")
-
-    return count
-
-
-class LimitsSettings(Section):
-    """How often anything automatic may happen."""
-
-    per_deploy: Annotated[Count, AfterValidator(_read_once)] = 1
-    per_day: Count = 2
-    fleet_per_hour: Count = 3
-    cooldown: Pause = timedelta(minutes=30)
-
-
-class RollbackSettings(Section):
-    """When a service is rolled back, by which steps, and how its recovery is proven."""
-
-    mode: ModeName = Mode.OBSERVE
-    modes: dict[SeverityName, ModeOfSeverity] = Field(default_factory=dict)
-    when: WhenSettings = WhenSettings()
-    certify_after: Span = timedelta(minutes=10)
-    steps: list[Any] = Field(default_factory=list)  # Any: each kind of hook has its own options
-    verify: VerifySettings = VerifySettings()
-    limits: LimitsSettings = LimitsSettings()
-
-    @model_validator(mode="after")
-    def _check_steps(self) -> Self:
-        if not self.steps and Mode.AUTOMATIC in (self.mode, *self.modes.values()):
-            raise ValueError("expected steps: an automatic rollback has to do something")
-
-        return self
-
-
 class ServiceSettings(Section):
-    """Who is called for a service, where to look, its live version and its rollback."""
+    """Who is called for a service, where to look, its live version, and what is tried for it."""
 
     description: str = ""
     contacts: dict[Name, Line] = Field(default_factory=dict)
@@ -411,3 +320,4 @@ class ServiceSettings(Section):
     depends_on: list[Name] = Field(default_factory=list)
     version: VersionSettings | None = None
     rollback: RollbackSettings | None = None
+    remedy: RemedySettings | None = None

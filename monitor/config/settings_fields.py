@@ -45,11 +45,6 @@ _MOST_OPENINGS: Final = 100
 
 SHORTEST_INTERVAL: Final = timedelta(milliseconds=100)
 LONGEST_INTERVAL: Final = timedelta(days=1)
-NOT_YET: Final = {
-    "approve": "approve is not available yet, wanted off, observe or automatic",
-    "countdown": "countdown is not available yet, wanted off, observe or automatic",
-}
-
 Word = TypeVar("Word", bound=StrEnum)
 
 
@@ -299,16 +294,6 @@ def _text(example: str, **more: JsonValue) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "examples": [example], **more})
 
 
-def _read_mode(value: object) -> Mode:
-    if isinstance(value, dict) and set(value) == {"mode"}:
-        value = value["mode"]
-    mode = value.get("mode") if isinstance(value, dict) else value
-    if isinstance(mode, str) and mode in NOT_YET:
-        raise ValueError(NOT_YET[mode])
-
-    return _one_of(Mode)(value)
-
-
 def _baseline(plus: dict[str, Any]) -> dict[str, Any]:
     """Give the JSON Schema of a limit that follows from what is usual."""
     return {
@@ -426,21 +411,5 @@ PercentileName = Annotated[Percentile, PlainValidator(_one_of(Percentile)), _wor
 OnInsufficientName = Annotated[
     OnInsufficient, PlainValidator(_one_of(OnInsufficient)), _words(OnInsufficient)
 ]
-ModeName = Annotated[Mode, PlainValidator(_read_mode), _words(Mode)]
-ModeOfSeverity = Annotated[
-    Mode,
-    PlainValidator(_read_mode),
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"enum": [str(mode) for mode in Mode]},
-                {
-                    "type": "object",
-                    "properties": {"mode": {"enum": [str(mode) for mode in Mode]}},
-                    "required": ["mode"],
-                    "additionalProperties": False,
-                },
-            ]
-        }
-    ),
-]
+read_mode: Final = _one_of(Mode)
+ModeName = Annotated[Mode, PlainValidator(read_mode), _words(Mode)]

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
 
-from monitor.config.settings import Section
+from monitor.config.section import Section
 from monitor.config.settings_fields import Line, Name, Span
 from monitor.config.suggest import suggest
 from monitor.config.translate import found

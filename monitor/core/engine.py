@@ -12,9 +12,8 @@ from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import OverTime, RateRule
 from monitor.core.model.rollback import RollbackState
 from monitor.core.results import make_result
-from monitor.core.rollback import Circumstances, decide, deploys, verify
+from monitor.core.rollback import circumstances, decide, deploys, verify
 from monitor.core.sight import Sight
-from monitor.core.thresholds import verdicts_to_open
 from monitor.core.version import read_version
 from monitor.core.withholding import review, together
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from monitor.core.model.rollback import Blocked, Rollback
     from monitor.core.model.service import Directory, Service
     from monitor.core.model.verdict import Verdict
+    from monitor.core.rollback import Circumstances
     from monitor.core.sight import Latest
     from monitor.core.situation import Situation
 
@@ -99,7 +99,7 @@ class Engine:
         Of a service that rolls nothing back, and never did, there is nothing to decide.
         """
         services = self.directory.services.values()
-        able = (service.name for service in services if service.rollback is not None)
+        able = (service.name for service in services if service.policies)
         for name in dict.fromkeys((*able, *self.situation.rolled_back())):
             service = self.directory.service(name)
             self._verify(service, now)
@@ -162,13 +162,14 @@ class Engine:
     def still_allowed(self, rollback: Rollback, now: datetime) -> Blocked | None:
         """Ask all guards again for a rollback that was decided, just before one of its effects."""
         service = self.directory.service(rollback.service)
-        triggers = service.rollback.triggers if service.rollback else ()
+        policy = service.policy(rollback.kind)
+        triggers = policy.triggers if policy else ()
 
         return decide.still_allowed(
             rollback,
             service,
             situation=self.situation,
-            circumstances=self._circumstances(triggers, self._conditions()),
+            circumstances=self._circumstances(triggers),
             now=now,
         )
 
@@ -368,48 +369,31 @@ class Engine:
 
         Without a policy only what has tripped before it was gone is ended.
         """
-        triggers = service.rollback.triggers if service.rollback else ()
         self._apply(deploys.certify(service, situation=self.situation, now=now))
-        if self._quiet(service, triggers):
+        if decide.is_quiet(service, self.situation) or not self._conditions().hooks:
             return ()
 
-        conditions = self._conditions()
-        if not conditions.hooks:
-            return ()
+        turned: tuple[Rollback, ...] = ()
+        for policy in service.policies:
+            decision = decide.decide(
+                service,
+                policy,
+                situation=self.situation,
+                circumstances=self._circumstances(policy.triggers),
+                now=now,
+            )
+            turned += self._turn(decision, now)
 
-        decision = decide.decide(
-            service,
+        return turned + self._turn(decide.end_without_policy(service, self.situation, now), now)
+
+    def _circumstances(self, triggers: Sequence[str]) -> Circumstances:
+        return circumstances.gather(
+            triggers,
+            conditions=self._conditions(),
             situation=self.situation,
-            circumstances=self._circumstances(triggers, conditions),
-            now=now,
-        )
-
-        return self._turn(decision, now)
-
-    def _quiet(self, service: Service, triggers: Sequence[str]) -> bool:
-        """Whether nothing can trip and nothing is under way: so it is at nearly every probe."""
-        return not any(state.open for state in self.situation.states_of(triggers)) and all(
-            rollback.state.ended or rollback.ended_at is not None
-            for rollback in self.situation.rollbacks_of(service.name)
-        )
-
-    def _circumstances(self, triggers: Sequence[str], conditions: Conditions) -> Circumstances:
-        return Circumstances(
-            kill_switch=conditions.kill_switch,
-            warming_up=conditions.warms_up and self._warming_up(triggers),
-            blind=not conditions.sees
-            or any(state.blind for state in self.situation.states_of(triggers)),
-            store_ok=conditions.store_works,
+            checks=self.checks,
+            judged=self._sight.judged,
             services=self._services,
-        )
-
-    def _warming_up(self, triggers: Sequence[str]) -> bool:
-        """Whether an open trigger was judged less often since the start than it takes to open."""
-        return any(
-            self._sight.judged(state.check)
-            < verdicts_to_open(self.checks[state.check].failure_threshold)
-            for state in self.situation.states_of(triggers)
-            if state.open and state.check in self.checks
         )
 
     def _turn(self, changes: Changes, now: datetime) -> tuple[Rollback, ...]:

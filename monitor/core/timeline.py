@@ -21,6 +21,8 @@ MONITOR: Final = "monitor"
 """The actor of what nobody else did."""
 
 _PHASE: Final = {
+    RollbackState.COUNTDOWN: IncidentPhase.IDENTIFIED,
+    RollbackState.AWAITING: IncidentPhase.IDENTIFIED,
     RollbackState.EXECUTING: IncidentPhase.IDENTIFIED,
     RollbackState.UNCERTAIN: IncidentPhase.IDENTIFIED,
     RollbackState.VERIFYING: IncidentPhase.MONITORING,
@@ -34,7 +36,12 @@ _PHASE: Final = {
 
 
 def record(
-    incident: Incident, at: datetime, actor: str, event: str, text: str
+    incident: Incident,
+    at: datetime,
+    actor: str,
+    event: str,
+    text: str,
+    details: tuple[tuple[str, str], ...] = (),
 ) -> tuple[Incident, TimelineEntry]:
     """Add a line to an incident's timeline; the incident carries the line's number."""
     entry = TimelineEntry(
@@ -44,6 +51,7 @@ def record(
         actor=actor,
         event=event,
         text=text,
+        details=details,
     )
 
     return replace(incident, sequence=entry.sequence), entry
@@ -54,7 +62,8 @@ def follow_rollback(
 ) -> Changes:
     """Write a turn of a rollback into its incident, and let the public phase follow it.
 
-    An incident is about the rollback that ran, rather than one that was held back later.
+    An incident is about the rollback that ran, rather than one that was held back later. Who has
+    taken it on before a rollback ended badly has not taken on that: it is to be done anew.
     """
     incident = situation.incidents.get(after.incident)
     if incident is None or not turned(before, after):
@@ -67,9 +76,17 @@ def follow_rollback(
         incident,
         rollback_id=incident.rollback_id if stays else after.id,
         phase=phase if phase is not None and incident.open else incident.phase,
+        acknowledgement=None if after.latches else incident.acknowledgement,
     )
     text = wording.rollback_headline(after)
-    incident, entry = record(incident, now, MONITOR, f"rollback_{after.state}", text)
+    incident, entry = record(
+        incident,
+        now,
+        _actor(before, after),
+        f"{after.kind}_{after.state}",
+        text,
+        _facts(after),
+    )
 
     return Changes(incidents=(incident,), timeline=(entry,))
 
@@ -82,8 +99,22 @@ def follow_step(before: Step | None, after: Step, situation: Situation, now: dat
     if incident is None or same or after.state is StepState.INTENT:
         return NOTHING
 
+    assert rollback is not None  # it has an incident
+    details = (
+        *_facts(rollback),
+        ("step", after.key),
+        ("step_kind", after.kind),
+        ("step_state", after.state.value),
+        ("attempt", str(after.attempt)),
+        ("outcome", after.detail),
+    )
     incident, entry = record(
-        incident, now, MONITOR, f"rollback_step_{after.state}", wording.step_text(after)
+        incident,
+        now,
+        MONITOR,
+        after.name or f"{rollback.kind}_step_{after.state}",
+        wording.step_text(after, rollback.kind),
+        tuple((name, value) for name, value in details if value),
     )
 
     return Changes(incidents=(incident,), timeline=(entry,))
@@ -91,7 +122,38 @@ def follow_step(before: Step | None, after: Step, situation: Situation, now: dat
 
 def turned(before: Rollback | None, after: Rollback) -> bool:
     """Whether a rollback stands elsewhere than it did, or is blocked anew or for another reason."""
-    if before is None or (before.state, before.blocked) != (after.state, after.blocked):
+    if before is None or before.level != after.level:
+        return True
+    if (before.state, before.blocked) != (after.state, after.blocked):
         return True
 
     return before.ended_at is not None and after.ended_at is None
+
+
+def _actor(before: Rollback | None, after: Rollback) -> str:
+    """Say whose doing a turn was: a person starts, approves or vetoes."""
+    if before is None:
+        return after.started_by or MONITOR
+    if after.vetoed_by != before.vetoed_by:
+        return after.vetoed_by or MONITOR
+    if after.approved_by != before.approved_by:
+        return after.approved_by or MONITOR
+
+    return MONITOR
+
+
+def _facts(rollback: Rollback) -> tuple[tuple[str, str], ...]:
+    """Give what an audit asks of a rollback, by name; what is not known is left out."""
+    due = rollback.due_at.isoformat() if rollback.due_at else ""
+    facts = (
+        (f"{rollback.kind}_id", rollback.id),
+        ("level", str(rollback.level)),
+        ("mode", rollback.mode.value),
+        ("deploy", rollback.deploy_id),
+        ("from", rollback.from_version or ""),
+        ("to", rollback.to_version or ""),
+        ("blocked", rollback.blocked.value if rollback.blocked else ""),
+        ("due_at", due),
+    )
+
+    return tuple((name, value) for name, value in facts if value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.model.changes import Changes
 from monitor.core.model.check_state import CheckState
@@ -14,7 +14,14 @@ from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import Incident, IncidentClass, IncidentPhase, Member
 from monitor.core.model.observation import Code
 from monitor.core.model.rollback import Mode, Rollback, RollbackState
-from monitor.core.model.service import Directory, Proof, RollbackPolicy, Service, StepPlan
+from monitor.core.model.service import (
+    Directory,
+    LevelPlan,
+    Proof,
+    RollbackPolicy,
+    Service,
+    StepPlan,
+)
 from monitor.core.model.verdict import Outcome, Reason
 from monitor.core.rollback import Circumstances, decide, deploys, verify
 from monitor.core.situation import Situation
@@ -38,15 +45,18 @@ def make_policy(
     triggers: tuple[str, ...] = (CHECK,),
     at_least: int = 1,
     proofs: tuple[Proof, ...] = (),
+    **more: Any,
 ) -> RollbackPolicy:
-    return RollbackPolicy(
+    plain = RollbackPolicy(
         mode=mode,
         triggers=triggers,
-        steps=steps,
+        levels=(LevelPlan(steps=steps),) if steps else (),
         modes=MappingProxyType({}),
         at_least=at_least,
         proofs=proofs,
     )
+
+    return replace(plain, **more)
 
 
 def make_state(check: str = CHECK, outcome: Outcome = Outcome.PASS, **facts: object) -> CheckState:
@@ -138,10 +148,11 @@ class World:
     now: datetime = NOON
     circumstances: Circumstances = field(default_factory=lambda: Circumstances(services=1))
     situation: Situation = field(default_factory=Situation)
+    remedy: RollbackPolicy | None = None
 
     @property
     def service(self) -> Service:
-        return Service(name="shop", rollback=self.policy)
+        return Service(name="shop", rollback=self.policy, remedy=self.remedy)
 
     @property
     def directory(self) -> Directory:
@@ -231,14 +242,22 @@ class World:
         return self.keep(deploys.certify(self.service, situation=self.situation, now=self.now))
 
     def decide(self) -> Changes:
-        return self.keep(
-            decide.decide(
-                self.service,
-                situation=self.situation,
-                circumstances=self.circumstances,
-                now=self.now,
+        """Decide as the engine does: what is decided first counts for what follows."""
+        decided = [
+            self.keep(
+                decide.decide(
+                    self.service,
+                    policy,
+                    situation=self.situation,
+                    circumstances=self.circumstances,
+                    now=self.now,
+                )
             )
-        )
+            for policy in self.service.policies
+        ]
+        gone = decide.end_without_policy(self.service, self.situation, self.now)
+
+        return Changes.merge([*decided, self.keep(gone)])
 
     def verify(self) -> Changes:
         """Verify every rollback that is being verified."""

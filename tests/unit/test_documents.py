@@ -11,7 +11,7 @@ import pytest
 
 from monitor.cli import _COMMANDS
 from monitor.config import load
-from monitor.config.settings import RollbackSettings
+from monitor.config.settings_rollback import RollbackSettings
 from monitor.config.translate import keys_of, models_in
 from monitor.core.model.rollback import Blocked, EffectContext, RollbackState
 from monitor.notifiers._payload import payload

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from monitor.core import wording
 from monitor.core.common_cause import common_cause
 from monitor.core.model.incident import IncidentClass, IncidentPhase
-from monitor.core.model.notice import Contact, Link, Notice, NoticeEvent, RollbackSummary
+from monitor.core.model.notice import Contact, Link, Notice, NoticeEvent
 from monitor.core.model.rollback import Mode, RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.core.rollback.guards import mode_of
+from monitor.core.wording.rollbacks import summarize
 from monitor.core.withholding import affected
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def describe(
     service = directory.service(incident.service)
     concerned = _concerned(incident, directory)
     rollback = rollback or situation.rollbacks.get(incident.rollback_id or "")
+    taken = incident.acknowledgement
 
     return Notice(
         event=event,
@@ -59,9 +61,11 @@ def describe(
         contacts=_contacts(concerned),
         links=_links(concerned, incident.id, directory),
         deploy=_deploy(incident, situation),
-        rollback=_summary(rollback) if rollback else None,
+        rollback=summarize(rollback) if rollback else None,
         better=better,
         may_roll_back=_may_roll_back(service, incident),
+        acknowledged_by=taken.by if taken else "",
+        acknowledged_at=taken.at if taken else None,
         affected=affected(incident, situation),
         common_cause=common_cause(incident, directory, situation),
     )
@@ -74,8 +78,8 @@ def describe_unbound(rollback: Rollback, *, directory: Directory, now: datetime)
     return Notice(
         event=NoticeEvent.ROLLBACK,
         incident=rollback.incident or f"rollback-{rollback.id}",
-        # Beyond any number that the incident can have had, and another one for each state.
-        sequence=1_000_000 + list(RollbackState).index(rollback.state),
+        # Beyond any number that the incident can have had, and another one for each turn.
+        sequence=1_000_000 + 100 * rollback.level + list(RollbackState).index(rollback.state),
         klass=IncidentClass.OUTAGE,
         service=rollback.service,
         environment=directory.environment,
@@ -90,7 +94,7 @@ def describe_unbound(rollback: Rollback, *, directory: Directory, now: datetime)
         contacts=service.contacts,
         links=service.links,
         deploy=rollback.deploy_id,
-        rollback=_summary(rollback),
+        rollback=summarize(rollback),
     )
 
 
@@ -113,9 +117,7 @@ def _as_it_stands(member: Member, incident: Incident, situation: Situation) -> M
 
 
 def _may_roll_back(service: Service, incident: Incident) -> bool:
-    policy = service.rollback
-
-    return policy is not None and mode_of(policy, incident.severity) is not Mode.OFF
+    return any(mode_of(policy, incident.severity) is not Mode.OFF for policy in service.policies)
 
 
 def _concerned(incident: Incident, directory: Directory) -> list[Service]:
@@ -163,13 +165,3 @@ def _deploy(incident: Incident, situation: Situation) -> str | None:
         return incident.deploy_id
 
     return f"{deploy.version} ({deploy.id})"
-
-
-def _summary(rollback: Rollback) -> RollbackSummary:
-    return RollbackSummary(
-        id=rollback.id,
-        state=rollback.state.value,
-        from_version=rollback.from_version,
-        to_version=rollback.to_version,
-        reason=wording.rollback_reason(rollback),
-    )

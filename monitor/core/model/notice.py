@@ -33,7 +33,7 @@ class RollbackSummary:
     """The rollback as a notice tells it.
 
     `approvable` and `vetoable` say what a person may press; `due_at` is when it begins by itself,
-    or when nobody may approve it any more.
+    or when nobody may approve it any more. `kind` is `rollback` or `remedy`.
     """
 
     id: str
@@ -44,6 +44,8 @@ class RollbackSummary:
     approvable: bool = False
     vetoable: bool = False
     due_at: datetime | None = None
+    kind: str = "rollback"
+    level: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,22 +12,42 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import Severity
 
 
+class RollbackKind(StrEnum):
+    """What is tried: an earlier version, or a remedy that needs no deploy to have been the cause.
+
+    Both are decided, journalled, carried out and proven in the same way.
+    """
+
+    ROLLBACK = "rollback"
+    REMEDY = "remedy"
+
+
 class Mode(StrEnum):
-    """What a trip does."""
+    """What a trip does: `countdown` begins unless a person objects, `approve` if one agrees."""
 
     OFF = "off"
     OBSERVE = "observe"
+    APPROVE = "approve"
+    COUNTDOWN = "countdown"
     AUTOMATIC = "automatic"
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything may come of a trip."""
+        return self not in (Mode.OFF, Mode.OBSERVE)
 
 
 class RollbackState(StrEnum):
     """Where a rollback stands; before it there is only the deploy that is watched.
 
+    `countdown` begins by itself, and `awaiting` needs the approval of a person, both by a time.
     `uncertain`: an effect was begun and nobody knows what came of it; a person has to look.
-    `cancelled`: the checks recovered before any effect.
+    `cancelled`: the checks recovered before any effect, or a person vetoed it.
     """
 
     BLOCKED = "blocked"
+    COUNTDOWN = "countdown"
+    AWAITING = "awaiting"
     EXECUTING = "executing"
     UNCERTAIN = "uncertain"
     VERIFYING = "verifying"
@@ -62,13 +82,16 @@ class Blocked(StrEnum):
 
     MODE = "MODE"
     KILL_SWITCH = "KILL_SWITCH"
+    MAINTENANCE = "MAINTENANCE"
     WARMING_UP = "WARMING_UP"
     BLIND = "BLIND"
     NO_DEPLOY = "NO_DEPLOY"
     OUTSIDE_WINDOW = "OUTSIDE_WINDOW"
     UNHEALTHY_BEFORE = "UNHEALTHY_BEFORE"
+    DEPENDENCY_DOWN = "DEPENDENCY_DOWN"
     COMMON_CAUSE = "COMMON_CAUSE"
     ALREADY_ROLLED_BACK = "ALREADY_ROLLED_BACK"
+    VETOED = "VETOED"
     DAILY_LIMIT = "DAILY_LIMIT"
     FLEET_LIMIT = "FLEET_LIMIT"
     COOLING_DOWN = "COOLING_DOWN"
@@ -76,6 +99,10 @@ class Blocked(StrEnum):
     DEPLOY_IN_PROGRESS = "DEPLOY_IN_PROGRESS"
     LATCHED = "LATCHED"
     STORE = "STORE"
+    EXPIRED = "EXPIRED"
+
+
+_LATCH_NOTHING = frozenset({None, Blocked.MODE, Blocked.VETOED})
 
 
 class StepState(StrEnum):
@@ -92,7 +119,8 @@ class StepState(StrEnum):
 class Step:
     """One effect of a rollback. `key` is `rollback_id.level.step`, the same on each attempt.
 
-    `maybe_applied` says that an earlier attempt may have had its effect.
+    `maybe_applied` says that an earlier attempt may have had its effect. `name` is what the
+    configuration calls it, if anything.
     """
 
     key: str
@@ -106,6 +134,7 @@ class Step:
     detail: str = ""
     output: str = ""
     maybe_applied: bool = False
+    name: str = ""
 
     @property
     def may_have_effect(self) -> bool:
@@ -119,13 +148,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollback:
-    """One rollback of one service, or a trip that was blocked.
+    """One rollback of one service, or one remedy, or a trip that was blocked.
 
-    `id` is a UUIDv5 of service and deploy id, so that restarts and duplicates are one row.
+    `id` is a UUIDv5 of service and deploy id, of a remedy that of service and incident, so that
+    restarts and duplicates are one row; what a person started has one of its own.
     `triggers` are the checks that tripped it and that verify it. `effect_done_at` is when the last
     effect was complete: verification counts only samples after it. `blocked` says why nothing was
     done; a blocked trip that is over has `ended_at`. `mode` and `severity` are those of the trip.
-    `started_at` is set once effects were decided.
+    `started_at` is set once effects were decided. `level` is the one that is tried, or was last.
+    `due_at` is when a countdown ends, or an approval expires. Who did what to it: `started_by`,
+    `approved_by`, `vetoed_by`.
     """
 
     id: str
@@ -146,6 +178,12 @@ class Rollback:
     effect_done_at: datetime | None = None
     ended_at: datetime | None = None
     detail: str = ""
+    kind: RollbackKind = RollbackKind.ROLLBACK
+    level: int = 1
+    due_at: datetime | None = None
+    started_by: str = ""
+    approved_by: str = ""
+    vetoed_by: str = ""
 
     @property
     def running(self) -> bool:
@@ -153,10 +191,21 @@ class Rollback:
         return self.state in (RollbackState.EXECUTING, RollbackState.VERIFYING)
 
     @property
+    def waiting(self) -> bool:
+        """Whether it has been decided, and may still be vetoed."""
+        return self.state in (RollbackState.COUNTDOWN, RollbackState.AWAITING)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is a trip of which nothing came yet: it is held back, or waits."""
+        return self.waiting or (self.state is RollbackState.BLOCKED and self.ended_at is None)
+
+    @property
     def latches(self) -> bool:
         """Whether nothing automatic may follow until a person or a new planned deploy comes."""
         if self.state is RollbackState.BLOCKED:
-            return self.ended_at is not None and self.blocked not in (None, Blocked.MODE)
+            over = self.ended_at is not None or self.blocked is Blocked.EXPIRED
+            return over and self.blocked not in _LATCH_NOTHING
 
         return self.state.ended and self.state not in _HARMLESS
 

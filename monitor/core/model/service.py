@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from monitor.core.model.rollback import Mode, RollbackKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,7 +16,10 @@ if TYPE_CHECKING:
     from monitor.core.model.endpoint import Severity
     from monitor.core.model.incident import IncidentClass
     from monitor.core.model.notice import Contact, Link
-    from monitor.core.model.rollback import Mode
+
+COUNTDOWN: Final = timedelta(seconds=30)
+EXPIRES: Final = timedelta(minutes=15)
+"""How long a person has to veto, and to approve, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +46,30 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepPlan:
-    """One step as configured: `number` counts from 1; `kind` names the hook.
+    """One step as configured: `number` counts from 1 in its level; `kind` names the hook.
 
-    `idempotent` promises that applying it twice does what applying it once does.
+    `idempotent` promises that applying it twice does what applying it once does. `name` is what
+    the timeline calls it, if anything.
     """
 
     number: int
     kind: str
     idempotent: bool = False
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelPlan:
+    """Steps that are tried together: those of the next level follow where they do not help.
+
+    `recover_within` is how long they are given to help, that of the policy where it is None.
+    `first_hook` is the place of the first step's hook among all of the service.
+    """
+
+    steps: tuple[StepPlan, ...]
+    name: str = "rollback"
+    recover_within: timedelta | None = None
+    first_hook: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,29 +83,48 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RollbackPolicy:
-    """When a service is rolled back, and how recovery is proven.
+    """When a service is rolled back, or a remedy is tried, and how recovery is proven.
 
-    The trip needs `at_least` of the `triggers` (check ids) to be open at one time, within `within`
-    of a deploy. `modes` overrides `mode` by the severity of the incident. A deploy healthy for
-    `certify_after` is the last known good. The triggers must close within `verify_within` after
-    the effect, and the `proofs` are asked for besides. `level` names the one level of steps.
+    The trip needs `at_least` of the `triggers` (check ids) to be open at one time; of a rollback,
+    within `within` of a deploy. `modes` overrides `mode` by the severity of the incident, and
+    `waits` does so for how long a countdown takes or an approval is waited for. A deploy healthy
+    for `certify_after` is the last known good. The triggers must close within `verify_within` after
+    the effect, and the `proofs` are asked for besides.
     """
 
     mode: Mode
     triggers: tuple[str, ...]
-    steps: tuple[StepPlan, ...]
+    levels: tuple[LevelPlan, ...]
     modes: Mapping[Severity, Mode]
+    kind: RollbackKind = RollbackKind.ROLLBACK
+    wait: timedelta | None = None
+    waits: Mapping[Severity, timedelta] = field(default_factory=lambda: MappingProxyType({}))
     at_least: int = 1
     within: timedelta = timedelta(minutes=30)
     certify_after: timedelta = timedelta(minutes=10)
     verify_within: timedelta = timedelta(minutes=5)
     proofs: tuple[Proof, ...] = ()
     limits: Limits = Limits()
-    level: str = "rollback"
 
     def verifying(self, triggers: Iterable[str]) -> tuple[str, ...]:
         """Give the checks that prove a recovery: those that tripped, and what is asked besides."""
         return tuple(dict.fromkeys([*triggers, *(proof.check for proof in self.proofs)]))
+
+    def wait_of(self, severity: Severity) -> timedelta:
+        """Give how long a person has to veto, or to approve, for an incident of this severity."""
+        mode = self.modes.get(severity, self.mode)
+        wait = self.waits.get(severity) if severity in self.modes else self.wait
+
+        return wait or (EXPIRES if mode is Mode.APPROVE else COUNTDOWN)
+
+    def level(self, number: int) -> LevelPlan | None:
+        """Give a level by its number, which counts from 1."""
+        return self.levels[number - 1] if number <= len(self.levels) else None
+
+    @property
+    def acts(self) -> bool:
+        """Whether there is anything to do."""
+        return any(level.steps for level in self.levels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,10 +195,20 @@ class Service:
     links: tuple[Link, ...] = ()
     version: VersionSource | None = None
     rollback: RollbackPolicy | None = None
+    remedy: RollbackPolicy | None = None
     depends_on: tuple[str, ...] = ()
     targets: Targets | None = None
     evidence: tuple[str, ...] = ()
     """The names of the commands that are run when an incident of it opens."""
+
+    @property
+    def policies(self) -> tuple[RollbackPolicy, ...]:
+        """Give what may be tried when it fails, the quick fix first."""
+        return tuple(one for one in (self.remedy, self.rollback) if one is not None)
+
+    def policy(self, kind: RollbackKind) -> RollbackPolicy | None:
+        """Give what is configured of one kind."""
+        return self.remedy if kind is RollbackKind.REMEDY else self.rollback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from monitor.core.model.service import Directory, RollbackPolicy, StepPlan
     from monitor.core.situation import Situation
 
-LEVEL: Final = 1
 ATTEMPTS: Final = 2
 """A definite "nothing applied" is tried once more, and so is an uncertain idempotent request."""
 
@@ -37,15 +36,24 @@ PASSING: Final = frozenset({Blocked.WARMING_UP, Blocked.BLIND, Blocked.STORE})
 
 
 def next_step(rollback: Rollback, policy: RollbackPolicy, situation: Situation) -> StepPlan | None:
-    """Give the first step that is not done."""
-    done = {step.number for step in situation.steps_of(rollback.id) if step.state is StepState.DONE}
+    """Give the first step of the level that is not done."""
+    level = policy.level(rollback.level)
+    done = _done(rollback, situation)
 
-    return next((plan for plan in policy.steps if plan.number not in done), None)
+    return next((plan for plan in level.steps if plan.number not in done), None) if level else None
 
 
 def applied(rollback: Rollback, situation: Situation) -> bool:
     """Whether any step may have changed something."""
     return any(step.may_have_effect for step in situation.steps_of(rollback.id))
+
+
+def between_levels(rollback: Rollback, situation: Situation) -> bool:
+    """Whether a level did not help, and nothing of the next has begun."""
+    return rollback.level > 1 and not any(
+        step.may_have_effect and step.level == rollback.level
+        for step in situation.steps_of(rollback.id)
+    )
 
 
 def find_intent(rollback: Rollback, plan: StepPlan, situation: Situation) -> Step | None:
@@ -77,12 +85,13 @@ def intend(
         step = Step(
             key=_key(rollback, plan.number),
             rollback=rollback.id,
-            level=LEVEL,
+            level=rollback.level,
             number=plan.number,
             kind=plan.kind,
             state=StepState.INTENT,
             attempt=1,
             at=now,
+            name=plan.name,
         )
 
     return Changes(steps=(step,))
@@ -122,9 +131,20 @@ def finish(
                 return _again(result, now)
             return _end(rollback, RollbackState.UNCERTAIN, result, said, now)
         case _:
-            # What an earlier attempt did is still not known.
-            state = RollbackState.UNCERTAIN if step.maybe_applied else RollbackState.FAILED
-            return _end(rollback, state, replace(result, state=StepState.FAILED), said, now)
+            result = replace(result, state=StepState.FAILED)
+            if step.maybe_applied:  # what an earlier attempt did is still not known
+                return _end(rollback, RollbackState.UNCERTAIN, result, said, now)
+            if following := next_level(rollback, policy, said):
+                return Changes(rollbacks=(following,), steps=(result,))
+            return _end(rollback, RollbackState.FAILED, result, said, now)
+
+
+def next_level(rollback: Rollback, policy: RollbackPolicy, why: str) -> Rollback | None:
+    """Give what goes on with the next level, since this one did not help; None after the last."""
+    if policy.level(rollback.level + 1) is None:
+        return None
+
+    return replace(rollback, state=RollbackState.EXECUTING, level=rollback.level + 1, detail=why)
 
 
 def interrupt(
@@ -178,17 +198,16 @@ def hold(rollback: Rollback, reason: Blocked, situation: Situation, now: datetim
     return Changes(rollbacks=(failed,))
 
 
-def call_off(rollback: Rollback, now: datetime) -> Changes:
-    """End a rollback of which nothing was done, because its checks recovered meanwhile."""
-    called_off = replace(
+def call_off(rollback: Rollback, now: datetime) -> Rollback:
+    """Give a rollback of which nothing was done, because its checks recovered meanwhile."""
+    return replace(
         rollback,
         state=RollbackState.CANCELLED,
         started_at=None,
+        due_at=None,
         ended_at=now,
         detail="the checks recovered before anything was done",
     )
-
-    return Changes(rollbacks=(called_off,))
 
 
 def tell_hook(
@@ -200,7 +219,7 @@ def tell_hook(
         step_key=step.key,
         service=rollback.service,
         environment=directory.environment,
-        level=policy.level,
+        level=level.name if (level := policy.level(rollback.level)) else "",
         reason=rollback.reason,
         severity=rollback.severity.value,
         from_version=rollback.from_version or "",
@@ -238,7 +257,16 @@ def _printable(line: str) -> str:
 
 
 def _key(rollback: Rollback, number: int) -> str:
-    return f"{rollback.id}.{LEVEL}.{number}"
+    return f"{rollback.id}.{rollback.level}.{number}"
+
+
+def _done(rollback: Rollback, situation: Situation) -> set[int]:
+    """Give the numbers of the steps of the level that are done."""
+    return {
+        step.number
+        for step in situation.steps_of(rollback.id)
+        if step.level == rollback.level and step.state is StepState.DONE
+    }
 
 
 def _repeatable(step: Step, policy: RollbackPolicy) -> bool:
@@ -246,7 +274,9 @@ def _repeatable(step: Step, policy: RollbackPolicy) -> bool:
 
     A command may not, whatever it promises: nothing can read what the first run did.
     """
-    plan = next((plan for plan in policy.steps if plan.number == step.number), None)
+    level = policy.level(step.level)
+    steps = level.steps if level else ()
+    plan = next((plan for plan in steps if plan.number == step.number), None)
 
     return (
         plan is not None
@@ -275,11 +305,15 @@ def _go_on(
     rollback: Rollback, result: Step, policy: RollbackPolicy, situation: Situation, now: datetime
 ) -> Changes:
     """After the last step, verify: from here on the passes of what proves it are counted anew."""
-    done = {step.number for step in situation.steps_of(rollback.id) if step.state is StepState.DONE}
-    if any(plan.number not in done | {result.number} for plan in policy.steps):
+    level = policy.level(rollback.level)
+    done = _done(rollback, situation) | {result.number}
+    if level is not None and any(plan.number not in done for plan in level.steps):
         return Changes()
 
-    verifying = replace(rollback, state=RollbackState.VERIFYING, effect_done_at=now)
+    within = (level.recover_within if level else None) or policy.verify_within
+    verifying = replace(
+        rollback, state=RollbackState.VERIFYING, effect_done_at=now, verify_within=within
+    )
     states = tuple(
         replace(state, consecutive_passes=0)
         for state in situation.states_of(policy.verifying(rollback.triggers))

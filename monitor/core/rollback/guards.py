@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.common_cause import TOGETHER, failing_since, is_common
 from monitor.core.model.deploy import DeployState
-from monitor.core.model.rollback import Blocked, Mode
+from monitor.core.model.rollback import Blocked, RollbackKind, RollbackState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.deploy import Deploy
     from monitor.core.model.endpoint import Severity
-    from monitor.core.model.rollback import Rollback
+    from monitor.core.model.rollback import Mode, Rollback
     from monitor.core.model.service import RollbackPolicy, Service
     from monitor.core.rollback import Circumstances
     from monitor.core.situation import Situation
@@ -33,7 +33,8 @@ _HOUR: Final = timedelta(hours=1)
 class Trip:
     """What the guards are asked about: one trip of one service, which may be `rollback` by id.
 
-    `applied_at` is when its effects were decided, once one of them may have happened.
+    `decided_at` is when it was decided, once it waits for a person or for the remedy that is tried
+    first, or once one of its effects may have happened. `by_hand` is what a person started.
     """
 
     service: Service
@@ -44,19 +45,33 @@ class Trip:
     situation: Situation
     circumstances: Circumstances
     now: datetime
-    applied_at: datetime | None = None
+    decided_at: datetime | None = None
+    by_hand: bool = False
 
     @property
     def others(self) -> list[Rollback]:
-        """The other rollbacks and blocked trips of the service."""
+        """The other rollbacks, remedies and blocked trips of the service."""
         known = self.situation.rollbacks_of(self.service.name)
 
         return [one for one in known if one.id != self.rollback]
 
+    @property
+    def alike(self) -> list[Rollback]:
+        """Those of the same kind: a remedy that was tried does not use up the rollback."""
+        return [one for one in self.others if one.kind is self.policy.kind]
+
 
 def ask(trip: Trip) -> Blocked | None:
     """Give the first reason to hold back, or None: then it may go ahead, now."""
-    return next((reason for reason, blocks in GUARDS if blocks(trip)), None)
+    skipped: frozenset[Blocked] = frozenset()
+    if trip.policy.kind is RollbackKind.REMEDY:
+        skipped |= _OF_DEPLOYS
+    if trip.by_hand:
+        skipped |= _OF_AUTOMATICS
+
+    return next(
+        (reason for reason, blocks in GUARDS if reason not in skipped and blocks(trip)), None
+    )
 
 
 def mode_of(policy: RollbackPolicy, severity: Severity) -> Mode:
@@ -104,12 +119,16 @@ def failing_together(trip: Trip) -> dict[str, datetime]:
 
 
 def _mode(trip: Trip) -> bool:
-    """Whether nothing may be done by itself; where there are no steps, nothing can."""
-    return mode_of(trip.policy, trip.severity) is not Mode.AUTOMATIC or not trip.policy.steps
+    """Whether nothing may be done; where there are no steps, nothing can."""
+    return not mode_of(trip.policy, trip.severity).acts or not trip.policy.acts
 
 
 def _kill_switch(trip: Trip) -> bool:
     return trip.circumstances.kill_switch
+
+
+def _maintenance(trip: Trip) -> bool:
+    return bool(trip.circumstances.maintenance)
 
 
 def _warming_up(trip: Trip) -> bool:
@@ -125,9 +144,9 @@ def _no_deploy(trip: Trip) -> bool:
 
 
 def _outside_window(trip: Trip) -> bool:
-    """A rollback that was decided in time may finish its steps within another window."""
+    """A rollback that was decided in time may begin, and finish, within another window."""
     assert trip.deploy is not None
-    since = trip.applied_at or trip.deploy.live_at
+    since = trip.decided_at or trip.deploy.live_at
 
     return trip.now - since > trip.policy.within
 
@@ -141,6 +160,10 @@ def _unhealthy_before(trip: Trip) -> bool:
     )
 
 
+def _dependency_down(trip: Trip) -> bool:
+    return bool(trip.circumstances.dependency)
+
+
 def _common_cause(trip: Trip) -> bool:
     return is_common(1 + len(failing_together(trip)), trip.circumstances.services)
 
@@ -148,18 +171,28 @@ def _common_cause(trip: Trip) -> bool:
 def _already_rolled_back(trip: Trip) -> bool:
     assert trip.deploy is not None
     done = [
-        one for one in trip.others if one.started_at is not None and one.deploy_id == trip.deploy.id
+        one for one in trip.alike if one.started_at is not None and one.deploy_id == trip.deploy.id
     ]
 
     return len(done) >= trip.policy.limits.per_deploy
 
 
+def _vetoed(trip: Trip) -> bool:
+    assert trip.deploy is not None
+
+    return any(one.vetoed_by and one.deploy_id == trip.deploy.id for one in trip.alike)
+
+
 def _daily_limit(trip: Trip) -> bool:
-    return _started_within(_DAY, trip.others, trip.now) >= trip.policy.limits.per_day
+    return _started_within(_DAY, trip.alike, trip.now) >= trip.policy.limits.per_day
 
 
 def _fleet_limit(trip: Trip) -> bool:
-    others = [one for one in trip.situation.rollbacks.values() if one.id != trip.rollback]
+    others = [
+        one
+        for one in trip.situation.rollbacks.values()
+        if one.id != trip.rollback and one.kind is trip.policy.kind
+    ]
 
     return _started_within(_HOUR, others, trip.now) >= trip.policy.limits.fleet_per_hour
 
@@ -167,7 +200,7 @@ def _fleet_limit(trip: Trip) -> bool:
 def _cooling_down(trip: Trip) -> bool:
     ends = [
         one.ended_at or one.effect_done_at or one.started_at
-        for one in trip.others
+        for one in trip.alike
         if one.started_at is not None
     ]
 
@@ -180,8 +213,10 @@ def _in_progress(trip: Trip) -> bool:
 
 def _deploy_in_progress(trip: Trip) -> bool:
     """Also one that has come since: what is live now is not what tripped."""
-    assert trip.deploy is not None
     mine = trip.deploy
+    if mine is None or trip.policy.kind is RollbackKind.REMEDY:
+        deploys = trip.situation.deploys_of(trip.service.name)
+        return any(one.state is DeployState.STARTED and one.arms for one in deploys)
 
     return mine.state is DeployState.STARTED or any(
         one.service == trip.service.name
@@ -193,7 +228,24 @@ def _deploy_in_progress(trip: Trip) -> bool:
 
 
 def _latched(trip: Trip) -> bool:
-    return any(one.latches and not _unlatched(one, trip.situation) for one in trip.others)
+    return any(
+        one.latches and _latches(one, trip.policy.kind) and not _unlatched(one, trip.situation)
+        for one in trip.others
+    )
+
+
+def _latches(ended: Rollback, kind: RollbackKind) -> bool:
+    """Whether the end of one holds back what is of a kind.
+
+    A remedy that did not help, or was held back, is what a rollback is for; but where nobody knows
+    what came of it, a person has to look first.
+    """
+    if ended.kind is kind:
+        return True
+    if kind is RollbackKind.ROLLBACK:
+        return ended.state in (RollbackState.UNCERTAIN, RollbackState.INCONCLUSIVE)
+
+    return ended.started_at is not None
 
 
 def _store(trip: Trip) -> bool:
@@ -201,8 +253,12 @@ def _store(trip: Trip) -> bool:
 
 
 def _unlatched(rollback: Rollback, situation: Situation) -> bool:
-    """Whether a new deploy was finished after a rollback ended, or after a blocked trip began."""
+    """Whether a person or a deploy came after a rollback ended, or after a blocked trip began."""
     since = rollback.ended_at if rollback.started_at else rollback.tripped_at
+    incident = situation.incidents.get(rollback.incident)
+    taken_on = incident.acknowledgement if incident is not None else None
+    if taken_on is not None and since is not None and taken_on.at > since:
+        return True
 
     return any(
         deploy.service == rollback.service
@@ -221,13 +277,16 @@ def _started_within(period: timedelta, rollbacks: list[Rollback], now: datetime)
 GUARDS: Final[tuple[tuple[Blocked, Callable[[Trip], bool]], ...]] = (
     (Blocked.MODE, _mode),
     (Blocked.KILL_SWITCH, _kill_switch),
+    (Blocked.MAINTENANCE, _maintenance),
     (Blocked.WARMING_UP, _warming_up),
     (Blocked.BLIND, _blind),
     (Blocked.NO_DEPLOY, _no_deploy),
     (Blocked.OUTSIDE_WINDOW, _outside_window),
     (Blocked.UNHEALTHY_BEFORE, _unhealthy_before),
+    (Blocked.DEPENDENCY_DOWN, _dependency_down),
     (Blocked.COMMON_CAUSE, _common_cause),
     (Blocked.ALREADY_ROLLED_BACK, _already_rolled_back),
+    (Blocked.VETOED, _vetoed),
     (Blocked.DAILY_LIMIT, _daily_limit),
     (Blocked.FLEET_LIMIT, _fleet_limit),
     (Blocked.COOLING_DOWN, _cooling_down),
@@ -236,4 +295,23 @@ GUARDS: Final[tuple[tuple[Blocked, Callable[[Trip], bool]], ...]] = (
     (Blocked.LATCHED, _latched),
     (Blocked.STORE, _store),
 )
-"""Every reason with its guard; the guards behind `NO_DEPLOY` may rely on a deploy."""
+"""Every reason with its guard, but `EXPIRED`, which is none."""
+
+_OF_DEPLOYS: Final = frozenset(
+    {
+        Blocked.NO_DEPLOY,
+        Blocked.OUTSIDE_WINDOW,
+        Blocked.UNHEALTHY_BEFORE,
+        Blocked.ALREADY_ROLLED_BACK,
+        Blocked.VETOED,
+    }
+)
+"""What is not asked of a remedy: it needs no deploy."""
+
+_OF_AUTOMATICS: Final = _OF_DEPLOYS | {
+    Blocked.MODE,
+    Blocked.WARMING_UP,
+    Blocked.COOLING_DOWN,
+    Blocked.LATCHED,
+}
+"""What is not asked where a person has decided."""

@@ -27,6 +27,10 @@ def explain(blocked: Blocked, trip: Trip) -> str:
                 since = f"since the monitor first saw {live.version}"
                 return f"no deploy {since}, so there is nothing to undo"
             return ""
+        case Blocked.MAINTENANCE:
+            return f"{trip.circumstances.maintenance} holds for it"
+        case Blocked.DEPENDENCY_DOWN:
+            return f"{trip.circumstances.dependency}, which it depends on, is down"
         case Blocked.COMMON_CAUSE:
             return _explain_common_cause(trip)
         case Blocked.UNHEALTHY_BEFORE if trip.deploy is not None:

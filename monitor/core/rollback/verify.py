@@ -10,6 +10,7 @@ from monitor.core.model.changes import Changes
 from monitor.core.model.rollback import RollbackState
 from monitor.core.model.service import Proof
 from monitor.core.model.verdict import Outcome
+from monitor.core.rollback.effects import next_level
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,11 +40,12 @@ def verify(rollback: Rollback, service: Service, *, situation: Situation, now: d
         return Changes()
 
     since = rollback.effect_done_at
+    if has_recovered(rollback, service, situation):
+        return recover(rollback, now)
+
     proofs = _proofs(rollback, service)
-    shown = {one.check: _show(situation.states.get(one.check), since, one) for one in proofs}
+    shown = _show_all(proofs, situation, since)
     worse = _regressed(rollback, service, situation, since)
-    if not worse and all(what is _Shown.RECOVERED for what in shown.values()):
-        return _end(rollback, RollbackState.RECOVERED, "", now)
 
     late = [
         one.check
@@ -55,21 +57,48 @@ def verify(rollback: Rollback, service: Service, *, situation: Situation, now: d
 
     failing = [*(check for check in late if shown[check] is _Shown.FAILING), *worse]
     if failing:
-        detail = f"still failing after the rollback: {', '.join(failing)}"
+        detail = f"still failing after the {rollback.kind}: {', '.join(failing)}"
+        policy = service.policy(rollback.kind)
+        if policy is not None and (following := next_level(rollback, policy, detail)):
+            return Changes(rollbacks=(following,))
         return _end(rollback, RollbackState.NOT_RECOVERED, detail, now)
 
-    detail = f"too few samples since the rollback: {', '.join(late)}"
+    detail = f"too few samples since the {rollback.kind}: {', '.join(late)}"
 
     return _end(rollback, RollbackState.INCONCLUSIVE, detail, now)
+
+
+def has_recovered(rollback: Rollback, service: Service, situation: Situation) -> bool:
+    """Whether all that proves a recovery has been shown after the effect."""
+    since = rollback.effect_done_at
+    if since is None or _regressed(rollback, service, situation, since):
+        return False
+
+    shown = _show_all(_proofs(rollback, service), situation, since)
+
+    return all(what is _Shown.RECOVERED for what in shown.values())
+
+
+def recover(rollback: Rollback, now: datetime) -> Changes:
+    """Write that it helped."""
+    return _end(rollback, RollbackState.RECOVERED, "", now)
+
+
+def _show_all(proofs: Iterable[Proof], situation: Situation, since: datetime) -> dict[str, _Shown]:
+    return {one.check: _show(situation.states.get(one.check), since, one) for one in proofs}
 
 
 def _proofs(rollback: Rollback, service: Service) -> list[Proof]:
     """Give what has to be shown: by the checks that tripped, and what the policy asks besides."""
     within = rollback.verify_within
     proofs = {check: Proof(check=check, passes=0, within=within) for check in rollback.triggers}
-    asked = service.rollback.proofs if service.rollback else ()
+    policy = service.policy(rollback.kind)
+    asked = policy.proofs if policy else ()
 
-    return list((proofs | {one.check: one for one in asked}).values())
+    return [
+        replace(one, within=min(one.within, within))
+        for one in (proofs | {one.check: one for one in asked}).values()
+    ]
 
 
 def _show(state: CheckState | None, since: datetime, proof: Proof) -> _Shown:
@@ -88,7 +117,7 @@ def _regressed(
     rollback: Rollback, service: Service, situation: Situation, since: datetime
 ) -> list[str]:
     """Give the triggers that were fine when it tripped, and are open now."""
-    policy = service.rollback
+    policy = service.policy(rollback.kind)
     others = [
         check for check in (policy.triggers if policy else ()) if check not in rollback.triggers
     ]

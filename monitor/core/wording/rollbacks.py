@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from monitor.core.model.rollback import Blocked, RollbackState, StepState
+from monitor.core.model.notice import RollbackSummary
+from monitor.core.model.rollback import Blocked, RollbackKind, RollbackState, StepState
 from monitor.core.wording.phrases import LONGEST_SENTENCE, as_sentence, one_line
 
 if TYPE_CHECKING:
-    from monitor.core.model.notice import Notice, RollbackSummary
+    from datetime import datetime
+
+    from monitor.core.model.notice import Notice
     from monitor.core.model.rollback import Rollback, Step
 
 _LONGEST_TURN: Final = 400
@@ -16,13 +19,16 @@ _LONGEST_TURN: Final = 400
 _WHY_BLOCKED: Final = {
     Blocked.MODE: "its mode only observes",
     Blocked.KILL_SWITCH: "the kill switch is on",
+    Blocked.MAINTENANCE: "there is maintenance",
     Blocked.WARMING_UP: "the monitor has only just started",
     Blocked.BLIND: "the monitor may be cut off, or a check that triggers is not known",
     Blocked.NO_DEPLOY: "no deploy is known, so there is nothing to undo",
     Blocked.OUTSIDE_WINDOW: "the last deploy was too long ago to be the cause",
     Blocked.UNHEALTHY_BEFORE: "it is not known to have been healthy before the deploy",
+    Blocked.DEPENDENCY_DOWN: "what it depends on is down",
     Blocked.COMMON_CAUSE: "more than half of all services began to fail together",
     Blocked.ALREADY_ROLLED_BACK: "this deploy was rolled back already",
+    Blocked.VETOED: "a person vetoed the rollback of this deploy",
     Blocked.DAILY_LIMIT: "the limit of rollbacks for one day is reached",
     Blocked.FLEET_LIMIT: "the limit of rollbacks for all services is reached",
     Blocked.COOLING_DOWN: "the last rollback was too short a time ago",
@@ -30,10 +36,13 @@ _WHY_BLOCKED: Final = {
     Blocked.DEPLOY_IN_PROGRESS: "a deploy is in progress",
     Blocked.LATCHED: "an earlier rollback did not help, and a person has to look first",
     Blocked.STORE: "the store cannot be written",
+    Blocked.EXPIRED: "nobody approved it in time",
 }
 
 _ROLLBACK_STATE: Final = {
     RollbackState.BLOCKED: "blocked",
+    RollbackState.COUNTDOWN: "about to begin",
+    RollbackState.AWAITING: "waits for approval",
     RollbackState.EXECUTING: "under way",
     RollbackState.UNCERTAIN: "uncertain, a person has to look",
     RollbackState.VERIFYING: "done, recovery is being verified",
@@ -66,22 +75,25 @@ _STEP_STATE: Final = {
 }
 
 
-def step_text(step: Step) -> str:
+def step_text(step: Step, kind: RollbackKind = RollbackKind.ROLLBACK) -> str:
     """Say on one line what became of one step of a rollback."""
     detail = f": {one_line(step.detail)}" if step.detail else ""
     again = f", attempt {step.attempt}" if step.attempt > 1 else ""
 
-    return f"rollback step {step.number} ({step.kind}{again}) {_STEP_STATE[step.state]}{detail}"
+    level = f" of level {step.level}" if step.level > 1 else ""
+    what = f"{step.name}, {step.kind}" if step.name else step.kind
+
+    return f"{kind} step {step.number}{level} ({what}{again}) {_STEP_STATE[step.state]}{detail}"
 
 
 def rollback_headline(rollback: Rollback) -> str:
     """Say in one sentence where the rollback of a service stands."""
-    return as_sentence(f"{rollback.service}: {_phrase_of(rollback)}")
+    return as_sentence(f"{rollback.service}: {_phrase(summarize(rollback))}")
 
 
 def with_rollback(sentence: str, rollback: Rollback) -> str:
     """Say as well where the rollback stands, for which there is always room."""
-    more = f"; {_phrase_of(rollback)}"
+    more = f"; {_phrase(summarize(rollback))}"
 
     return as_sentence(one_line(sentence, max(LONGEST_SENTENCE - len(more), 1)) + more)
 
@@ -112,48 +124,63 @@ def rollback_text(rollback: RollbackSummary, *, over: bool = False) -> str:
 
     Once the incident is over, nobody has to act any more for one that did not help.
     """
-    said = _phrase(
-        RollbackState(rollback.state),
-        rollback.from_version,
-        rollback.to_version,
-        rollback.reason,
-        over=over,
-    )
+    said = _phrase(rollback, over=over)
 
     return f"{said[0].upper()}{said[1:]}."
 
 
 def rollback_phrase(summary: RollbackSummary) -> str:
     """Say where a rollback stands in words that end a sentence."""
-    return _phrase(
-        RollbackState(summary.state), summary.from_version, summary.to_version, summary.reason
+    return _phrase(summary)
+
+
+def summarize(rollback: Rollback) -> RollbackSummary:
+    """Give a rollback as a notice tells it."""
+    return RollbackSummary(
+        id=rollback.id,
+        state=rollback.state.value,
+        from_version=rollback.from_version,
+        to_version=rollback.to_version,
+        reason=rollback_reason(rollback),
+        approvable=rollback.state is RollbackState.AWAITING,
+        vetoable=rollback.waiting,
+        due_at=rollback.due_at,
+        kind=rollback.kind.value,
+        level=rollback.level,
     )
 
 
-def _phrase_of(rollback: Rollback) -> str:
-    return _phrase(
-        rollback.state, rollback.from_version, rollback.to_version, rollback_reason(rollback)
-    )
-
-
-def _phrase(
-    state: RollbackState,
-    before: str | None,
-    after: str | None,
-    reason: str,
-    *,
-    over: bool = False,
-) -> str:
+def _phrase(rollback: RollbackSummary, *, over: bool = False) -> str:
     """Say where a rollback stands; what tripped it is said elsewhere, and past once it helped."""
+    state = RollbackState(rollback.state)
     how = _ROLLBACK_STATE[state]
     if over:
         how = _ONCE_OVER.get(state, how)
-    why = f": {reason}" if reason and state not in _GOES_WELL else ""
+    further = state is RollbackState.EXECUTING and rollback.level > 1
+    if further:
+        how = f"goes on with level {rollback.level}"
+    elif rollback.due_at is not None:
+        how += _by_when(state, rollback.due_at)
+    telling = state not in _GOES_WELL or further
+    why = f": {rollback.reason}" if rollback.reason and telling else ""
 
-    return one_line(
-        f"rollback{_versions(before, after)}{_target(state, before, after)} {how}{why}",
-        _LONGEST_TURN,
-    )
+    return one_line(f"{_subject(rollback, state)} {how}{why}", _LONGEST_TURN)
+
+
+def _by_when(state: RollbackState, due_at: datetime) -> str:
+    """Say until when a person may do something about it."""
+    at = f"{due_at:%H:%M:%S} UTC"
+
+    return f", until {at}" if state is RollbackState.AWAITING else f" at {at} unless it is vetoed"
+
+
+def _subject(rollback: RollbackSummary, state: RollbackState) -> str:
+    """Say what it is; a remedy leaves the version as it is."""
+    before, after = rollback.from_version, rollback.to_version
+    if rollback.kind == RollbackKind.REMEDY:
+        return RollbackKind.REMEDY.value
+
+    return f"rollback{_versions(before, after)}{_target(state, before, after)}"
 
 
 def _versions(before: str | None, after: str | None) -> str:

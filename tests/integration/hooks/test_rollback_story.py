@@ -13,7 +13,14 @@ from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.model.endpoint import Check, Endpoint, HealthRule, InARow, Severity, Signal
 from monitor.core.model.observation import Observation
 from monitor.core.model.rollback import Blocked, Mode, RollbackState, StepState
-from monitor.core.model.service import Directory, RollbackPolicy, Service, StepPlan, VersionSource
+from monitor.core.model.service import (
+    Directory,
+    LevelPlan,
+    RollbackPolicy,
+    Service,
+    StepPlan,
+    VersionSource,
+)
 from monitor.hooks.command import CommandHook, CommandOptions, make_hook
 from monitor.runner import HookRunner
 from monitor.store import Store
@@ -66,7 +73,7 @@ def make_directory(mode: Mode) -> Directory:
     policy = RollbackPolicy(
         mode=mode,
         triggers=("api.health",),
-        steps=(StepPlan(number=1, kind="command"),),
+        levels=(LevelPlan(steps=(StepPlan(number=1, kind="command"),)),),
         modes={},
     )
     service = Service(

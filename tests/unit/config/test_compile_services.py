@@ -11,6 +11,7 @@ from monitor.core.model.endpoint import Severity
 from monitor.core.model.notice import Contact, Link
 from monitor.core.model.rollback import Mode
 from monitor.core.model.service import (
+    LevelPlan,
     Limits,
     Proof,
     RollbackPolicy,
@@ -96,7 +97,7 @@ def test_the_short_form_is_tripped_by_any_health_check_of_the_service(tmp_path: 
         modes={},
         triggers=("api.health", "home.health"),
         at_least=1,
-        steps=(StepPlan(number=1, kind="command"),),
+        levels=(LevelPlan(steps=(StepPlan(number=1, kind="command"),)),),
         within=timedelta(minutes=30),
         certify_after=timedelta(minutes=10),
         verify_within=timedelta(minutes=5),
@@ -142,7 +143,7 @@ def test_every_part_of_a_policy_can_be_written(tmp_path: Path) -> None:
     assert policy.modes == {Severity.CRITICAL: Mode.AUTOMATIC, Severity.LOW: Mode.OBSERVE}
     assert (policy.within, policy.certify_after) == (timedelta(hours=1), timedelta(minutes=2))
     assert policy.verify_within == timedelta(minutes=3)
-    assert policy.steps == (
+    assert policy.levels[0].steps == (
         StepPlan(number=1, kind="command"),
         StepPlan(number=2, kind="webhook", idempotent=True),
     )

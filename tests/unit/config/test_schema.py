@@ -51,7 +51,7 @@ def test_every_shipped_configuration_is_valid(path: Path, validator: Draft202012
         (("endpoints", "homepage", "latency", "p96"), {"lt": "1s"}),
         (("notifiers", "oncall"), {"slak": {}}),
         (("notifiers", "oncall"), {}),
-        (("services", "storefront", "rollback", "mode"), "approve"),
+        (("services", "storefront", "rollback", "mode"), "approved"),
         (("services", "storefront", "rollback", "steps"), [{"netlify": {}}]),
         (("web", "tokens"), [{"name": "ci", "scope": "root", "token": "abcdefgh"}]),
     ],

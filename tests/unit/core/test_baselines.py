@@ -223,7 +223,7 @@ def test_once_a_deploy_is_known_to_be_good_what_it_brought_is_usual() -> None:
     policy = RollbackPolicy(
         mode=Mode.OBSERVE,
         triggers=("api.latency.p95",),
-        steps=(),
+        levels=(),
         modes=MappingProxyType({}),
         certify_after=timedelta(minutes=15),
     )

@@ -18,7 +18,7 @@ from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.model.endpoint import InARow, KOfN, LatencyRule, OnInsufficient, Severity, Signal
 from monitor.core.model.notice import DeliveryState, NoticeEvent
 from monitor.core.model.rollback import Effect, EffectOutcome, Mode, RollbackState
-from monitor.core.model.service import RollbackPolicy, Service, StepPlan
+from monitor.core.model.service import LevelPlan, RollbackPolicy, Service, StepPlan
 from monitor.core.model.verdict import Outcome
 from monitor.core.outbox import plan_errands
 from monitor.core.rollback import effects
@@ -42,7 +42,7 @@ DAY = timedelta(days=1)
 POLICY = RollbackPolicy(
     mode=Mode.AUTOMATIC,
     triggers=("api.health",),
-    steps=(StepPlan(number=1, kind="command"),),
+    levels=(LevelPlan(steps=(StepPlan(number=1, kind="command"),)),),
     modes=MappingProxyType({}),
     certify_after=timedelta(minutes=3),
     verify_within=timedelta(minutes=2),

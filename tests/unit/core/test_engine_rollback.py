@@ -13,7 +13,14 @@ from monitor.core.engine import Conditions
 from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.model.incident import IncidentPhase
 from monitor.core.model.rollback import Effect, EffectOutcome, Mode, RollbackState
-from monitor.core.model.service import Directory, RollbackPolicy, Service, StepPlan, VersionSource
+from monitor.core.model.service import (
+    Directory,
+    LevelPlan,
+    RollbackPolicy,
+    Service,
+    StepPlan,
+    VersionSource,
+)
 from monitor.core.rollback import effects
 from tests.support.watching import (
     Story,
@@ -38,7 +45,7 @@ def shop(mode: Mode = Mode.AUTOMATIC) -> Service:
         rollback=RollbackPolicy(
             mode=mode,
             triggers=("api.health",),
-            steps=(StepPlan(number=1, kind="command"),),
+            levels=(LevelPlan(steps=(StepPlan(number=1, kind="command"),)),),
             modes=MappingProxyType({}),
         ),
         version=VersionSource(endpoint="api", header="x-release"),

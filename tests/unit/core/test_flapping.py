@@ -10,7 +10,7 @@ from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.model.endpoint import Check, InARow, Severity, Signal
 from monitor.core.model.rollback import Blocked, Mode
-from monitor.core.model.service import RollbackPolicy, Service, StepPlan
+from monitor.core.model.service import LevelPlan, RollbackPolicy, Service, StepPlan
 from monitor.core.report import report_checks, status_json
 from monitor.core.situation import Situation
 from monitor.core.wording import member_line
@@ -22,7 +22,7 @@ BAD, GOOD = 500, 200
 ROLLBACK = RollbackPolicy(
     mode=Mode.AUTOMATIC,
     triggers=("api.health",),
-    steps=(StepPlan(number=1, kind="command"),),
+    levels=(LevelPlan(steps=(StepPlan(number=1, kind="command"),)),),
     modes=MappingProxyType({}),
 )
 HALF_AN_HOUR = [GOOD] * 60

@@ -8,7 +8,7 @@ import pytest
 from monitor.core.model.deploy import DeployKind
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.rollback import Blocked, Mode, RollbackState, StepState
-from monitor.core.rollback.decide import rollback_id
+from monitor.core.rollback.rows import rollback_id
 from tests.support.rolling import (
     CHECK,
     OTHER,

@@ -226,7 +226,7 @@ def test_a_service_without_a_policy_is_never_rolled_back() -> None:
 
 
 def test_the_guards_are_asked_in_the_order_of_their_reasons() -> None:
-    assert [reason for reason, _ in GUARDS] == list(Blocked)
+    assert [*(reason for reason, _ in GUARDS), Blocked.EXPIRED] == list(Blocked)
 
 
 STACKABLE = [

@@ -1,0 +1,41 @@
+"""What a rollback depends on beside the trip itself, gathered from all that is known now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from monitor.core.rollback import Circumstances
+from monitor.core.thresholds import verdicts_to_open
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from monitor.core.conditions import Conditions
+    from monitor.core.model.endpoint import Check
+    from monitor.core.situation import Situation
+
+
+def gather(
+    triggers: Sequence[str],
+    *,
+    conditions: Conditions,
+    situation: Situation,
+    checks: Mapping[str, Check],
+    judged: Callable[[str], int],
+    services: int,
+) -> Circumstances:
+    """Give the circumstances of a trip; `judged` is how often a check was since the start."""
+    # an open trigger that was judged less often since the start than it takes to open
+    warming_up = conditions.warms_up and any(
+        judged(state.check) < verdicts_to_open(checks[state.check].failure_threshold)
+        for state in situation.states_of(triggers)
+        if state.open and state.check in checks
+    )
+
+    return Circumstances(
+        kill_switch=conditions.kill_switch,
+        warming_up=warming_up,
+        blind=not conditions.sees or any(state.blind for state in situation.states_of(triggers)),
+        store_ok=conditions.store_works,
+        services=services,
+    )
