@@ -206,8 +206,7 @@ class Engine:
         if self._conditions().store_works:
             self._tell(incidents.store_works_again(self.situation, now), now)
         self._tell(review(directory, self.situation, now), now)
-        missed = alerting.tell_missed(directory, self.situation, now)
-        self._apply(Changes(deliveries=missed))
+        self._apply(alerting.tell_missed(directory, self.situation, now))
 
         return self._collect()
 
@@ -350,8 +349,7 @@ class Engine:
         if not step.news and not turned:
             return
 
-        notices = alerting.plan(step, self.directory, self.situation, now, turned=turned)
-        self._apply(Changes(deliveries=notices))
+        self._apply(alerting.plan(step, self.directory, self.situation, now, turned=turned))
 
     def _see_version(self, service: Service, version: str | None, now: datetime) -> None:
         if version is not None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from monitor.core import wording
 from monitor.core.alerting.planning import plan
 from monitor.core.incidents import IncidentStep, News, NewsKind
+from monitor.core.model.changes import NOTHING, Changes
 from monitor.core.model.notice import NoticeEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Set
     from datetime import datetime
 
-    from monitor.core.model.notice import Delivery
+    from monitor.core.model.incident import Incident
     from monitor.core.model.service import Directory
     from monitor.core.situation import Situation
 
@@ -22,43 +24,45 @@ _LATEST: Final = timedelta(days=1)
 """How long ago an incident may have ended for its end to be news still."""
 
 
-def tell_missed(directory: Directory, situation: Situation, now: datetime) -> tuple[Delivery, ...]:
+def tell_missed(directory: Directory, situation: Situation, now: datetime) -> Changes:
     """Queue the beginning of what is open and nobody was told of, and ends that were not told.
 
     Whoever was never told of an incident is not told of its end.
     """
     if not directory.notifiers:
-        return ()
+        return NOTHING
 
-    told: dict[str, set[str]] = {}
+    first: dict[str, datetime] = {}
     ended = set()
     for delivery in situation.deliveries.values():
-        told.setdefault(delivery.notice.incident, set()).add(delivery.notifier)
+        id, queued_at = delivery.notice.incident, delivery.queued_at
+        first[id] = min(first.get(id, queued_at), queued_at)
         if delivery.notice.event is NoticeEvent.RESOLVED:
-            ended.add(delivery.notice.incident)
+            ended.add(id)
 
-    known = told.keys()
-    beginnings = tuple(_beginnings(situation, known - ended, now))
-    ends = tuple(_ends(situation, known - ended, now))
+    beginnings = tuple(_beginnings(situation, first.keys(), now))
+    ends = tuple(_ends(situation, first.keys() - ended, now))
+    planned = plan(IncidentStep(news=(*beginnings, *ends)), directory, situation, now)
 
-    return (
-        *plan(IncidentStep(news=beginnings), directory, situation, now),
-        *(
-            delivery
-            for delivery in plan(IncidentStep(news=ends), directory, situation, now)
-            if delivery.notifier in told[delivery.notice.incident]
-        ),
-    )
+    return planned + Changes(incidents=tuple(_begun(situation, first)))
 
 
-def _beginnings(situation: Situation, known: set[str], now: datetime) -> Iterator[News]:
+def _begun(situation: Situation, first: Mapping[str, datetime]) -> Iterator[Incident]:
+    """Give what people know of although no clock runs: earlier versions had none."""
+    for incident in situation.open_incidents():
+        if incident.attention.told_at is None and incident.id in first:
+            attention = replace(incident.attention, told_at=first[incident.id])
+            yield replace(incident, attention=attention)
+
+
+def _beginnings(situation: Situation, known: Set[str], now: datetime) -> Iterator[News]:
     for incident in situation.open_incidents():
         if incident.id not in known:
             text = wording.headline(incident, at=now)
             yield News(kind=NewsKind.OPENED, incident=incident, text=text)
 
 
-def _ends(situation: Situation, known: set[str], now: datetime) -> Iterator[News]:
+def _ends(situation: Situation, known: Set[str], now: datetime) -> Iterator[News]:
     for id in sorted(known):
         incident = situation.incidents.get(id)
         if incident is None or incident.resolved_at is None:

@@ -75,7 +75,10 @@ class Desk:
     def take(self, step: IncidentStep) -> tuple[Delivery, ...]:
         self.situation.apply(step.changes)
 
-        return alerting.plan(step, self.directory, self.situation, at(self.seconds))
+        planned = alerting.plan(step, self.directory, self.situation, at(self.seconds))
+        self.situation.apply(planned)
+
+        return planned.deliveries
 
 
 @pytest.fixture
@@ -448,7 +451,8 @@ def test_people_hear_of_the_beginning_and_of_every_end_of_a_rollback(
     rollback = make_rollback(incident, state, blocked)
     desk.situation.apply(Changes(rollbacks=(rollback,)))
     desk.situation.apply(timeline.follow_rollback(None, rollback, desk.situation, at(70)))
-    deliveries = alerting.tell_rollback(rollback, desk.directory, desk.situation, at(70))
+    changes = alerting.tell_rollback(rollback, desk.directory, desk.situation, at(70))
+    deliveries = changes.deliveries
 
     assert events(deliveries) == ([NoticeEvent.ROLLBACK] if told else [])
     for delivery in deliveries:
@@ -480,7 +484,8 @@ def test_what_is_held_back_later_does_not_hide_the_rollback_that_ran(desk: Desk)
     for rollback in (ran, later):
         desk.situation.apply(Changes(rollbacks=(rollback,)))
         desk.situation.apply(timeline.follow_rollback(None, rollback, desk.situation, at(70)))
-        told += alerting.tell_rollback(rollback, desk.directory, desk.situation, at(70))
+        turn = alerting.tell_rollback(rollback, desk.directory, desk.situation, at(70))
+        told += turn.deliveries
     told += desk.file((OPENED, PAGE.id)) + desk.file((CLOSED, PAGE.id), (CLOSED, HEALTH.id))
 
     assert [one.notice.rollback and one.notice.rollback.id for one in told] == [
@@ -490,7 +495,9 @@ def test_what_is_held_back_later_does_not_hide_the_rollback_that_ran(desk: Desk)
 
 def test_a_rollback_whose_incident_is_forgotten_is_told_all_the_same(desk: Desk) -> None:
     ends = [
-        alerting.tell_rollback(make_rollback("gone", state), desk.directory, desk.situation, at(9))
+        alerting.tell_rollback(
+            make_rollback("gone", state), desk.directory, desk.situation, at(9)
+        ).deliveries
         for state in (RollbackState.EXECUTING, RollbackState.FAILED)
     ]
 
