@@ -28,6 +28,7 @@ from monitor.runner.tied import CommandsHere
 from monitor.scheduler import Scheduler
 from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
+from monitor.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -189,6 +190,7 @@ class Monitor:
             self.chores.tell_of_store(self.now())
         if self.options.notify:
             self.dispatch.start()
+            self._background.own(self._make_upkeep().run(), "upkeep")
         if self.options.hooks:
             await self.actuator.recover()
             self.actuator.start()
@@ -321,6 +323,13 @@ class Monitor:
             record=self._record_delivery,
             clock=self.now,
             on_receipt=self.metrics.delivered,
+        )
+
+    def _make_upkeep(self) -> Upkeep:
+        return Upkeep(
+            notifiers=lambda: self._setup.made.notifiers,
+            situation=self.engine.situation,
+            clock=self.now,
         )
 
     def _make_actuator(self, made: plugins.Plugins) -> Actuator:

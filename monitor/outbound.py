@@ -60,16 +60,17 @@ async def post(
     headers: Mapping[str, str],
     timeout: timedelta,
     method: str = "POST",
+    tls: ssl.SSLContext | None = None,
 ) -> Answer:
     """Send one request over a connection of its own; `timeout` is the deadline of all of it.
 
     Redirects are answers, not followed; neither a proxy nor credentials come from the environment.
-    Raises NoAnswer.
+    `tls` is of one who trusts others than the system does. Raises NoAnswer.
     """
     import aiohttp
 
     asking = asyncio.create_task(
-        _ask(method, url, body=body, headers=headers), name="outgoing request"
+        _ask(method, url, body=body, headers=headers, tls=tls), name="outgoing request"
     )
     try:
         await asyncio.wait({asking}, timeout=timeout.total_seconds())
@@ -93,7 +94,7 @@ async def reach(url: str, *, timeout: timedelta) -> str:
     peer = format_address(host, port)
     try:
         async with asyncio.timeout(timeout.total_seconds()):
-            sock = await connect_any(await _resolver().begin(host, port).answer())
+            sock = await connect(host, port)
             secure = place.scheme == "https"
             _, writer = await asyncio.open_connection(
                 sock=sock,
@@ -111,6 +112,14 @@ async def reach(url: str, *, timeout: timedelta) -> str:
     return f"{peer} accepts connections; nothing was sent"
 
 
+async def connect(host: str, port: int) -> socket.socket:
+    """Connect to a name or an address, whichever of its addresses answers first.
+
+    Raises OSError or UnicodeError; it takes as long as it takes.
+    """
+    return await connect_any(await _resolver().begin(host, port).answer())
+
+
 def _say(error: Exception) -> str:
     """Say what the system says, which the event loop replaces by words of its own."""
     if isinstance(error, OSError) and error.errno and not isinstance(error, socket.gaierror):
@@ -121,7 +130,14 @@ def _say(error: Exception) -> str:
     return f"{said[:1].lower()}{said[1:]}"
 
 
-async def _ask(method: str, url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
+async def _ask(
+    method: str,
+    url: str,
+    *,
+    body: bytes,
+    headers: Mapping[str, str],
+    tls: ssl.SSLContext | None,
+) -> Answer:
     async with (
         _open_session() as session,
         session.request(
@@ -130,6 +146,7 @@ async def _ask(method: str, url: str, *, body: bytes, headers: Mapping[str, str]
             data=body,
             headers={"Accept-Encoding": "identity", **headers},
             allow_redirects=False,
+            ssl=tls or True,
         ) as response,
     ):
         return Answer(

@@ -76,6 +76,7 @@ def _read_key(secret: Secret) -> Secret:
 
 SecretUrl = Annotated[SecretText, AfterValidator(_read_url)]
 SecretLine = Annotated[SecretText, AfterValidator(_read_line)]
+Headers = dict[Annotated[str, AfterValidator(_read_header)], SecretLine]
 
 
 class WebhookTarget(Options):
@@ -86,9 +87,7 @@ class WebhookTarget(Options):
 
     url: SecretUrl
     method: Annotated[str, AfterValidator(read_method)] = "POST"
-    headers: dict[Annotated[str, AfterValidator(_read_header)], SecretLine] = Field(
-        default_factory=dict
-    )
+    headers: Headers = Field(default_factory=dict)
     secret: Annotated[SecretLine, AfterValidator(_read_key)] | None = None
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ KINDS: Final[Kinds[Kind]] = Kinds(
     {
         "slack": "monitor.notifiers.slack",
         "pagerduty": "monitor.notifiers.pagerduty",
+        "alertmanager": "monitor.notifiers.alertmanager",
         "webhook": "monitor.notifiers.webhook",
         "log": "monitor.notifiers.log",
     }

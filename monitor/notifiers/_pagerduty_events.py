@@ -163,7 +163,7 @@ def _plan_rollback(notice: Notice, earlier: Earlier, own: str) -> Plan:
     """
     rollback = notice.rollback
     well = rollback is None or _went_well(rollback)
-    changed = rollback is not None and RollbackState(rollback.state) in _CHANGED
+    changed = rollback is not None and rollback.state in _CHANGED
     told = earlier.reference is not None or _is_in_digest(earlier)
     if notice.resolved_at is None and (told or not well):
         return replace(_trigger(earlier, own), changed=changed)
@@ -187,7 +187,7 @@ def _is_in_digest(earlier: Earlier) -> bool:
 
 
 def _went_well(rollback: RollbackSummary) -> bool:
-    return RollbackState(rollback.state) in _WELL and not rollback.approvable
+    return rollback.state in _WELL and not rollback.approvable
 
 
 def _short(key: str) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from monitor.core.model.notice import Delivered, Delivery, Earlier, Receipt
@@ -56,6 +56,18 @@ class Reconciling(Protocol):
         """Look for a message that may have arrived; None where it has not, or nobody can say.
 
         It is asked before a delivery that is `maybe_sent` is sent again.
+        """
+        ...
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A notifier whose receiver forgets what it is not told again."""
+
+    async def upkeep(self, standing: Sequence[Delivery]) -> None:
+        """Tell again what it has, one delivery for each incident: the newest of it.
+
+        It is what goes on, and what ended a short time ago. It is called each minute.
         """
         ...
 

@@ -220,7 +220,7 @@ async def test_after_the_incident_only_a_rollback_that_needs_a_person_pages(
 async def test_a_rollback_that_needs_approval_pages_whoever_was_not_told_before(
     pagerduty: FakePagerDuty,
 ) -> None:
-    receipt = await tell(make(pagerduty), rolled_back("awaiting", approvable=True))
+    receipt = await tell(make(pagerduty), rolled_back("executing", approvable=True))
 
     assert receipt == Delivered(reference="shop-1")
     assert [alert.status for alert in pagerduty.alerts] == ["triggered"]
