@@ -297,6 +297,7 @@ class Monitor:
             journal=self.journal,
             record=self.pipeline.record,
             clock=self.now,
+            archive=self._store,
         )
 
     async def reload(self) -> Reloaded:

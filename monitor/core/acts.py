@@ -10,16 +10,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monitor.core import wording
-from monitor.core.incidents import NO_STEP, IncidentStep, News, NewsKind
+from monitor.core.incidents import NO_STEP, IncidentStep, News, NewsKind, new_id
 from monitor.core.model.changes import Changes
-from monitor.core.model.incident import Acknowledgement, IncidentPhase
+from monitor.core.model.incident import Acknowledgement, Incident, IncidentClass, IncidentPhase
 from monitor.core.timeline import record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from monitor.core.model.incident import Incident
+    from monitor.core.model.endpoint import Severity
+    from monitor.core.situation import Situation
 
 LABELLED = "labelled"
 """The timeline's name of an act of which nobody is told."""
@@ -57,6 +58,34 @@ def resolve(incident: Incident, who: str, reason: str, now: datetime) -> Inciden
     incident = replace(incident, phase=IncidentPhase.RESOLVED, resolved_at=now)
 
     return _turn(incident, who, NewsKind.RESOLVED, text, now, over=True)
+
+
+def open_incident(
+    service: str, title: str, severity: Severity, who: str, situation: Situation, now: datetime
+) -> IncidentStep:
+    """Open an outage that a person has seen. Checks that fail from now on join it.
+
+    A service that has one open already gets no second.
+    """
+    if situation.open_incident(service, IncidentClass.OUTAGE) is not None:
+        return NO_STEP
+
+    deploy = situation.current_deploy(service)
+    incident = Incident(
+        id=new_id(service, IncidentClass.OUTAGE, situation.incidents, now),
+        service=service,
+        klass=IncidentClass.OUTAGE,
+        severity=severity,
+        phase=IncidentPhase.INVESTIGATING,
+        since=now,
+        opened_at=now,
+        members=(),
+        deploy_id=deploy.id if deploy else None,
+        title=title,
+        declared=severity,
+    )
+
+    return _turn(incident, who, NewsKind.OPENED, wording.headline(incident, at=now), now)
 
 
 def label(incident: Incident, labels: Sequence[str], who: str, now: datetime) -> IncidentStep:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from dataclasses import dataclass, replace
 from datetime import UTC
 from enum import StrEnum
@@ -26,7 +27,7 @@ from monitor.core.model.verdict import Outcome, Reason
 from monitor.core.timeline import MONITOR, record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from monitor.core.model.check_state import CheckState
@@ -135,7 +136,8 @@ def find_unfiled(
 ) -> tuple[CheckEvent, ...]:
     """Give an opening for each failing open check that neither an event nor an incident knows.
 
-    There is none unless a record was lost; then people are told late rather than never.
+    There is none unless a record was lost; then people are told late rather than never. A person
+    who resolved an incident knows of what still fails in it.
     """
     return tuple(
         CheckEvent(
@@ -150,6 +152,7 @@ def find_unfiled(
         if state.open and state.last_outcome is Outcome.FAIL and state.last_at is not None
         if not any(event.check == state.check for event in events)
         if not any(_holds(one, state.check, blind=False) for one in situation.open_incidents())
+        if _let_go(state.check, situation.incidents.values(), blind=False) is None
     )
 
 
@@ -252,6 +255,8 @@ class _Draft:
         """Let a check close in its incident; with the last one the incident is over."""
         incident = next((one for one in self._open() if _holds(one, check, blind=blind)), None)
         if incident is None:
+            incident = _let_go(check, self._situation.incidents.values(), blind=blind)
+        if incident is None:
             return
 
         members = tuple(
@@ -261,8 +266,12 @@ class _Draft:
         still = [one for one in members if one.closed_at is None]
         left = wording.left(check, still, incident.klass, removed=removed)
         incident = replace(incident, members=members)
-        if still:
-            incident = replace(incident, severity=_worst(still))
+        if not incident.open:  # a person has resolved it before
+            self._write(incident, NewsKind.CHECK_CLOSED, left)
+            return
+        if still or incident.declared:
+            phase = incident.phase if still else IncidentPhase.MONITORING
+            incident = replace(incident, severity=_worst(incident), phase=phase)
             self._turn(incident, NewsKind.CHECK_CLOSED, left, check)
             return
 
@@ -317,7 +326,7 @@ class _Draft:
         )
         incident = replace(incident, members=members)
         self._changed[incident_id] = incident
-        worst = _worst([one for one in members if one.closed_at is None])
+        worst = _worst(incident)
         if worst is not incident.severity:
             self._grade(incident, worst)
 
@@ -344,7 +353,7 @@ class _Draft:
     def _open_new(self, service: str, klass: IncidentClass, member: Member) -> None:
         deploy = self._situation.current_deploy(service)
         incident = Incident(
-            id=self._new_id(service, klass),
+            id=new_id(service, klass, ChainMap(self._changed, self._situation.incidents), self._now),
             service=service,
             klass=klass,
             severity=member.severity,
@@ -371,16 +380,17 @@ class _Draft:
 
         return incident
 
-    def _new_id(self, service: str, klass: IncidentClass) -> str:
-        """Give a readable id; one of the same second gets a number behind it."""
-        slug = re.sub(r"[^a-z0-9]+", "-", service.lower()).strip("-") or "service"
-        base = f"{slug}-{klass}-{self._now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-        number, id = 1, base
-        while id in self._situation.incidents or id in self._changed:
-            number += 1
-            id = f"{base}-{number}"
 
-        return id
+def new_id(service: str, klass: IncidentClass, taken: Container[str], now: datetime) -> str:
+    """Give a readable id; one of the same second gets a number behind it."""
+    slug = re.sub(r"[^a-z0-9]+", "-", service.lower()).strip("-") or "service"
+    base = f"{slug}-{klass}-{now.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+    number, id = 1, base
+    while id in taken:
+        number += 1
+        id = f"{base}-{number}"
+
+    return id
 
 
 def _member(check: Check, event: CheckEvent) -> Member:
@@ -404,8 +414,20 @@ def _holds(incident: Incident, check: str, *, blind: bool) -> bool:
     return any(one.check == check and one.closed_at is None for one in incident.members)
 
 
-def _worst(members: Sequence[Member]) -> Severity:
-    return min((one.severity for one in members), key=lambda severity: severity.rank)
+def _let_go(check: str, incidents: Iterable[Incident], *, blind: bool) -> Incident | None:
+    """Give the newest incident that a person resolved although this check failed still."""
+    found = (one for one in incidents if not one.open and _holds(one, check, blind=blind))
+
+    return max(found, key=lambda one: (one.opened_at, one.id), default=None)
+
+
+def _worst(incident: Incident) -> Severity:
+    """Give how bad an incident is: as its worst open check, and as a person said at least."""
+    found = [one.severity for one in incident.members if one.closed_at is None]
+    if incident.declared is not None:
+        found.append(incident.declared)
+
+    return min(found, key=lambda severity: severity.rank)
 
 
 def _open_store_incident(situation: Situation) -> Incident | None:

@@ -10,6 +10,12 @@ from monitor.core import wording
 from monitor.core.model.endpoint import WindowRule
 from monitor.core.model.notice import DeliveryState
 from monitor.core.model.verdict import Outcome, Reason, Verdict
+from monitor.core.report_incidents import (
+    flapping_json,
+    incident_json,
+    reason_json,
+    silence_json,
+)
 from monitor.core.sight import STALE_AFTER_INTERVALS
 from monitor.core.windows import end_of
 
@@ -21,7 +27,6 @@ if TYPE_CHECKING:
     from monitor.core.model.check_state import CheckState, Flapping
     from monitor.core.model.deploy import Deploy
     from monitor.core.model.endpoint import Check, Endpoint
-    from monitor.core.model.incident import Incident, TimelineEntry
     from monitor.core.model.observation import Observation
     from monitor.core.model.rollback import Rollback
     from monitor.core.situation import Situation
@@ -101,7 +106,7 @@ def check_json(report: CheckReport) -> dict[str, Any]:
         "duration_seconds": seen.duration.total_seconds() if seen else None,
         "phases": phases_json(seen) if seen else {},
         **({"note": report.note} if report.note else {}),
-        **({"flapping": _flapping_json(report.flapping)} if report.flapping else {}),
+        **({"flapping": flapping_json(report.flapping)} if report.flapping else {}),
         **_waiting_json(report),
     }
 
@@ -117,21 +122,6 @@ def _waiting_json(report: CheckReport) -> dict[str, Any]:
         waiting["ends_at"] = report.judged_at.isoformat()
 
     return {"waiting": waiting}
-
-
-def reason_json(reason: Reason) -> dict[str, str]:
-    """Write a reason; `at` is `file:line:column` of the configuration."""
-    written = {
-        "code": reason.code.value,
-        "message": reason.message,
-        "expected": reason.expected,
-        "found": reason.found,
-        "at": reason.at,
-    }
-    if reason.result:
-        written["result"] = reason.result
-
-    return written
 
 
 def phases_json(observation: Observation) -> dict[str, float]:
@@ -156,7 +146,14 @@ def status_json(engine: Engine, now: datetime) -> dict[str, Any]:
         "environment": engine.directory.environment,
         "location": engine.directory.location,
         "checks": [check_json(report) for report in reports],
-        "incidents": [incident_json(incident, situation) for incident in shown],
+        "incidents": [
+            incident_json(incident, situation.timelines.get(incident.id, ())) for incident in shown
+        ],
+        "silences": [
+            silence_json(silence)
+            for silence in sorted(situation.silences.values(), key=lambda one: one.ends_at)
+            if silence.ends_at > now
+        ],
         "rollbacks": [
             rollback_json(rollback, situation)
             for service in services
@@ -172,35 +169,6 @@ def status_json(engine: Engine, now: datetime) -> dict[str, Any]:
             delivery.state is DeliveryState.DEAD and delivery.queued_at >= now - _NEWS
             for delivery in situation.deliveries.values()
         ),
-    }
-
-
-def incident_json(incident: Incident, situation: Situation) -> dict[str, Any]:
-    """Write an incident with its timeline; times are ISO 8601, UTC."""
-    return {
-        "id": incident.id,
-        "service": incident.service,
-        "class": incident.klass.value,
-        "severity": incident.severity.value,
-        "phase": incident.phase.value,
-        "since": incident.since.isoformat(),
-        "opened_at": incident.opened_at.isoformat(),
-        "resolved_at": _iso(incident.resolved_at),
-        "deploy": incident.deploy_id,
-        "rollback": incident.rollback_id,
-        "checks": [
-            {
-                "check": member.check,
-                "severity": member.severity.value,
-                "since": member.since.isoformat(),
-                "failures": member.failures,
-                "closed_at": _iso(member.closed_at),
-                "flapping": _flapping_json(member.flapping),
-                "reasons": [reason_json(reason) for reason in member.reasons],
-            }
-            for member in incident.members
-        ],
-        "timeline": [_entry_json(entry) for entry in situation.timelines.get(incident.id, ())],
     }
 
 
@@ -224,6 +192,7 @@ def rollback_json(rollback: Rollback, situation: Situation) -> dict[str, Any]:
     """Write a rollback, or a trip that was blocked, with the journal of its steps."""
     return {
         "id": rollback.id,
+        "kind": rollback.kind.value,
         "service": rollback.service,
         "deploy": rollback.deploy_id,
         "incident": rollback.incident,
@@ -235,6 +204,11 @@ def rollback_json(rollback: Rollback, situation: Situation) -> dict[str, Any]:
         "reason": rollback.reason,
         "detail": rollback.detail,
         "why": wording.rollback_reason(rollback),
+        "level": rollback.level,
+        "due_at": _iso(rollback.due_at),
+        "started_by": rollback.started_by,
+        "approved_by": rollback.approved_by,
+        "vetoed_by": rollback.vetoed_by,
         "tripped_at": rollback.tripped_at.isoformat(),
         "started_at": _iso(rollback.started_at),
         "effect_done_at": _iso(rollback.effect_done_at),
@@ -242,6 +216,7 @@ def rollback_json(rollback: Rollback, situation: Situation) -> dict[str, Any]:
         "steps": [
             {
                 "key": step.key,
+                "name": step.name,
                 "kind": step.kind,
                 "state": step.state.value,
                 "attempt": step.attempt,
@@ -320,25 +295,8 @@ def _with_flapping(note: str, flapping: Flapping | None) -> str:
     return "; ".join(one for one in (note, wording.flapping(flapping)) if one)
 
 
-def _flapping_json(flapping: Flapping | None) -> dict[str, Any] | None:
-    if flapping is None:
-        return None
-
-    return {"since": flapping.since.isoformat(), "openings": flapping.openings}
-
-
 def _public_state(state: CheckState | None) -> Outcome:
     return state.state if state else Outcome.UNKNOWN
-
-
-def _entry_json(entry: TimelineEntry) -> dict[str, Any]:
-    return {
-        "sequence": entry.sequence,
-        "at": entry.at.isoformat(),
-        "actor": entry.actor,
-        "event": entry.event,
-        "text": entry.text,
-    }
 
 
 def _iso(at: datetime | None) -> str | None:

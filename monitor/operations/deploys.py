@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from monitor.config.suggest import suggest
 from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.report import deploy_json
-from monitor.operations.desk import OperationError, check_keys, read_choice, read_text
+from monitor.operations.desk import (
+    OperationError,
+    check_keys,
+    check_service,
+    read_choice,
+    read_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -61,14 +66,7 @@ async def announce_deploy(marker: DeployMarker, desk: Desk) -> dict[str, Any]:
     could not be written.
     """
     engine = desk.engine
-    services = {check.service for check in engine.checks.values()}
-    services |= set(engine.directory.services)
-    if marker.service not in services:
-        raise OperationError(
-            f"service {marker.service!r} is not in the configuration"
-            f"{suggest(marker.service, services)}"
-        )
-
+    check_service(marker.service, desk)
     await desk.settle(
         engine.announce(
             marker.service,

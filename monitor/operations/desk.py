@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+
+from monitor.config.suggest import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
 
     from monitor.core.engine import Engine
     from monitor.core.model.changes import Changes
+    from monitor.core.model.incident import Incident, TimelineEntry
     from monitor.store.journal import Journal
 
 LONGEST: Final = 200
@@ -30,22 +33,50 @@ class NotFound(OperationError):
     """There is nothing of the name that was given."""
 
 
+class Archive(Protocol):
+    """Reads what the store remembers of incidents; raises StoreError."""
+
+    async def incidents_named(self, beginning: str, limit: int) -> tuple[Incident, ...]:
+        """Give the incidents whose ids begin so, in the order of their ids; an exact one first."""
+        ...
+
+    async def incidents(self, since: datetime, limit: int) -> list[Incident]:
+        """Give the newest incidents that were open at `since` or later, oldest first."""
+        ...
+
+    async def timeline(self, incident: str) -> tuple[TimelineEntry, ...]:
+        """Give the record of one incident in its order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What each act needs: who decides, what remembers, and the time.
 
-    `record` hands changes on: they are logged, counted, and become durable.
+    `record` hands changes on: they are logged, counted, and become durable. `archive` has what
+    is too old for memory, where anybody may ask for that.
     """
 
     engine: Engine
     journal: Journal
     record: Callable[[Changes], None]
     clock: Callable[[], datetime]
+    archive: Archive | None = None
 
     async def settle(self, changes: Changes) -> None:
         """Return once what has changed is durable; after a StoreError it is known all the same."""
         self.record(changes)
         await self.journal.flush()
+
+
+def check_service(service: str, desk: Desk) -> None:
+    """Raise OperationError for a service that the configuration does not have."""
+    known = {check.service for check in desk.engine.checks.values()}
+    known |= set(desk.engine.directory.services)
+    if service not in known:
+        raise OperationError(
+            f"service {service!r:.200} is not in the configuration{suggest(service, known)}"
+        )
 
 
 def check_keys(raw: Mapping[str, Any], allowed: tuple[str, ...]) -> None:

@@ -1,13 +1,16 @@
-"""What people do about incidents: take one on, note something, end it, label it."""
+"""What people do about incidents: open one, take it on, note something, end it, label it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core import acts
-from monitor.core.model.incident import STORE_CHECK
-from monitor.core.report import incident_json
-from monitor.operations.desk import NotFound, OperationError, clean_text
+from monitor.core.model.changes import Changes
+from monitor.core.model.endpoint import Severity
+from monitor.core.model.incident import STORE_CHECK, IncidentClass
+from monitor.core.report_incidents import incident_json
+from monitor.operations.desk import OperationError, check_service, clean_text
+from monitor.operations.recall import find_incident, recall_timeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.core.model.incident import Incident
     from monitor.operations.desk import Desk
 
-LONGEST_NOTE: Final = 2_000
+_LONGEST_NOTE: Final = 2_000
 _LONGEST_REASON: Final = 500
 _LONGEST_LABEL: Final = 60
 _MOST_LABELS: Final = 20
@@ -28,15 +31,15 @@ async def acknowledge(name: str, who: str, desk: Desk) -> dict[str, Any]:
     One that somebody has taken on already stays theirs: the answer says whose. Raises
     OperationError for an incident that is not known, StoreError if it could not be written.
     """
-    incident = await find_incident(name, desk)
+    incident = await _take_up(name, desk)
 
     return await _do(incident, acts.acknowledge(incident, _who(who), desk.clock()), desk)
 
 
 async def note(name: str, who: str, text: str, desk: Desk) -> dict[str, Any]:
     """Write what somebody has to say into the timeline of an incident."""
-    said = _said("note", text, LONGEST_NOTE, desk)
-    incident = await find_incident(name, desk)
+    said = _said("note", text, _LONGEST_NOTE, desk)
+    incident = await _take_up(name, desk)
 
     return await _do(incident, acts.note(incident, _who(who), said, desk.clock()), desk)
 
@@ -44,7 +47,7 @@ async def note(name: str, who: str, text: str, desk: Desk) -> dict[str, Any]:
 async def resolve(name: str, who: str, reason: str, desk: Desk) -> dict[str, Any]:
     """End an incident because a person says so; one that is over stays as it is."""
     why = _said("reason", reason, _LONGEST_REASON, desk) if reason else ""
-    incident = await find_incident(name, desk)
+    incident = await _take_up(name, desk)
     if incident.open and any(
         member.check == STORE_CHECK and member.closed_at is None for member in incident.members
     ):
@@ -55,43 +58,64 @@ async def resolve(name: str, who: str, reason: str, desk: Desk) -> dict[str, Any
     return await _do(incident, acts.resolve(incident, _who(who), why, desk.clock()), desk)
 
 
+async def open_incident(
+    service: str, title: str, who: str, desk: Desk, *, severity: Severity = Severity.HIGH
+) -> dict[str, Any]:
+    """Open an outage that a person has seen; it ends when a person says so.
+
+    The same title again is the same incident. Raises OperationError where the service has
+    another outage already.
+    """
+    engine, now = desk.engine, desk.clock()
+    check_service(service, desk)
+    said = _said("title", title, _LONGEST_REASON, desk)
+    known = engine.situation.open_incident(service, IncidentClass.OUTAGE)
+    if known is not None:
+        if known.title == said:
+            return await _answer(known, desk)
+        raise OperationError(f"{service} has an open outage already, add to it: {known.id}")
+
+    step = acts.open_incident(service, said, severity, _who(who), engine.situation, now)
+
+    return await _do(step.changes.incidents[0], step, desk)
+
+
 async def label(name: str, who: str, labels: Sequence[str], desk: Desk) -> dict[str, Any]:
     """Give an incident these labels, and no others."""
     if len(labels) > _MOST_LABELS:
         raise OperationError(f"expected at most {_MOST_LABELS} labels, found {len(labels)}")
 
     wanted = [_said("label", text, _LONGEST_LABEL, desk) for text in labels]
-    incident = await find_incident(name, desk)
+    incident = await _take_up(name, desk)
 
     return await _do(incident, acts.label(incident, wanted, _who(who), desk.clock()), desk)
 
 
-async def find_incident(name: str, desk: Desk) -> Incident:
-    """Give an incident by its id, by the beginning of one, or by a service that has one open.
+async def _take_up(name: str, desk: Desk) -> Incident:
+    """Find an incident, and have it in memory with its whole timeline."""
+    incident = await find_incident(name, desk)
+    situation = desk.engine.situation
+    if incident.id in situation.incidents:
+        return situation.incidents[incident.id]
 
-    Raises OperationError where there is none, or more than one.
-    """
-    known = desk.engine.situation.incidents
-    if name in known:
-        return known[name]
+    timeline = await recall_timeline(incident, desk)
+    situation.apply(Changes(incidents=(incident,), timeline=tuple(timeline)))
 
-    opened = [one for one in desk.engine.situation.open_incidents() if one.service == name]
-    found = opened or [one for id, one in known.items() if name and id.startswith(name)]
-    if len(found) == 1:
-        return found[0]
-    if not found:
-        raise NotFound(f"there is no incident {name!r:.200}")
-
-    named = ", ".join(one.id for one in found[:5])
-    raise OperationError(f"{name:.200} may be any of {len(found)} incidents, among them {named}")
+    return incident
 
 
 async def _do(incident: Incident, step: IncidentStep, desk: Desk) -> dict[str, Any]:
-    engine = desk.engine
     if step.changes:
-        await desk.settle(engine.act(step, desk.clock()))
+        await desk.settle(desk.engine.act(step, desk.clock()))
+        incident = step.changes.incidents[0]
 
-    return incident_json(engine.situation.incidents[incident.id], engine.situation)
+    return await _answer(incident, desk)
+
+
+async def _answer(incident: Incident, desk: Desk) -> dict[str, Any]:
+    newest = desk.engine.situation.incidents.get(incident.id, incident)
+
+    return incident_json(newest, await recall_timeline(newest, desk))
 
 
 def _who(who: str) -> str:

@@ -122,6 +122,12 @@ class Database:
         """See `Store.incidents`."""
         return self._read(lambda connection: reading.read_incidents(connection, since, limit))
 
+    def incidents_named(self, beginning: str, limit: int) -> tuple[Incident, ...]:
+        """See `Store.incidents_named`."""
+        return self._read(
+            lambda connection: reading.read_incidents_named(connection, beginning, limit)
+        )
+
     def numbers(self) -> Sequence[int]:
         """Give the numbers under which results may be stored."""
         return self._read(pruning.numbers_of_endpoints)

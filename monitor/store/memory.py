@@ -117,6 +117,13 @@ class MemoryStore:
 
         return found[-limit:] if limit > 0 else []
 
+    async def incidents_named(self, beginning: str, limit: int) -> tuple[Incident, ...]:
+        """Give the incidents whose ids begin so, in the order of their ids; an exact one first."""
+        known = self._situation.incidents
+        found = sorted(id for id in known if id.startswith(beginning))
+
+        return tuple(known[id] for id in found[:limit])
+
     async def prune(self, before: datetime, now: datetime) -> int:
         """Forget results before; the rest bounds itself."""
         old = [key for key, result in self._results.items() if result.at < before]

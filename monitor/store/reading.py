@@ -97,6 +97,20 @@ def read_incidents(connection: Connection, since: datetime, limit: int) -> list[
     return list(reversed(found))
 
 
+def read_incidents_named(
+    connection: Connection, beginning: str, limit: int
+) -> tuple[Incident, ...]:
+    """Read the incidents whose ids begin so, in the order of their ids; an exact one first."""
+    return _records(
+        connection,
+        Incident,
+        "SELECT body FROM incidents WHERE substr(id, 1, length(?)) = ? ORDER BY id LIMIT ?",
+        beginning,
+        beginning,
+        limit,
+    )
+
+
 def read_values_of(
     connection: Connection, since: Mapping[str, datetime]
 ) -> dict[str, list[tuple[datetime, float]]]:

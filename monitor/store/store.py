@@ -139,15 +139,16 @@ class Store:
         return await self._run(self._database.results, endpoint, since, limit)
 
     async def timeline(self, incident: str) -> tuple[TimelineEntry, ...]:
-        """Read the record of one incident in its order; for pages of history to come."""
+        """Read the record of one incident in its order."""
         return await self._run(self._database.timeline, incident)
 
     async def incidents(self, since: datetime, limit: int) -> list[Incident]:
-        """Read the newest incidents that were open at `since` or later, oldest first.
-
-        For pages of history to come: what decides is in the situation.
-        """
+        """Read the newest incidents that were open at `since` or later, oldest first."""
         return await self._run(self._database.incidents, since, limit)
+
+    async def incidents_named(self, beginning: str, limit: int) -> tuple[Incident, ...]:
+        """Read the incidents whose ids begin so, in the order of their ids; an exact one first."""
+        return await self._run(self._database.incidents_named, beginning, limit)
 
     async def prune(self, before: datetime, now: datetime) -> int:
         """Forget what ended before, but nothing that still decides; give the number of rows.

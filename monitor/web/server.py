@@ -14,7 +14,7 @@ from aiohttp import http_exceptions, web
 
 from monitor.config import Scope
 from monitor.logs import Log
-from monitor.web import api, blackbox, pages, pings, scraping
+from monitor.web import api, blackbox, incidents_api, pages, pings, scraping
 from monitor.web.backend import BACKEND, Backend
 from monitor.web.connections import Connections
 from monitor.web.failure_limit import FailureLimit
@@ -51,6 +51,17 @@ _ROUTES: Final = (
     ("GET", "/api/v1/heartbeats/{endpoint}", pings.heard, Need(scope=Scope.READ)),
     ("POST", "/api/v1/deploys", api.announce, Need(scope=Scope.DEPLOY)),
     ("POST", "/api/v1/headers", api.accept_headers, Need(scope=Scope.OPERATE)),
+    ("GET", "/api/v1/incidents", incidents_api.list_incidents, Need(scope=Scope.READ)),
+    ("POST", "/api/v1/incidents", incidents_api.open_incident, Need(scope=Scope.OPERATE)),
+    ("GET", "/api/v1/incidents/{id}", incidents_api.show, Need(scope=Scope.READ)),
+    ("GET", "/api/v1/incidents/{id}/postmortem", incidents_api.postmortem, Need(scope=Scope.READ)),
+    ("POST", "/api/v1/incidents/{id}/ack", incidents_api.acknowledge, Need(scope=Scope.OPERATE)),
+    ("POST", "/api/v1/incidents/{id}/note", incidents_api.note, Need(scope=Scope.OPERATE)),
+    ("POST", "/api/v1/incidents/{id}/resolve", incidents_api.resolve, Need(scope=Scope.OPERATE)),
+    ("POST", "/api/v1/incidents/{id}/label", incidents_api.label, Need(scope=Scope.OPERATE)),
+    ("GET", "/api/v1/silences", incidents_api.list_silences, Need(scope=Scope.READ)),
+    ("POST", "/api/v1/silences", incidents_api.add_silence, Need(scope=Scope.OPERATE)),
+    ("DELETE", "/api/v1/silences/{id}", incidents_api.remove_silence, Need(scope=Scope.OPERATE)),
 )
 
 

@@ -146,7 +146,9 @@ class Incident:
     """What is wrong with one service. `sequence` is the number of its newest timeline entry.
 
     One that a person opened has a `title`, and members only where checks joined it; it ends when
-    a person resolves it. `labels` are what people say of it afterwards.
+    a person resolves it, and is at least as bad as was `declared`. One that a person resolved may
+    have members that are not closed: their failure is known, and opens nothing anew. `labels` are
+    what people say of it afterwards.
     """
 
     id: str
@@ -164,6 +166,7 @@ class Incident:
     acknowledgement: Acknowledgement | None = None
     attention: Attention = Attention()
     title: str = ""
+    declared: Severity | None = None
     labels: tuple[str, ...] = ()
 
     @property

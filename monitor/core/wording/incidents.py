@@ -80,6 +80,8 @@ def headline(incident: Incident, *, at: datetime) -> str:
     The open check of the worst severity speaks, of several the first to fail.
     """
     still = _worst_first([member for member in incident.members if member.closed_at is None])
+    if incident.title and incident.open:
+        return as_sentence(_declared(incident, still, at))
     if not still:
         return as_sentence(_over(incident, at))
     if incident.klass is IncidentClass.MONITOR:
@@ -243,6 +245,15 @@ def _not_known(silent: Sequence[Member], at: datetime) -> Iterator[str]:
     more = [one.check for group in list(by_reason.values())[_MOST_REASONS:] for one in group]
     if more:
         yield f"{listed(more)} {_are(more)} not known either"
+
+
+def _declared(incident: Incident, still: Sequence[Member], at: datetime) -> str:
+    """Say what a person has seen, and which checks say so as well."""
+    lasts = at - incident.since
+    lasting = f", for {duration_text(lasts)}" if lasts >= _WORTH_SAYING else ""
+    said = f"{incident.service}: {one_line(incident.title)}{lasting}"
+
+    return "; ".join((said, *(f"{one.check}: {reasons_text(one.reasons)}" for one in still[:1])))
 
 
 def _over(incident: Incident, at: datetime) -> str:

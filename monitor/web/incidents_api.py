@@ -1,0 +1,208 @@
+"""The handlers of incidents and silences, each a few lines over the acts of people."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from monitor import operations
+from monitor.core.model.endpoint import Severity
+from monitor.operations import OperationError
+from monitor.operations.desk import check_keys, read_choice
+from monitor.web.acting import read_object, refusals, who
+from monitor.web.backend import BACKEND
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from monitor.operations import Desk
+
+_DONE: Final = "it is done"
+_LONGEST_LIST: Final = 200
+_USUAL: Final = 50
+
+
+async def list_incidents(request: web.Request) -> web.Response:
+    """Give the newest incidents; `?open=true`, `?service=` and `?limit=` choose among them."""
+    query = request.query
+    limit = query.get("limit", "")
+    with refusals(_DONE):
+        if limit and not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
+            raise OperationError(f"limit: expected a number, found {limit!r:.80}")
+        found = await operations.list_incidents(
+            _desk(request),
+            open_only=query.get("open", "").lower() in ("1", "true", "yes"),
+            service=query.get("service", ""),
+            limit=int(limit or _USUAL),
+        )
+
+    return web.json_response(found)
+
+
+async def show(request: web.Request) -> web.Response:
+    """Give one incident with its timeline."""
+    with refusals(_DONE):
+        return web.json_response(await operations.show_incident(_id(request), _desk(request)))
+
+
+async def postmortem(request: web.Request) -> web.Response:
+    """Give the post-mortem of an incident, as Markdown; as JSON where that is asked for."""
+    with refusals(_DONE):
+        written = await operations.write_postmortem(_id(request), _desk(request))
+
+    if "application/json" in request.headers.get("Accept", ""):
+        return web.json_response(written)
+
+    return web.Response(text=written["markdown"], content_type="text/markdown", charset="utf-8")
+
+
+async def open_incident(request: web.Request) -> web.Response:
+    """Open an outage that a person has seen."""
+    raw = await read_object(request)
+    with refusals(_DONE):
+        check_keys(raw, ("service", "title", "severity"))
+        found = await operations.open_incident(
+            _text(raw, "service"),
+            _text(raw, "title"),
+            who(request),
+            _desk(request),
+            severity=read_choice(raw, "severity", Severity.HIGH, tuple(Severity)),
+        )
+
+    return web.json_response(found)
+
+
+async def acknowledge(request: web.Request) -> web.Response:
+    """Take an incident on."""
+    with refusals(_DONE):
+        check_keys(await _read_some(request), ())
+        found = await operations.acknowledge(_id(request), who(request), _desk(request))
+
+    return web.json_response(found)
+
+
+async def note(request: web.Request) -> web.Response:
+    """Write a note into the timeline."""
+    raw = await read_object(request)
+    with refusals(_DONE):
+        check_keys(raw, ("text",))
+        found = await operations.note(
+            _id(request), who(request), _text(raw, "text"), _desk(request)
+        )
+
+    return web.json_response(found)
+
+
+async def resolve(request: web.Request) -> web.Response:
+    """End an incident."""
+    raw = await _read_some(request)
+    with refusals(_DONE):
+        check_keys(raw, ("reason",))
+        reason = _text(raw, "reason") if raw.get("reason") else ""
+        found = await operations.resolve(_id(request), who(request), reason, _desk(request))
+
+    return web.json_response(found)
+
+
+async def label(request: web.Request) -> web.Response:
+    """Give an incident these labels."""
+    raw = await read_object(request)
+    with refusals(_DONE):
+        check_keys(raw, ("labels",))
+        found = await operations.label(
+            _id(request), who(request), _texts(raw, "labels"), _desk(request)
+        )
+
+    return web.json_response(found)
+
+
+async def list_silences(request: web.Request) -> web.Response:
+    """Give the silences that hold."""
+    return web.json_response(operations.list_silences(_desk(request)))
+
+
+async def add_silence(request: web.Request) -> web.Response:
+    """Withhold what becomes of some services for a time: `minutes`, or `until`."""
+    raw = await read_object(request)
+    desk = _desk(request)
+    with refusals(_DONE):
+        check_keys(raw, ("services", "severities", "until", "minutes", "reason"))
+        found = await operations.add_silence(
+            _texts(raw, "services"),
+            _read_end(raw, desk.clock()),
+            who(request),
+            desk,
+            severities=[_severity(text) for text in _texts(raw, "severities")],
+            reason=_text(raw, "reason") if raw.get("reason") else "",
+        )
+
+    return web.json_response(found)
+
+
+async def remove_silence(request: web.Request) -> web.Response:
+    """End a silence now."""
+    with refusals(_DONE):
+        found = await operations.remove_silence(_id(request), who(request), _desk(request))
+
+    return web.json_response(found)
+
+
+def _desk(request: web.Request) -> Desk:
+    return request.app[BACKEND].desk
+
+
+def _id(request: web.Request) -> str:
+    return request.match_info["id"]
+
+
+async def _read_some(request: web.Request) -> Mapping[str, Any]:
+    """Read a body where there is one: an act may need no words."""
+    return await read_object(request) if request.can_read_body else {}
+
+
+def _text(raw: Mapping[str, Any], key: str) -> str:
+    value = raw.get(key)
+    if not isinstance(value, str):
+        raise OperationError(f"{key}: expected a text, found {type(value).__name__}")
+
+    return value
+
+
+def _texts(raw: Mapping[str, Any], key: str) -> list[str]:
+    value = raw.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise OperationError(f"{key}: expected a list of texts")
+    if len(value) > _LONGEST_LIST:
+        raise OperationError(f"{key}: expected at most {_LONGEST_LIST}, found {len(value)}")
+
+    return value
+
+
+def _severity(text: str) -> Severity:
+    return read_choice({"severities": text}, "severities", Severity.HIGH, tuple(Severity))
+
+
+def _read_end(raw: Mapping[str, Any], now: datetime) -> datetime:
+    """Read when a silence ends; a time needs its zone."""
+    minutes, until = raw.get("minutes"), raw.get("until")
+    if (minutes is None) == (until is None):
+        raise OperationError("expected either minutes or until")
+    if until is None:
+        if isinstance(minutes, bool) or not isinstance(minutes, int | float):
+            raise OperationError("minutes: expected a number")
+        if not 0 < minutes <= operations.LONGEST_SILENCE / timedelta(minutes=1):
+            raise OperationError(
+                f"minutes: expected at most {operations.LONGEST_SILENCE.days} days"
+            )
+        return now + timedelta(minutes=minutes)
+
+    try:
+        end = datetime.fromisoformat(_text(raw, "until"))
+    except ValueError as error:
+        raise OperationError("until: expected a time such as 2026-07-01T08:00:00Z") from error
+    if end.tzinfo is None:
+        raise OperationError("until: expected a time with its zone, such as 2026-07-01T08:00:00Z")
+
+    return end
