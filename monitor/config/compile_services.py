@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from monitor.config.compile_rollbacks import PolicyCompiler
 from monitor.config.settings import ServiceSettings
+from monitor.config.settings_checklists import ChecklistSettings
 from monitor.config.settings_fields import name_problem
 from monitor.config.suggest import closest
 from monitor.core.expectations.json_body import PathError, compile_path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from monitor.config.document import At
     from monitor.config.findings import Findings
     from monitor.config.settings import VersionSettings
+    from monitor.core.model.checklist import Item, Stage
     from monitor.fields import Kind
 
 
@@ -93,10 +95,19 @@ class _Compiler:
             contacts=tuple(Contact(role=role, name=who) for role, who in settings.contacts.items()),
             links=tuple(Link(name=link, url=url) for link, url in (links | settings.links).items()),
             depends_on=tuple(settings.depends_on),
+            checklist=self._checklist(settings.checklist, (*at, "checklist")),
             version=self._version(name, settings.version, at) if settings.version else None,
             rollback=policies.get("rollback"),
             remedy=policies.get("remedy"),
         )
+
+    def _checklist(self, written: object, at: At) -> Mapping[Stage, tuple[Item, ...]]:
+        if written is None:
+            return {}
+
+        settings = self.findings.read(ChecklistSettings, written, at)
+
+        return settings.items if settings is not None else {}
 
     def _tell_unused(self, name: str, at: At) -> None:
         """Say that no endpoint belongs to a service; a typo is told where the endpoint has it."""

@@ -17,6 +17,7 @@ from monitor.config.settings import (
     WebSection,
     WitnessSettings,
 )
+from monitor.config.settings_checklists import ChecklistSettings
 from monitor.config.settings_fields import NAME_PATTERN
 from monitor.config.settings_maintenance import MaintenanceSettings
 from monitor.core.expectations import expectation_schema
@@ -40,6 +41,7 @@ _MODELS: Final = (
     Defaults,
     WitnessSettings,
     ServiceSettings,
+    ChecklistSettings,
     MaintenanceSettings,
 )
 _EXPECT: Final = "Expectation"

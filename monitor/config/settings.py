@@ -318,6 +318,7 @@ class ServiceSettings(Section):
     runbook: WebUrl | None = None
     links: dict[Name, WebUrl] = Field(default_factory=dict)
     depends_on: list[Name] = Field(default_factory=list)
+    checklist: Any = None  # Any: it is read by its own model
     version: VersionSettings | None = None
     rollback: RollbackSettings | None = None
     remedy: RemedySettings | None = None

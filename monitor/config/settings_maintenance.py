@@ -13,7 +13,7 @@ from monitor.config.settings_fields import Line, Name, Span
 from monitor.config.suggest import suggest
 from monitor.config.translate import found
 from monitor.core.expectations.shown import quote
-from monitor.fields import Zone  # noqa: TC001 - pydantic reads it
+from monitor.fields import Zone
 from monitor.options import format_duration
 
 DAYS: Final = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")

@@ -85,12 +85,9 @@ def together(step: IncidentStep, reviewed: IncidentStep, situation: Situation) -
     return replace(
         step,
         news=tuple(
-            replace(
-                turn,
-                incident=replace(
-                    turn.incident, attention=situation.incidents[turn.incident.id].attention
-                ),
-            )
+            replace(turn, incident=replace(turn.incident, attention=known.attention))
+            if (known := situation.incidents.get(turn.incident.id)) is not None
+            else turn
             for turn in (*step.news, *reviewed.news)
         ),
     )
@@ -309,7 +306,7 @@ def _concerned(step: IncidentStep, directory: Directory, situation: Situation) -
     """Give the open incidents that a step is about, and those of services above them."""
     found: dict[str, Incident] = {}
     for touched in step.changes.incidents:
-        known = situation.incidents[touched.id]
+        known = situation.incidents.get(touched.id, touched)
         if known.open:
             found[known.id] = known
         if known.klass is not IncidentClass.OUTAGE:

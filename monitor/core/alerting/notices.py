@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from monitor.core import wording
+from monitor.core.checklists import checklist
 from monitor.core.common_cause import common_cause
 from monitor.core.model.incident import IncidentClass, IncidentPhase
 from monitor.core.model.notice import Contact, Link, Notice, NoticeEvent
 from monitor.core.model.rollback import Mode, RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.core.rollback.guards import mode_of
-from monitor.core.wording.rollbacks import summarize
 from monitor.core.withholding import affected
+from monitor.core.wording.rollbacks import summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,6 +67,7 @@ def describe(
         may_roll_back=_may_roll_back(service, incident),
         acknowledged_by=taken.by if taken else "",
         acknowledged_at=taken.at if taken else None,
+        checklist=checklist(incident, directory, situation),
         affected=affected(incident, situation),
         common_cause=common_cause(incident, directory, situation),
     )

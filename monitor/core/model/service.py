@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime, tzinfo
 
+    from monitor.core.model.checklist import Item, Stage
     from monitor.core.model.endpoint import Severity
     from monitor.core.model.incident import IncidentClass
     from monitor.core.model.notice import Contact, Link
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 COUNTDOWN: Final = timedelta(seconds=30)
 EXPIRES: Final = timedelta(minutes=15)
 """How long a person has to veto, and to approve, where nothing else is said."""
+
+NO_CHECKLIST: Final[Mapping[Stage, tuple[Item, ...]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,6 +203,8 @@ class Service:
     targets: Targets | None = None
     evidence: tuple[str, ...] = ()
     """The names of the commands that are run when an incident of it opens."""
+    checklist: Mapping[Stage, tuple[Item, ...]] = field(default_factory=lambda: NO_CHECKLIST)
+    """What is to be done, for each stage that it says something about itself."""
 
     @property
     def policies(self) -> tuple[RollbackPolicy, ...]:
