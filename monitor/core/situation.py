@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.forgetting import find_old
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployState
+from monitor.core.model.notice import DeliveryState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sized
+    from collections.abc import Collection, Iterable, Mapping, Sized
     from datetime import datetime
 
     from monitor.core.forgetting import Old
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _KEPT_INCIDENTS: Final = 500
 _KEPT_DELIVERIES: Final = 2_000
+KEPT_DEAD: Final = 1_000
+"""So many notices that could not be told are kept, the newest, until their incidents are pruned."""
 KEPT_PRESENCES: Final = 1_000
 """So many times in which anybody listened for pings are kept, the newest."""
 _KEPT_AFTER_FORGETTING: Final = 0.75
@@ -50,9 +53,13 @@ class Situation:
         self.heartbeats: dict[str, Heartbeat] = {}
         self.presences: dict[int, Presence] = {}
         self.silences: dict[str, Silence] = {}
+        self._most_incidents = _KEPT_INCIDENTS
+        self._most_deliveries = _KEPT_DELIVERIES
         self._open: dict[str, Incident] = {}
         self._open_of: dict[tuple[str, IncidentClass], dict[str, Incident]] = {}
-        self._pending: dict[str, dict[str, Delivery]] = {}
+        self._pending: dict[str, dict[str, dict[str, Delivery]]] = {}
+        self._notices: dict[str, dict[str, Delivery]] = {}
+        self._together: dict[str, dict[str, Delivery]] = {}
         self._deploys: dict[str, dict[str, Deploy]] = {}
         self._rollbacks: dict[str, dict[str, Rollback]] = {}
 
@@ -118,13 +125,29 @@ class Situation:
     def pending_deliveries(self, notifier: str) -> list[Delivery]:
         """Give what one notifier still has to tell, in the order in which it was queued."""
         return sorted(
-            self._pending.get(notifier, {}).values(),
+            chain.from_iterable(rows.values() for rows in self._pending.get(notifier, {}).values()),
             key=lambda delivery: (
                 delivery.queued_at,
                 delivery.notice.sequence,
                 delivery.id,
             ),
         )
+
+    def pending_incidents(self, notifier: str) -> Mapping[str, Mapping[str, Delivery]]:
+        """Give by incident, and by id, what one notifier still has to tell; roughly as queued."""
+        return self._pending.get(notifier, {})
+
+    def pending_notifiers(self) -> list[str]:
+        """Name the notifiers that have something to tell."""
+        return [name for name, incidents in self._pending.items() if incidents]
+
+    def deliveries_of(self, incident: str) -> Collection[Delivery]:
+        """Give all that was queued of one incident, for whomever."""
+        return self._notices.get(incident, {}).values()
+
+    def told_in(self, delivery: str) -> Collection[Delivery]:
+        """Give what is told in the message of one delivery, itself included where it has lines."""
+        return self._together.get(delivery, {}).values()
 
     def deploys_of(self, service: str) -> list[Deploy]:
         """Give the deploys of a service, oldest first."""
@@ -205,43 +228,79 @@ class Situation:
                 known.pop(incident.id, None)
 
     def _take_delivery(self, delivery: Delivery) -> None:
+        before = self.deliveries.get(delivery.id)
         self.deliveries[delivery.id] = delivery
-        waiting = self._pending.setdefault(delivery.notifier, {})
+        incident = delivery.notice.incident
+        self._notices.setdefault(incident, {})[delivery.id] = delivery
+        if before is not None and before.told_in != delivery.told_in:
+            _take_out(self._together, before.told_in, before.id)
+        if delivery.told_in:
+            self._together.setdefault(delivery.told_in, {})[delivery.id] = delivery
+        incidents = self._pending.setdefault(delivery.notifier, {})
         if delivery.pending:
-            waiting[delivery.id] = delivery
+            incidents.setdefault(incident, {})[delivery.id] = delivery
         else:
-            waiting.pop(delivery.id, None)
+            _take_out(incidents, incident, delivery.id)
 
     def _forget_old(self, changes: Changes) -> None:
         """Keep memory bounded: old resolved incidents and delivered notices stay in the store."""
         for old in sorted(self.presences)[: max(0, len(self.presences) - KEPT_PRESENCES)]:
             del self.presences[old]
-        if changes.incidents and len(self.incidents) > _KEPT_INCIDENTS:
-            resolved = sorted(
-                (incident for incident in self.incidents.values() if not incident.open),
-                key=lambda incident: incident.opened_at,
-            )
-            for incident in resolved[: _surplus(self.incidents, _KEPT_INCIDENTS)]:
-                del self.incidents[incident.id]
-                self.timelines.pop(incident.id, None)
+        if changes.incidents and len(self.incidents) > self._most_incidents:
+            self._forget_incidents()
+        if changes.deliveries and len(self.deliveries) > self._most_deliveries:
+            self._forget_deliveries()
 
-        if changes.deliveries and len(self.deliveries) > _KEPT_DELIVERIES:
-            done = sorted(
-                (
-                    delivery
-                    for delivery in self.deliveries.values()
-                    if not delivery.pending and self._resolved(delivery.notice.incident)
-                ),
-                key=lambda delivery: delivery.queued_at,
-            )
-            for delivery in done[: _surplus(self.deliveries, _KEPT_DELIVERIES)]:
-                del self.deliveries[delivery.id]
+    def _forget_incidents(self) -> None:
+        resolved = sorted(
+            (incident for incident in self.incidents.values() if not incident.open),
+            key=lambda incident: incident.opened_at,
+        )
+        for incident in resolved[: _surplus(self.incidents, _KEPT_INCIDENTS)]:
+            del self.incidents[incident.id]
+            self.timelines.pop(incident.id, None)
+        self._most_incidents = _next_most(self.incidents, _KEPT_INCIDENTS)
 
-    def _resolved(self, incident: str) -> bool:
-        known = self.incidents.get(incident)
+    def _forget_deliveries(self) -> None:
+        """Forget what was told longest ago; dead letters are kept, so that they can be told."""
+        done = sorted(
+            (
+                delivery
+                for delivery in self.deliveries.values()
+                if not delivery.pending and self._is_over(delivery)
+            ),
+            key=lambda delivery: delivery.queued_at,
+        )
+        dead = [delivery for delivery in done if delivery.state is DeliveryState.DEAD]
+        done = [delivery for delivery in done if delivery.state is not DeliveryState.DEAD]
+        for delivery in (
+            *done[: _surplus(self.deliveries, _KEPT_DELIVERIES)],
+            *dead[: max(0, len(dead) - KEPT_DEAD)],
+        ):
+            del self.deliveries[delivery.id]
+            _take_out(self._notices, delivery.notice.incident, delivery.id)
+            _take_out(self._together, delivery.told_in, delivery.id)
+        self._most_deliveries = _next_most(self.deliveries, _KEPT_DELIVERIES)
 
-        return known is None or not known.open
+    def _is_over(self, delivery: Delivery) -> bool:
+        """Whether nothing of what was told in it goes on."""
+        told = (delivery, *self.told_in(delivery.id))
+
+        return not any(row.notice.incident in self._open for row in told)
+
+
+def _take_out(groups: dict[str, dict[str, Delivery]], group: str, id: str) -> None:
+    """Take one delivery out of its group, and the group with its last."""
+    if group in groups:
+        groups[group].pop(id, None)
+        if not groups[group]:
+            del groups[group]
 
 
 def _surplus(records: Sized, kept: int) -> int:
-    return len(records) - int(kept * _KEPT_AFTER_FORGETTING)
+    return max(len(records) - int(kept * _KEPT_AFTER_FORGETTING), 0)
+
+
+def _next_most(records: Sized, kept: int) -> int:
+    """Give how many there may be until old ones are looked for again: many may have to stay."""
+    return max(kept, len(records) * 5 // 4)

@@ -12,12 +12,12 @@ from monitor.core.model.check_state import CheckState
 from monitor.core.model.deploy import Deploy
 from monitor.core.model.heartbeat import Heartbeat, Presence
 from monitor.core.model.incident import Incident, TimelineEntry
-from monitor.core.model.notice import PENDING, Delivery
+from monitor.core.model.notice import PENDING, Delivery, DeliveryState
 from monitor.core.model.observation import Code
 from monitor.core.model.pin import HeaderPin
 from monitor.core.model.rollback import Rollback, Step
 from monitor.core.model.silence import Silence
-from monitor.core.situation import Situation
+from monitor.core.situation import KEPT_DEAD, Situation
 from monitor.logs import Log
 from monitor.store.codec import CodecError, decode, from_microseconds, to_microseconds
 from monitor.store.writing import LETTERS, storable
@@ -273,7 +273,7 @@ def _read_incidents(connection: Connection) -> tuple[Incident, ...]:
 
 
 def _read_deliveries(connection: Connection) -> tuple[Delivery, ...]:
-    """Read what is pending, what open incidents were told already, and the newest of the rest."""
+    """Read what is pending or dead, what open incidents were told, and the newest of the rest."""
     recent = _records(
         connection,
         Delivery,
@@ -287,7 +287,17 @@ def _read_deliveries(connection: Connection) -> tuple[Delivery, ...]:
         " OR incident IN (SELECT id FROM incidents WHERE resolved_at IS NULL)",
         *PENDING,
     )
-    found = {delivery.id: delivery for delivery in (*recent, *needed)}
+    dead = _records(
+        connection,
+        Delivery,
+        "SELECT body FROM deliveries WHERE state = ? ORDER BY queued_at DESC LIMIT ?",
+        DeliveryState.DEAD,
+        KEPT_DEAD,
+    )
+    found = {delivery.id: delivery for delivery in (*recent, *needed, *dead)}
+    for digest in {row.told_in for row in needed if row.told_in} - found.keys():
+        told = _records(connection, Delivery, "SELECT body FROM deliveries WHERE id = ?", digest)
+        found |= {delivery.id: delivery for delivery in told}
 
     return tuple(sorted(found.values(), key=lambda delivery: (delivery.queued_at, delivery.id)))
 

@@ -18,7 +18,9 @@ from monitor.core.model.notice import (
     TryAgain,
 )
 from monitor.core.situation import Situation
-from monitor.dispatch import Dispatch, _Journal
+from monitor.dispatch import Dispatch
+from monitor.dispatch.journal import Journal
+from monitor.notifiers.notifier import Manner
 from tests.support.logs import capture_logs
 from tests.support.notices import NOON, ScriptedNotifier, make_delivery, make_notice, make_pair
 
@@ -282,7 +284,7 @@ async def test_a_wall_clock_that_is_set_back_delays_nothing(world: World) -> Non
 async def test_a_bug_in_what_follows_a_delivery_does_not_silence_the_receiver(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monitor.dispatch._REST_AFTER_A_BUG", timedelta(milliseconds=1))
+    monkeypatch.setattr("monitor.dispatch.worker._REST_AFTER_A_BUG", timedelta(milliseconds=1))
     reports = iter([ZeroDivisionError("a bug")])
     notifier = ScriptedNotifier()
     world.queue(*(make_delivery(make_notice(incident=f"i-{n}")) for n in range(3)))
@@ -485,7 +487,7 @@ async def test_a_store_that_recovers_while_two_rows_are_written_is_not_called_br
             raise OSError("disk")
         await event.wait()
 
-    journal = _Journal(Situation(), record, SOON)
+    journal = Journal(Situation(), record, SOON)
     with capture_logs() as lines:
         await journal.write((make_delivery(),))
         await journal.write((make_delivery(),))
@@ -556,7 +558,9 @@ async def test_before_the_start_nothing_is_told_and_a_reload_hires_nobody(world:
 async def test_five_hundred_incidents_are_all_told_after_the_network_comes_back(
     world: World,
 ) -> None:
-    notifier = ScriptedNotifier(then=TryAgain(reason="unreachable", error="no connection"))
+    notifier = ScriptedNotifier(
+        then=TryAgain(reason="unreachable", error="no connection"), manner=Manner(digests=False)
+    )
     pairs = [make_pair(f"i-{number}") for number in range(250)]
     world.queue(*(opened for opened, _ in pairs))
 

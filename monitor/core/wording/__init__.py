@@ -1,6 +1,7 @@
 """The sentences that people read in notices and timelines, whatever carries them."""
 
 from monitor.core.wording.acts import acknowledged, ended_by, labelled, noted
+from monitor.core.wording.digests import digest_headline, instead
 from monitor.core.wording.incidents import (
     cause_changed,
     closed,
@@ -47,12 +48,14 @@ __all__ = [
     "cause_changed",
     "closed",
     "common_cause",
+    "digest_headline",
     "duration_text",
     "ended_by",
     "facts",
     "fails_again",
     "flapping",
     "headline",
+    "instead",
     "joined",
     "labelled",
     "left",

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core import outbox
+from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import IncidentClass
 from monitor.core.model.notice import (
@@ -22,10 +23,18 @@ from monitor.core.model.notice import (
     TryAgain,
 )
 from monitor.core.outbox import Why
+from monitor.core.situation import Situation
 from tests.support.notices import NOON, make_delivery, make_notice, make_pair, make_rollback
 
 if TYPE_CHECKING:
-    from monitor.core.model.notice import Receipt
+    from monitor.core.model.notice import Delivery, Receipt
+
+
+def knowing(*rows: Delivery) -> Situation:
+    situation = Situation()
+    situation.apply(Changes(deliveries=rows))
+
+    return situation
 
 
 def test_only_the_oldest_notice_of_an_incident_is_next() -> None:
@@ -262,8 +271,8 @@ def test_the_thread_is_where_the_newest_told_notice_is() -> None:
     another = make_delivery(make_notice(incident="api-1", sequence=5), reference="c:8")
     [errand] = outbox.plan_errands([make_delivery(make_notice(NoticeEvent.RESOLVED))])
 
-    assert outbox.find_earlier([moved, told, foreign, another], errand).reference == "c:2"
-    assert outbox.find_earlier([foreign, another], errand) == Earlier()
+    assert outbox.find_earlier(knowing(moved, told, foreign, another), errand).reference == "c:2"
+    assert outbox.find_earlier(knowing(foreign, another), errand) == Earlier()
 
 
 def test_the_latest_wait_of_all_rows_counts() -> None:
