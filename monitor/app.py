@@ -324,6 +324,7 @@ class Monitor:
             record=self._record_delivery,
             clock=self.now,
             on_receipt=self.metrics.delivered,
+            directory=lambda: self.engine.directory,
         )
 
     def _make_upkeep(self) -> Upkeep:

@@ -55,6 +55,11 @@ class Metrics:
         self._unsent = self._counter(
             "notification_failures", "Attempts to deliver that failed.", "notifier", "reason"
         )
+        self._repeats = self._counter(
+            "notification_repeats",
+            "Attempts at a notice that an earlier one may have brought already.",
+            "notifier",
+        )
         self._rollbacks = self._counter(
             "rollbacks", "Rollbacks that came to an end.", "service", "outcome"
         )
@@ -119,7 +124,9 @@ class Metrics:
                 self._blocked.labels(rollback.service, rollback.blocked.value).inc()
 
     def delivered(self, delivery: Delivery, receipt: Receipt) -> None:
-        """Count one attempt to deliver."""
+        """Count one attempt to deliver; of a row that is `maybe_sent` it was a repeat."""
+        if delivery.maybe_sent:
+            self._repeats.labels(delivery.notifier).inc()
         reason = getattr(receipt, "reason", None)
         if reason is None:
             self._sent.labels(delivery.notifier).inc()
@@ -166,6 +173,7 @@ class Metrics:
         directory = self._engine.directory
         for notifier in directory.notifiers:
             self._sent.labels(notifier)
+            self._repeats.labels(notifier)
             for why in Why:
                 self._unsent.labels(notifier, why.value)
         for service in directory.services.values():
@@ -176,7 +184,7 @@ class Metrics:
                     self._rollbacks.labels(service.name, state.value)
             for blocked in Blocked:
                 self._blocked.labels(service.name, blocked.value)
-        for counter in (self._sent, self._unsent):
+        for counter in (self._sent, self._unsent, self._repeats):
             _keep(counter, directory.notifiers)
         for counter in (self._rollbacks, self._blocked):
             _keep(counter, known_services(self._engine))

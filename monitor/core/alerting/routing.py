@@ -62,6 +62,4 @@ def find_fallback(notifier: str, about: Incident | Notice, directory: Directory)
 
 def find_told(incident: str, situation: Situation) -> tuple[str, ...]:
     """Name the notifiers to which anything about an incident was queued, each once."""
-    rows = situation.deliveries.values()
-
-    return tuple(dict.fromkeys(row.notifier for row in rows if row.notice.incident == incident))
+    return tuple(dict.fromkeys(row.notifier for row in situation.deliveries_of(incident)))
