@@ -120,8 +120,7 @@ def _has_delivered(incident: Incident, situation: Situation, *, over: bool) -> b
     """Whether anybody was told of an incident, or of its end."""
     return any(
         row.state is DeliveryState.DELIVERED
-        for row in situation.deliveries.values()
-        if row.notice.incident == incident.id
+        for row in situation.deliveries_of(incident.id)
         if row.notice.event is NoticeEvent.RESOLVED or not over
     )
 
