@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.config.compile_endpoints import compile_endpoints
 from monitor.config.compile_maintenance import check_dependencies, read_maintenance
+from monitor.config.compile_routes import read_routes
 from monitor.config.compile_sections import (
     read_notifiers,
     read_pace,
@@ -37,6 +38,7 @@ _SECTIONS: Final = (
     "services",
     "endpoints",
     "maintenance",
+    "routes",
     "include",
 )
 _EXAMPLE: Final = "shop: https://shop.example/"
@@ -65,6 +67,8 @@ def compile_document(
     check_dependencies(findings, served.services, watched)
     calm = data.get("maintenance", [])
     windows = read_maintenance(findings, calm, served.services, watched)
+    known = {*served.services, *watched.services}
+    routes = read_routes(findings, data.get("routes", []), known, data.get("notifiers"))
     store = read_store(findings, top.store, environ, cwd)
 
     problems = (*document.problems, *findings.problems)
@@ -82,6 +86,7 @@ def compile_document(
             notifiers=tuple(told),
             public_url=(web.public_url or "").rstrip("/"),
             maintenance=windows,
+            routes=routes,
         ),
         probes=watched.probes,
         notifiers=told,

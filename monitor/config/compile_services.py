@@ -13,7 +13,7 @@ from monitor.config.suggest import closest
 from monitor.core.expectations.json_body import PathError, compile_path
 from monitor.core.expectations.shown import quote
 from monitor.core.model.notice import Contact, Link
-from monitor.core.model.service import Service, VersionSource
+from monitor.core.model.service import Service, Targets, VersionSource
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,6 +95,9 @@ class _Compiler:
             contacts=tuple(Contact(role=role, name=who) for role, who in settings.contacts.items()),
             links=tuple(Link(name=link, url=url) for link, url in (links | settings.links).items()),
             depends_on=tuple(settings.depends_on),
+            targets=Targets(
+                acknowledge=settings.targets.acknowledge, resolve=settings.targets.resolve
+            ),
             checklist=self._checklist(settings.checklist, (*at, "checklist")),
             version=self._version(name, settings.version, at) if settings.version else None,
             rollback=policies.get("rollback"),

@@ -98,6 +98,7 @@ def _things(compiled: Compiled) -> dict[At, object]:
         ("store",): compiled.store,
         ("retention",): compiled.retention,
         ("maintenance",): compiled.directory.maintenance,
+        ("routes",): compiled.directory.routes,
         ("environment",): compiled.directory.environment,
         ("location",): compiled.directory.location,
     }

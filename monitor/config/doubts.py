@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from monitor.config.compile_routes import find_unmatched, find_used
+from monitor.core.model.incident import IncidentClass
 from monitor.core.model.rollback import Mode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from monitor.config.compiled import Compiled
     from monitor.core.model.service import RollbackPolicy
 
@@ -44,7 +48,32 @@ def find_doubts(compiled: Compiled) -> tuple[str, ...]:
             "(RFC 2606): put your target in its place"
         )
 
-    return tuple(doubts)
+    return (*doubts, *_find_doubts_of_routes(compiled))
+
+
+def _find_doubts_of_routes(compiled: Compiled) -> Iterator[str]:
+    """Say what comes to everybody since no route is for it, else who is never told anything."""
+    routes = compiled.directory.routes
+    services = {*compiled.directory.services, *(one.service for one in compiled.endpoints)}
+    if not routes:
+        return
+
+    unmatched = find_unmatched(routes, services)
+    if unmatched:
+        first = unmatched[0]
+        about = f"a {first.severity} {first.klass} of {first.service or 'any other service'}"
+        if first.klass is IncidentClass.MONITOR:
+            about = f"{first.severity} trouble of the monitor itself"
+        more = f" (and {len(unmatched) - 1} other sorts of incidents)" if unmatched[1:] else ""
+        yield (
+            f"routes: none is for {about}{more}, of which every notifier is told then: "
+            "a last route without match says who is meant"
+        )
+        return
+
+    for name in compiled.notifiers:
+        if name not in find_used(routes):
+            yield f"notifiers.{name}: no route leads to it, so it is never told anything"
 
 
 def _acts(policy: RollbackPolicy) -> bool:

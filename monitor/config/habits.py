@@ -38,9 +38,9 @@ _EXPECTED: Final[Mapping[str, str]] = {
 """What is judged elsewhere under a key of its own, and how an expectation says it."""
 
 _OTHERWISE: Final[Mapping[str, str]] = {
-    "alerts": "notifiers stand at the top of the file, and each gets everything",
+    "alerts": "notifiers stand at the top of the file, and routes beside them say who gets what",
     "name": "an endpoint is named by the key that leads to it",
-    "notify": "notifiers stand at the top of the file, and each gets everything",
+    "notify": "notifiers stand at the top of the file, and routes beside them say who gets what",
     "retries": "failures in a row are counted, as in health: {failure_threshold: 3}",
     "type": "the kind of probe is a key itself, as in url: https://shop.example/",
 }

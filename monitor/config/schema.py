@@ -20,6 +20,7 @@ from monitor.config.settings import (
 from monitor.config.settings_checklists import ChecklistSettings
 from monitor.config.settings_fields import NAME_PATTERN
 from monitor.config.settings_maintenance import MaintenanceSettings
+from monitor.config.settings_routes import RouteSettings
 from monitor.core.expectations import expectation_schema
 from monitor.core.headers.demands import policies_schema
 from monitor.core.model.endpoint import InARow
@@ -43,6 +44,7 @@ _MODELS: Final = (
     ServiceSettings,
     ChecklistSettings,
     MaintenanceSettings,
+    RouteSettings,
 )
 _EXPECT: Final = "Expectation"
 _VARIABLE: Final = "Variable"
@@ -113,6 +115,7 @@ def _top(definitions: Schema, models: Models) -> Schema:
         "services": _or_nothing(_named(_or_nothing(models[ServiceSettings]))),
         "endpoints": _or_nothing(_named(_ref("Endpoint"))),
         "maintenance": _or_nothing({"type": "array", "items": models[MaintenanceSettings]}),
+        "routes": _or_nothing({"type": "array", "items": models[RouteSettings]}),
     }
     del definitions["EndpointSettings"]
 

@@ -36,6 +36,7 @@ from monitor.config.settings_fields import (
     WindowLength,
 )
 from monitor.config.settings_rollback import RemedySettings, RollbackSettings
+from monitor.config.settings_routes import TargetsSettings
 from monitor.core.model.endpoint import (
     InARow,
     OnInsufficient,
@@ -115,6 +116,7 @@ class TopSection(Section):
     services: Any = None
     endpoints: Any = None
     maintenance: Any = None
+    routes: Any = None
 
 
 class CheckSettings(Section):
@@ -319,6 +321,7 @@ class ServiceSettings(Section):
     links: dict[Name, WebUrl] = Field(default_factory=dict)
     depends_on: list[Name] = Field(default_factory=list)
     checklist: Any = None  # Any: it is read by its own model
+    targets: TargetsSettings = TargetsSettings()
     version: VersionSettings | None = None
     rollback: RollbackSettings | None = None
     remedy: RemedySettings | None = None

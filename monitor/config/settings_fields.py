@@ -273,21 +273,22 @@ def _duration(shortest: timedelta, longest: timedelta) -> Callable[[object], tim
 _read_span: Final = _duration(timedelta(milliseconds=1), timedelta(days=3650))
 
 
-def _one_of(words: type[Word]) -> Callable[[object], Word]:
+def one_of(known: type[Word]) -> Callable[[object], Word]:
     """Make a validator that takes one of the words, and suggests the one that was meant."""
 
     def read(value: object) -> Word:
-        if isinstance(value, str) and value in set(words):
-            return words(value)
+        if isinstance(value, str) and value in set(known):
+            return known(value)
 
-        meant = suggest(value, words) if isinstance(value, str) else ""
-        raise ValueError(f"expected one of {', '.join(words)}, found {found(value)}{meant}")
+        meant = suggest(value, known) if isinstance(value, str) else ""
+        raise ValueError(f"expected one of {', '.join(known)}, found {found(value)}{meant}")
 
     return read
 
 
-def _words(words: type[StrEnum]) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "enum": [str(word) for word in words]})
+def words(known: type[StrEnum]) -> WithJsonSchema:
+    """Give the JSON Schema of one of the words."""
+    return WithJsonSchema({"type": "string", "enum": [str(word) for word in known]})
 
 
 def _text(example: str, **more: JsonValue) -> WithJsonSchema:
@@ -403,13 +404,13 @@ ValueLimit = Annotated[
         }
     ),
 ]
-StatisticName = Annotated[Statistic, PlainValidator(_one_of(Statistic)), _words(Statistic)]
-SeverityName = Annotated[Severity, PlainValidator(_one_of(Severity)), _words(Severity)]
-ScopeName = Annotated[Scope, PlainValidator(_one_of(Scope)), _words(Scope)]
-OpenedName = Annotated[Opened, PlainValidator(_one_of(Opened)), _words(Opened)]
-PercentileName = Annotated[Percentile, PlainValidator(_one_of(Percentile)), _words(Percentile)]
+StatisticName = Annotated[Statistic, PlainValidator(one_of(Statistic)), words(Statistic)]
+SeverityName = Annotated[Severity, PlainValidator(one_of(Severity)), words(Severity)]
+ScopeName = Annotated[Scope, PlainValidator(one_of(Scope)), words(Scope)]
+OpenedName = Annotated[Opened, PlainValidator(one_of(Opened)), words(Opened)]
+PercentileName = Annotated[Percentile, PlainValidator(one_of(Percentile)), words(Percentile)]
 OnInsufficientName = Annotated[
-    OnInsufficient, PlainValidator(_one_of(OnInsufficient)), _words(OnInsufficient)
+    OnInsufficient, PlainValidator(one_of(OnInsufficient)), words(OnInsufficient)
 ]
-read_mode: Final = _one_of(Mode)
-ModeName = Annotated[Mode, PlainValidator(read_mode), _words(Mode)]
+read_mode: Final = one_of(Mode)
+ModeName = Annotated[Mode, PlainValidator(read_mode), words(Mode)]

@@ -25,6 +25,10 @@ EXPIRES: Final = timedelta(minutes=15)
 NO_CHECKLIST: Final[Mapping[Stage, tuple[Item, ...]]] = MappingProxyType({})
 
 
+def _nothing() -> Mapping[Severity, timedelta | None]:
+    return MappingProxyType({})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionSource:
     """Where an answer tells the version that is live: a header, or an RFC 9535 JSONPath.
@@ -132,10 +136,13 @@ class RollbackPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """How soon an incident is to be acknowledged and resolved, by its severity."""
+    """How soon an incident is to be acknowledged and resolved, by its severity.
 
-    acknowledge: Mapping[Severity, timedelta]
-    resolve: Mapping[Severity, timedelta]
+    None: there is no target. Of a severity that is left out it is the usual one.
+    """
+
+    acknowledge: Mapping[Severity, timedelta | None] = field(default_factory=_nothing)
+    resolve: Mapping[Severity, timedelta | None] = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +207,7 @@ class Service:
     rollback: RollbackPolicy | None = None
     remedy: RollbackPolicy | None = None
     depends_on: tuple[str, ...] = ()
-    targets: Targets | None = None
+    targets: Targets = Targets()
     evidence: tuple[str, ...] = ()
     """The names of the commands that are run when an incident of it opens."""
     checklist: Mapping[Stage, tuple[Item, ...]] = field(default_factory=lambda: NO_CHECKLIST)
