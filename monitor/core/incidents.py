@@ -353,7 +353,9 @@ class _Draft:
     def _open_new(self, service: str, klass: IncidentClass, member: Member) -> None:
         deploy = self._situation.current_deploy(service)
         incident = Incident(
-            id=new_id(service, klass, ChainMap(self._changed, self._situation.incidents), self._now),
+            id=new_id(
+                service, klass, ChainMap(self._changed, self._situation.incidents), self._now
+            ),
             service=service,
             klass=klass,
             severity=member.severity,

@@ -202,6 +202,7 @@ class _Draft:
 
         People are told of the first at once, and then each time that they are twice as many.
         """
+        self.review(id)  # it may be withheld itself, and then its news are
         incident = self._changed.get(id) or self._situation.incidents[id]
         names = {*affected(incident, self._situation), *self._listed(id)}
         if dependent.service in names:
