@@ -28,6 +28,8 @@ _COMMANDS: Final = {
     "status": "monitor.cli.acts",
     "deploy": "monitor.cli.acts",
     "headers": "monitor.cli.acts",
+    "incident": "monitor.cli.incidents",
+    "silence": "monitor.cli.silences",
     "import": "monitor.cli.importing",
     "demo": "monitor.cli.demo",
     "hook-runner": "monitor.cli.hook_runner",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.markup import escape
 
 from monitor.cli.common import count
+from monitor.cli.incident_text import show_incident, silence_line
 from monitor.cli.page import Page, mark
 from monitor.core.model.verdict import Outcome
-from monitor.core.wording import duration_text
 
 if TYPE_CHECKING:
     from monitor.cli.look import Look
@@ -26,7 +26,8 @@ def write_status(status: dict[str, Any], look: Look) -> str:
         _write_check(page, check)
     for incident in status["incidents"]:
         if incident["resolved_at"] is None:
-            _write_incident(page, incident, now)
+            page.line()
+            show_incident(page, incident, now)
     for rollback in status["rollbacks"]:
         if rollback["ended_at"] is None:
             _write_rollback(page, rollback)
@@ -71,27 +72,15 @@ def _waiting(waiting: dict[str, Any]) -> str:
     )
 
 
-def _write_incident(page: Page, incident: dict[str, Any], now: datetime) -> None:
-    lasts = duration_text(now - datetime.fromisoformat(incident["since"]))
-    page.line()
-    page.line(
-        f"[red bold]{escape(incident['service'])}[/]: {incident['class']}, "
-        f"{incident['severity']}, {incident['phase']}, for {lasts} "
-        f"[dim]({escape(incident['id'])})[/]"
-    )
-    for entry in incident["timeline"]:
-        at = datetime.fromisoformat(entry["at"])
-        page.line(escape(entry["text"]), lead=f"  [dim]{at:%H:%M:%S}[/]  ")
-
-
 def _write_rollback(page: Page, rollback: dict[str, Any]) -> None:
     page.line()
     page.line(f"{_subject(rollback)}: {_state(rollback)}, {escape(rollback['why'])}")
 
 
 def _write_versions(page: Page, status: dict[str, Any], now: datetime) -> None:
-    """Say which versions run, and what became of the rollbacks of the last day."""
-    lines = [_version(deploy) for deploy in status["deploys"]]
+    """Say what is silenced, which versions run, and what became of the day's rollbacks."""
+    lines = [silence_line(one) for one in status.get("silences", ())]
+    lines += [_version(deploy) for deploy in status["deploys"]]
     lines += [
         _ended(rollback)
         for rollback in status["rollbacks"]

@@ -48,11 +48,11 @@ async def show(request: web.Request) -> web.Response:
 
 
 async def postmortem(request: web.Request) -> web.Response:
-    """Give the post-mortem of an incident, as Markdown; as JSON where that is asked for."""
+    """Give the post-mortem of an incident as Markdown; with `?format=json` as JSON."""
     with refusals(_DONE):
         written = await operations.write_postmortem(_id(request), _desk(request))
 
-    if "application/json" in request.headers.get("Accept", ""):
+    if request.query.get("format") == "json":
         return web.json_response(written)
 
     return web.Response(text=written["markdown"], content_type="text/markdown", charset="utf-8")
