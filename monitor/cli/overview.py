@@ -37,6 +37,26 @@ def write_status(status: dict[str, Any], look: Look) -> str:
     return page.text()
 
 
+def write_rollback(rollback: dict[str, Any], look: Look) -> str:
+    """Write one rollback or remedy with the journal of its steps; ends in a line break."""
+    page = Page(look)
+    _write_rollback(page, rollback)
+    for step in rollback["steps"]:
+        what = f"{step['name']}, {step['kind']}" if step["name"] else step["kind"]
+        number = step["key"].partition(".")[2]
+        said = f": {step['detail']}" if step["detail"] else ""
+        page.line(
+            escape(f"step {number} ({what}) {step['state']}{said}"),
+            lead=f"  [dim]{datetime.fromisoformat(step['at']):%H:%M:%S}[/]  ",
+        )
+    for act, key in (("started", "started_by"), ("approved", "approved_by")):
+        if rollback[key]:
+            page.line(escape(f"{act} by {rollback[key]}"), lead="  ")
+    page.line(f"[dim]({escape(rollback['id'])})[/]", lead="  ")
+
+    return page.text().lstrip("\n")
+
+
 def _urgency(check: dict[str, Any]) -> int:
     """What fails first, then what begins to or does at times, then what nobody knows."""
     if check["state"] == "fail":
@@ -75,6 +95,17 @@ def _waiting(waiting: dict[str, Any]) -> str:
 def _write_rollback(page: Page, rollback: dict[str, Any]) -> None:
     page.line()
     page.line(f"{_subject(rollback)}: {_state(rollback)}, {escape(rollback['why'])}")
+    if due := rollback.get("due_at"):
+        page.line(_what_may_be_done(rollback, datetime.fromisoformat(due)), lead="  ")
+
+
+def _what_may_be_done(rollback: dict[str, Any], due: datetime) -> str:
+    """Say what a person may do about what waits, and until when."""
+    id = rollback["id"][:8]
+    if rollback["state"] == "awaiting":
+        return f"until {due:%H:%M:%S} UTC: rollback approve {id}, or rollback veto {id}"
+
+    return f"begins at {due:%H:%M:%S} UTC, unless somebody says no: rollback veto {id}"
 
 
 def _write_versions(page: Page, status: dict[str, Any], now: datetime) -> None:
@@ -109,14 +140,21 @@ def _version(deploy: dict[str, Any]) -> str:
 
 def _ended(rollback: dict[str, Any]) -> str:
     at = _clock(rollback["ended_at"])
-    if rollback["state"] == "recovered":
+    if rollback["state"] == "recovered" and _kind(rollback) == "rollback":
         return f"rolled back {escape(rollback['service'])}{_way(rollback)} at {at} (recovered)"
 
     return f"{_subject(rollback)} at {at}: {_state(rollback)}, {escape(rollback['why'])}"
 
 
 def _subject(rollback: dict[str, Any]) -> str:
+    if _kind(rollback) == "remedy":
+        return f"remedy for {escape(rollback['service'])}"
+
     return f"rollback of {escape(rollback['service'])}{_way(rollback)}"
+
+
+def _kind(rollback: dict[str, Any]) -> str:
+    return str(rollback.get("kind", "rollback"))  # an older monitor does not say
 
 
 def _way(rollback: dict[str, Any]) -> str:

@@ -94,7 +94,7 @@ class Engine:
         return self._collect()
 
     def tick(self, now: datetime) -> Changes:
-        """Decide what time alone decides: certification, guards that fall away, verification.
+        """Decide what time alone decides: certification, guards, verification, escalation.
 
         Of a service that rolls nothing back, and never did, there is nothing to decide.
         """
@@ -105,6 +105,7 @@ class Engine:
             self._verify(service, now)
             self._notify(incidents.NO_STEP, now, self._decide(service, now))
         self._tell(review(self.directory, self.situation, now), now)
+        self._apply(alerting.attend(self.directory, self.situation, now))
         if self._conditions().warms_up:  # a daemon, on which pings are heard
             self._apply(pings.attend(self.situation, now))
 
@@ -169,7 +170,7 @@ class Engine:
             rollback,
             service,
             situation=self.situation,
-            circumstances=self._circumstances(triggers),
+            circumstances=self._circumstances(service.name, triggers, now),
             now=now,
         )
 
@@ -377,17 +378,20 @@ class Engine:
                 service,
                 policy,
                 situation=self.situation,
-                circumstances=self._circumstances(policy.triggers),
+                circumstances=self._circumstances(service.name, policy.triggers, now),
                 now=now,
             )
             turned += self._turn(decision, now)
 
         return turned + self._turn(decide.end_without_policy(service, self.situation, now), now)
 
-    def _circumstances(self, triggers: Sequence[str]) -> Circumstances:
+    def _circumstances(self, service: str, triggers: Sequence[str], now: datetime) -> Circumstances:
         return circumstances.gather(
+            service,
             triggers,
+            now=now,
             conditions=self._conditions(),
+            directory=self.directory,
             situation=self.situation,
             checks=self.checks,
             judged=self._sight.judged,

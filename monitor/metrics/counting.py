@@ -11,7 +11,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from monitor import __version__
 from monitor.core.model.observation import Code
-from monitor.core.model.rollback import Blocked, RollbackState
+from monitor.core.model.rollback import Blocked, RollbackKind, RollbackState
 from monitor.core.model.verdict import Outcome
 from monitor.core.outbox import Why
 from monitor.metrics.checks import check_series
@@ -60,12 +60,22 @@ class Metrics:
             "Attempts at a notice that an earlier one may have brought already.",
             "notifier",
         )
-        self._rollbacks = self._counter(
-            "rollbacks", "Rollbacks that came to an end.", "service", "outcome"
-        )
-        self._blocked = self._counter(
-            "rollback_blocked", "Trips that were held back.", "service", "reason"
-        )
+        self._ended = {
+            RollbackKind.ROLLBACK: self._counter(
+                "rollbacks", "Rollbacks that came to an end.", "service", "outcome"
+            ),
+            RollbackKind.REMEDY: self._counter(
+                "remedies", "Remedies that came to an end.", "service", "outcome"
+            ),
+        }
+        self._blocked = {
+            RollbackKind.ROLLBACK: self._counter(
+                "rollback_blocked", "Trips that were held back.", "service", "reason"
+            ),
+            RollbackKind.REMEDY: self._counter(
+                "remedy_blocked", "Trips of a remedy that were held back.", "service", "reason"
+            ),
+        }
         self._waiting = self._gauge(
             "oldest_undelivered_notification_seconds", "Age of the oldest notice not delivered yet."
         )
@@ -118,10 +128,10 @@ class Metrics:
                 continue
             if rollback.state.ended:
                 self._counted.add(turn)
-                self._rollbacks.labels(rollback.service, rollback.state.value).inc()
+                self._ended[rollback.kind].labels(rollback.service, rollback.state.value).inc()
             elif rollback.state is RollbackState.BLOCKED and rollback.blocked is not None:
                 self._counted.add(turn)
-                self._blocked.labels(rollback.service, rollback.blocked.value).inc()
+                self._blocked[rollback.kind].labels(rollback.service, rollback.blocked.value).inc()
 
     def delivered(self, delivery: Delivery, receipt: Receipt) -> None:
         """Count one attempt to deliver; of a row that is `maybe_sent` it was a repeat."""
@@ -177,16 +187,15 @@ class Metrics:
             for why in Why:
                 self._unsent.labels(notifier, why.value)
         for service in directory.services.values():
-            if service.rollback is None:
-                continue
-            for state in RollbackState:
-                if state.ended:
-                    self._rollbacks.labels(service.name, state.value)
-            for blocked in Blocked:
-                self._blocked.labels(service.name, blocked.value)
+            for policy in service.policies:
+                for state in RollbackState:
+                    if state.ended:
+                        self._ended[policy.kind].labels(service.name, state.value)
+                for blocked in Blocked:
+                    self._blocked[policy.kind].labels(service.name, blocked.value)
         for counter in (self._sent, self._unsent, self._repeats):
             _keep(counter, directory.notifiers)
-        for counter in (self._rollbacks, self._blocked):
+        for counter in (*self._ended.values(), *self._blocked.values()):
             _keep(counter, known_services(self._engine))
 
     def _read_situation(self, now: datetime, *, sees: bool, store_works: bool) -> None:

@@ -14,7 +14,7 @@ from aiohttp import http_exceptions, web
 
 from monitor.config import Scope
 from monitor.logs import Log
-from monitor.web import api, blackbox, incidents_api, pages, pings, scraping
+from monitor.web import api, blackbox, incidents_api, pages, pings, rollbacks_api, scraping
 from monitor.web.backend import BACKEND, Backend
 from monitor.web.connections import Connections
 from monitor.web.failure_limit import FailureLimit
@@ -59,6 +59,11 @@ _ROUTES: Final = (
     ("POST", "/api/v1/incidents/{id}/note", incidents_api.note, Need(scope=Scope.OPERATE)),
     ("POST", "/api/v1/incidents/{id}/resolve", incidents_api.resolve, Need(scope=Scope.OPERATE)),
     ("POST", "/api/v1/incidents/{id}/label", incidents_api.label, Need(scope=Scope.OPERATE)),
+    ("GET", "/api/v1/rollbacks", rollbacks_api.list_rollbacks, Need(scope=Scope.READ)),
+    ("POST", "/api/v1/rollbacks", rollbacks_api.start, Need(scope=Scope.OPERATE)),
+    ("GET", "/api/v1/rollbacks/{id}", rollbacks_api.show, Need(scope=Scope.READ)),
+    ("POST", "/api/v1/rollbacks/{id}/approve", rollbacks_api.approve, Need(scope=Scope.OPERATE)),
+    ("POST", "/api/v1/rollbacks/{id}/veto", rollbacks_api.veto, Need(scope=Scope.OPERATE)),
     ("GET", "/api/v1/silences", incidents_api.list_silences, Need(scope=Scope.READ)),
     ("POST", "/api/v1/silences", incidents_api.add_silence, Need(scope=Scope.OPERATE)),
     ("DELETE", "/api/v1/silences/{id}", incidents_api.remove_silence, Need(scope=Scope.OPERATE)),
