@@ -11,6 +11,7 @@ KINDS: Final[Kinds[Kind]] = Kinds(
         "slack": "monitor.notifiers.slack",
         "pagerduty": "monitor.notifiers.pagerduty",
         "alertmanager": "monitor.notifiers.alertmanager",
+        "email": "monitor.notifiers.email",
         "webhook": "monitor.notifiers.webhook",
         "log": "monitor.notifiers.log",
     }

@@ -14,6 +14,9 @@ from monitor.notifiers.webhook import WebhookOptions
 from tests.support.notices import make_context
 
 HOOK = "https://hooks.slack.example/services/T/B/canary-secret"
+KEY = "0123456789abcdef0123456789abcdef"
+AM = {"urls": ["http://am:9093"]}
+MAIL = {"host": "mail.example", "from": "Monitor <m@shop.example>", "to": ["Ana <a@shop.example>"]}
 
 
 def problem(kind: str, data: dict[str, Any]) -> str:
@@ -32,6 +35,12 @@ def problem(kind: str, data: dict[str, Any]) -> str:
         ("webhook", {"url": "https://ops.example/hook"}),
         ("webhook", {"url": "https://ops.example/hook", "secret": "whsec_aGVsbG8="}),
         ("webhook", {"url": "http://[::1]:8080/", "headers": {"Authorization": "Bearer x"}}),
+        ("pagerduty", {"routing_key": KEY, "base_url": "https://events.eu.pagerduty.com/"}),
+        ("alertmanager", {"urls": ["http://am-1:9093", "https://am.example/path/"]}),
+        ("alertmanager", {"urls": ["http://[::1]:9093"], "auth": {"bearer": "canary-1"}}),
+        ("email", {"host": "mail.example", "from": "m@shop.example", "to": "a@shop.example"}),
+        ("email", {**MAIL, "username": "m", "password": "canary-1", "tls": "implicit"}),
+        ("email", {**MAIL, "host": "127.0.0.1", "username": "m", "password": "x", "tls": "none"}),
         ("log", {}),
     ],
 )
@@ -100,6 +109,79 @@ def test_what_people_write_is_taken(kind: str, data: dict[str, Any]) -> None:
             "webhook",
             {"url": HOOK, "secret": "whsec_"},
             "expected base64 after whsec_, found nothing",
+        ),
+        (
+            "pagerduty",
+            {"routing_key": "canary-1"},
+            "expected the integration key of Events API v2: 32 letters and digits, "
+            "found 8 characters",
+        ),
+        (
+            "pagerduty",
+            {"routing_key": KEY, "base_url": "events"},
+            "expected a URL such as https://events.pagerduty.com",
+        ),
+        (
+            "alertmanager",
+            {"urls": ["am:9093"]},
+            "expected a URL such as http://alertmanager.example:9093",
+        ),
+        (
+            "alertmanager",
+            {**AM, "labels": {"severity": "page"}},
+            "severity is set by the monitor itself; remove it",
+        ),
+        (
+            "alertmanager",
+            {**AM, "labels": {"a-b": "c"}},
+            "expected a label name such as team, found 'a-b'",
+        ),
+        ("alertmanager", {**AM, "auth": {}}, "expected exactly one of basic, bearer"),
+        (
+            "alertmanager",
+            {**AM, "auth": {"basic": {"username": "a:b", "password": "c"}}},
+            "a user name of basic authentication cannot contain a colon",
+        ),
+        (
+            "alertmanager",
+            {**AM, "auth": {"bearer": "t"}, "headers": {"authorization": "t"}},
+            "auth and the header Authorization exclude each other; remove one",
+        ),
+        (
+            "alertmanager",
+            {**AM, "expires_after": "1m"},
+            "expected 2m to 1d: firing alerts are sent again each minute",
+        ),
+        (
+            "alertmanager",
+            {**AM, "ca_file": "/nowhere.pem"},
+            "expected an existing file, found none at /nowhere.pem",
+        ),
+        (
+            "email",
+            {**MAIL, "to": ["ana"]},
+            "expected an address such as on-call@shop.example, found 'ana'",
+        ),
+        (
+            "email",
+            {**MAIL, "from": "m@shop.example\r\nBcc: e@evil.example"},
+            "expected an address such as on-call@shop.example, "
+            "found 'm@shop.example\\r\\nBcc: e@evil.example'",
+        ),
+        (
+            "email",
+            {**MAIL, "host": "mail example"},
+            "expected a host such as mail.shop.example, found 'mail example'",
+        ),
+        (
+            "email",
+            {**MAIL, "username": "m"},
+            "expected username and password together, found username alone",
+        ),
+        (
+            "email",
+            {**MAIL, "username": "m", "password": "x", "tls": "none"},
+            "a password is not sent without TLS; remove it or `tls: none`",
         ),
     ],
 )
