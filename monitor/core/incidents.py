@@ -334,7 +334,8 @@ class _Draft:
         text = wording.severity_changed(incident.severity, severity)
         worse = severity.rank < incident.severity.rank
         kind = NewsKind.SEVERITY_RAISED if worse else NewsKind.SEVERITY_LOWERED
-        self._turn(replace(incident, severity=severity), kind, text)
+        taken = None if worse else incident.acknowledgement  # of what was less bad
+        self._turn(replace(incident, severity=severity, acknowledgement=taken), kind, text)
 
     def _open(self) -> list[Incident]:
         """Give the incidents that are open in this draft, oldest first."""

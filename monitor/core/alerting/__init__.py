@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from monitor.core.alerting.attention import attend
 from monitor.core.alerting.missed import tell_missed
 from monitor.core.alerting.planning import plan, tell_rollback
 
-__all__ = ["plan", "tell_missed", "tell_rollback"]
+__all__ = ["attend", "plan", "tell_missed", "tell_rollback"]

@@ -108,10 +108,13 @@ class Acknowledgement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reminder:
-    """When people of a route were last told that an incident goes on."""
+    """When people of a route were last told that an incident goes on.
+
+    `after` is for how long they had known of it then, as `Attention.lasted` counts.
+    """
 
     route: str
-    at: datetime
+    after: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,14 @@
 """The sentences that people read in notices and timelines, whatever carries them."""
 
 from monitor.core.wording.acts import acknowledged, ended_by, labelled, noted
+from monitor.core.wording.attention import (
+    escalated,
+    goes_on,
+    not_acknowledged,
+    not_resolved,
+    reminded,
+    unanswered,
+)
 from monitor.core.wording.digests import digest_headline, instead
 from monitor.core.wording.incidents import (
     cause_changed,
@@ -51,9 +59,11 @@ __all__ = [
     "digest_headline",
     "duration_text",
     "ended_by",
+    "escalated",
     "facts",
     "fails_again",
     "flapping",
+    "goes_on",
     "headline",
     "instead",
     "joined",
@@ -62,10 +72,13 @@ __all__ = [
     "listed",
     "maintenance",
     "member_line",
+    "not_acknowledged",
+    "not_resolved",
     "noted",
     "paused",
     "reasons_text",
     "released",
+    "reminded",
     "rollback_headline",
     "rollback_reason",
     "rollback_text",
@@ -74,6 +87,7 @@ __all__ = [
     "step_text",
     "summary",
     "time_text",
+    "unanswered",
     "update",
     "whole_text",
     "with_rollback",
