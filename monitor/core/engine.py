@@ -105,6 +105,7 @@ class Engine:
             self._verify(service, now)
             self._notify(incidents.NO_STEP, now, self._decide(service, now))
         self._tell(review(self.directory, self.situation, now), now)
+        self._apply(alerting.attend(self.directory, self.situation, now))
         if self._conditions().warms_up:  # a daemon, on which pings are heard
             self._apply(pings.attend(self.situation, now))
 
