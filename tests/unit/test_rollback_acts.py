@@ -129,7 +129,10 @@ async def test_what_nobody_approves_in_time_is_blocked_and_latches() -> None:
         assert expired.latches
         assert shop.newest == expired
         assert shop.effects.total() == 0
-        assert shop.story.told[-1].notice.headline.endswith("EXPIRED (nobody approved it in time)")
+        assert any(
+            one.notice.headline.endswith("EXPIRED (nobody approved it in time)")
+            for one in shop.story.told
+        )
 
 
 @pytest.mark.parametrize("mode", [Mode.APPROVE, Mode.COUNTDOWN])
