@@ -82,6 +82,7 @@ async def run_rounds(
         await _round(monitor, rounds.endpoints, done + 1, on_probe, stop)
         if stop.is_set():
             break
+        monitor.pipeline.record(monitor.engine.tick(monitor.now()))
         done += 1
         reports = report_checks(monitor.engine, rounds.endpoints, monitor.now())
         reached = overall(reports) is rounds.until

@@ -16,6 +16,7 @@ from monitor.core.report_incidents import (
     reason_json,
     silence_json,
 )
+from monitor.core.report_maintenance import maintenance_json
 from monitor.core.sight import STALE_AFTER_INTERVALS
 from monitor.core.windows import end_of
 
@@ -149,6 +150,7 @@ def status_json(engine: Engine, now: datetime) -> dict[str, Any]:
         "incidents": [
             incident_json(incident, situation.timelines.get(incident.id, ())) for incident in shown
         ],
+        "maintenance": [maintenance_json(one, now) for one in engine.directory.maintenance],
         "silences": [
             silence_json(silence)
             for silence in sorted(situation.silences.values(), key=lambda one: one.ends_at)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from monitor.core.withholding import affected_by
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 def incident_json(incident: Incident, timeline: Iterable[TimelineEntry]) -> dict[str, Any]:
     """Write an incident with its timeline; times are ISO 8601, UTC."""
-    taken = incident.acknowledgement
+    taken, timeline = incident.acknowledgement, tuple(timeline)
 
     return {
         "id": incident.id,
@@ -30,6 +32,7 @@ def incident_json(incident: Incident, timeline: Iterable[TimelineEntry]) -> dict
         "resolved_at": _iso(incident.resolved_at),
         "acknowledged": {"by": taken.by, "at": taken.at.isoformat()} if taken else None,
         "withheld": _hold_json(incident.attention),
+        "affected": list(affected_by(timeline)),
         "told_at": _iso(incident.attention.told_at),
         "labels": list(incident.labels),
         "deploy": incident.deploy_id,
@@ -87,6 +90,7 @@ def _hold_json(attention: Attention) -> dict[str, Any] | None:
         "by": hold.by,
         "since": hold.since.isoformat(),
         "until": _iso(hold.until),
+        "ended_at": _iso(hold.ended_at),
     }
 
 

@@ -118,7 +118,11 @@ def in_maintenance(service: str, directory: Directory, now: datetime) -> Mainten
 
 def affected(incident: Incident, situation: Situation) -> tuple[str, ...]:
     """Name the services that failed because of an incident, the first first."""
-    lines = situation.timelines.get(incident.id, ())
+    return affected_by(situation.timelines.get(incident.id, ()))
+
+
+def affected_by(lines: Iterable[TimelineEntry]) -> tuple[str, ...]:
+    """Name the services that failed because of an incident by the lines of its timeline."""
     names = (dict(line.details).get("service", "") for line in lines if line.event == AFFECTS)
 
     return tuple(dict.fromkeys(name for name in names if name))

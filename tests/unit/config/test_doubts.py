@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,3 +75,37 @@ def test_a_stand_in_for_a_target_is_doubted(endpoint: str, doubted: bool, tmp_pa
     found = find_doubts(configure(tmp_path, f"endpoints:\n  it: {endpoint}\n"))
 
     assert [doubt.partition(":")[0] for doubt in found] == ["endpoints"] * doubted
+
+
+def test_a_window_that_is_over_for_good_is_doubted(tmp_path: Path) -> None:
+    text = (
+        f"{SHOP}maintenance:\n"
+        "- {from: 2026-07-01T10:00Z, to: 2026-07-01T11:00Z, reason: new disks}\n"
+        "- {from: 2026-07-01T12:00Z, to: 2026-07-01T13:00Z}\n"
+        "- {cron: 0 2 * * *, for: 1h}\n"
+    )
+
+    found = find_doubts(configure(tmp_path, text), datetime(2026, 7, 1, 11, tzinfo=UTC))
+
+    assert found == (
+        "maintenance: maintenance 1 (new disks) was over at 2026-07-01T11:00+00:00: remove it",
+    )
+
+
+@pytest.mark.parametrize(("severity", "doubted"), [("high", True), ("critical", False)])
+def test_a_mild_outage_that_withholds_a_worse_one_is_doubted(
+    severity: str, doubted: bool, tmp_path: Path
+) -> None:
+    text = (
+        "defaults: {severity: critical}\n"
+        "endpoints:\n"
+        "  shop: https://shop.example/\n"
+        f"  database: {{url: https://db.example/, health: {{severity: {severity}}}}}\n"
+        "services: {shop: {depends_on: [database]}, database: {}}\n"
+    )
+
+    found = find_doubts(configure(tmp_path, text))
+
+    assert ["told as high at most, and withholds one of shop" in one for one in found] == (
+        [True] * doubted
+    )
