@@ -4,6 +4,7 @@ from monitor.operations.deploys import DeployMarker, announce_deploy, read_marke
 from monitor.operations.desk import Desk, NotFound, OperationError
 from monitor.operations.headers import accept_headers
 from monitor.operations.incidents import acknowledge, label, note, open_incident, resolve
+from monitor.operations.notices import Tried, try_notifier
 from monitor.operations.pings import take_ping
 from monitor.operations.recall import list_incidents, show_incident, write_postmortem
 from monitor.operations.rollbacks import (
@@ -27,6 +28,7 @@ __all__ = [
     "Desk",
     "NotFound",
     "OperationError",
+    "Tried",
     "accept_headers",
     "acknowledge",
     "add_silence",
@@ -46,6 +48,7 @@ __all__ = [
     "show_incident",
     "start",
     "take_ping",
+    "try_notifier",
     "veto",
     "write_postmortem",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.incident import IncidentClass
+from monitor.core.model.notice import NoticeEvent
 from monitor.core.model.rollback import RollbackState
 from monitor.core.wording.phrases import LONGEST_TARGET, duration_text, one_line, time_text
 from monitor.core.wording.rollbacks import rollback_phrase, rollback_text
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from monitor.core.model.notice import Notice
 
 _MOST_ASKED: Final = 3
+_FACTS_OF_A_TEST: Final = frozenset({"Environment", "Location"})
 
 
 def summary(notice: Notice) -> tuple[str, str]:
@@ -22,6 +24,9 @@ def summary(notice: Notice) -> tuple[str, str]:
     What the first says of a rollback is not said again. They hold no markup; text that a target
     answered may be in them, so escape before marking up.
     """
+    if notice.event is NoticeEvent.TEST:
+        return notice.headline, f"Sent at {time_text(notice.at)}; there is nothing to be done."
+
     lasted = duration_text((notice.resolved_at or notice.at) - notice.since)
     when = f"Since {time_text(notice.since)} ({lasted})"
     if notice.resolved_at is not None:
@@ -85,6 +90,9 @@ def facts(notice: Notice) -> tuple[tuple[str, str], ...]:
         ),
         ("Incident", notice.incident),
     ]
+
+    if notice.event is NoticeEvent.TEST:
+        rows = [row for row in rows if row[0] in _FACTS_OF_A_TEST]
 
     return tuple((name, text) for name, text in rows if text)
 
