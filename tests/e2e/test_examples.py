@@ -88,6 +88,7 @@ def test_each_example_is_exercised_here() -> None:
         "minimal.yml",
         "full.yml",
         "browser.yml",  # by test_browser.py
+        "dependencies.yml",  # by test_withholding.py
         "network.yml",  # by test_network_example.py
         "ports.yml",  # by test_ports_example.py
         "requests.yml",  # by test_request_examples.py
