@@ -35,7 +35,7 @@ _OF_ITS_OWN: Final = (
     "web",
 )
 _WHY_NOT: Final = {
-    "maintenance": "maintenance windows are not there yet",
+    "maintenance": "write its windows under maintenance",
     "suites": "write it as a journey: steps with captures",
     "tunneling": "nothing is asked through a tunnel",
 }
@@ -132,7 +132,7 @@ def _draft_endpoint(part: Part, usual: Mapping[str, Part], draft: Draft) -> None
     if health:
         endpoint["health"] = health
     part.drop("ui", "store", "extra-labels")
-    part.leave("maintenance-windows", "maintenance windows are not there yet")
+    part.leave("maintenance-windows", "write them under maintenance, with services")
     part.end()
     draft.add_endpoint(f"{group}-{name}" if group else name, endpoint, part.where())
 

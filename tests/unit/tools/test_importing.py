@@ -212,7 +212,7 @@ def test_what_gatus_has_alone_is_told() -> None:
         "endpoints[10].url: nothing is sent over bare UDP",
         "off is turned off, and left out",
         "is pushed at no interval",
-        "maintenance: maintenance windows",
+        "maintenance: write its windows under maintenance",
         "suites: write it as a journey",
         "storage: is about Gatus itself",
     ):
