@@ -31,7 +31,7 @@ INSERT INTO migrations VALUES ('0041_reviews');
 INSERT INTO jobs VALUES ('job-7', 'deploying', true, now() - interval '5 minutes');
 INSERT INTO applications VALUES (1, 'job-7');
 """
-pytestmark = pytest.mark.needs("pg_ctlcluster", "setpriv")
+pytestmark = pytest.mark.needs("pg_ctlcluster", "setpriv", "psql")
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +59,16 @@ def add_events(server: DatabaseServer, client: str, count: int, *, status: str, 
     )
 
 
+def environ(server: DatabaseServer, url: str = "") -> dict[str, str]:
+    return {
+        "DATABASE_URL": url or server.url(),
+        "STAGING_DATABASE_URL": url or server.url(),
+        "ESCROW_DATABASE_URL": server.url(),
+        "MIGRATION": "0042_escrows",
+        "SLACK_WEBHOOK_URL": "http://127.0.0.1:1/",
+    }
+
+
 async def look(
     config: str,
     folder: Path,
@@ -74,12 +84,7 @@ async def look(
         ended = await run(
             *("--config", config, "--config", str(overlay), "--output", "json", *options),
             cwd=folder,
-            environ={
-                "DATABASE_URL": url or server.url(),
-                "STAGING_DATABASE_URL": url or server.url(),
-                "MIGRATION": "0042_escrows",
-                "SLACK_WEBHOOK_URL": slack.webhook_url,
-            },
+            environ={**environ(server, url), "SLACK_WEBHOOK_URL": slack.webhook_url},
         )
     assert QUOTED not in ended.out + ended.err
 
@@ -196,10 +201,125 @@ async def test_an_escrow_that_hangs_is_named(server: DatabaseServer, tmp_path: P
     server.run(
         "\\c shop\nINSERT INTO jobs VALUES ('job-8', 'deploying', true, now() - interval '2 hours')"
     )
-    ended, _ = await look(DATABASE, tmp_path, server, "--cycles", "2", "--every", "50ms")
+    ended, _ = await look(
+        *(DATABASE, tmp_path, server, "--cycles", "2", "--every", "50ms", "--no-hooks")
+    )
 
     message = said(ended)["stuck-escrows.value"]
     assert verdicts(ended)["stuck-escrows.value"] == "fail"
     assert 'job "job-8"' in message
     assert "job-7" not in message
     assert "(1 of 2 rows), expected less than 1800" in message
+
+
+async def remedied(
+    server: DatabaseServer, folder: Path, *, recover_within: str = ""
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Let the example run until its remedy has ended; give that, and its incident's timeline."""
+    changes: dict[str, Any] = {
+        "endpoints": {
+            "stuck-escrows": {
+                "every": "200ms",
+                "retry_every": "100ms",
+                "timeout": "200ms",
+                "tags": ["escrow"],
+            }
+        },
+        "services": {"escrow": {"remedy": {"verify": {"within": "5s"}}}},
+    }
+    if recover_within:
+        example = yaml.safe_load(Path(DATABASE).read_text())["services"]["escrow"]["remedy"]
+        levels = example["levels"]
+        levels[0]["recover_within"] = recover_within
+        for level in levels:
+            command = level["steps"][0]["command"]
+            command["run"] = [str(EXAMPLES / command["run"][0])]
+        changes["services"]["escrow"]["remedy"]["levels"] = levels
+    options = (DATABASE, folder, server, "--tag", "escrow", "--cycles", "3", "--every", "100ms")
+    ended, _ = await look(*options, changes=changes)
+    assert ended.code in (0, 1), ended.out + ended.err
+    again, _ = await look(*options, changes=changes)  # what was tried is not tried again
+    status = await run(
+        *("status", "--config", DATABASE, "--config", "overlay.yml", "--output", "json"),
+        cwd=folder,
+        environ=environ(server),
+    )
+    found = status.json()
+    (remedy,) = found["rollbacks"]
+    (incident,) = [one for one in found["incidents"] if one["id"] == remedy["incident"]]
+    assert again.code == 0, again.out + again.err
+
+    return remedy, incident["timeline"]
+
+
+def stick(server: DatabaseServer, state: str) -> None:
+    """Let a job hang, as far as it got."""
+    server.run(
+        f"\\c shop\nINSERT INTO jobs VALUES ('job-8', '{state}', true, now() - interval '2 hours')"
+    )
+
+
+def escrow(server: DatabaseServer) -> str:
+    return server.run("\\c shop\nSELECT escrow_state FROM jobs WHERE id = 'job-8'").strip()
+
+
+async def test_an_escrow_that_was_retried_in_vain_is_rolled_back_once_and_it_is_in_the_timeline(
+    server: DatabaseServer, tmp_path: Path
+) -> None:
+    stick(server, "retrying")
+    remedy, timeline = await remedied(server, tmp_path)
+
+    assert (remedy["kind"], remedy["state"], remedy["level"]) == ("remedy", "recovered", 2)
+    assert escrow(server) == "rolled_back"
+    assert [(one["name"], one["state"]) for one in remedy["steps"]] == [
+        ("escrow.retry", "failed"),
+        ("escrow.rollback", "done"),
+    ]
+    assert [one["output"] for one in remedy["steps"]] == [
+        "no job is left that was not tried again already\n",
+        "rolled back: job-8\n",
+    ]
+    undone = [one for one in timeline if one["event"] == "escrow.rollback"]
+    assert [one["details"]["step_state"] for one in undone] == ["started", "done"]
+    assert (
+        undone[1]["details"]
+        | {
+            "remedy_id": remedy["id"],
+            "step": f"{remedy['id']}.2.1",
+            "step_kind": "command",
+            "level": "2",
+            "attempt": "1",
+            "outcome": "exit 0",
+        }
+        == undone[1]["details"]
+    )
+
+
+async def test_an_escrow_that_a_retry_does_not_help_is_rolled_back_after_its_time(
+    server: DatabaseServer, tmp_path: Path
+) -> None:
+    stick(server, "deploying")
+    remedy, _ = await remedied(server, tmp_path, recover_within="500ms")
+
+    assert (remedy["state"], remedy["level"]) == ("recovered", 2)
+    assert [one["state"] for one in remedy["steps"]] == ["done", "done"]
+    assert escrow(server) == "rolled_back"
+
+
+async def test_an_escrow_that_a_retry_helps_is_not_rolled_back(
+    server: DatabaseServer, tmp_path: Path
+) -> None:
+    stick(server, "deploying")
+    server.run(
+        "\\c shop\nCREATE FUNCTION works() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN NEW.escrow_pending := false; RETURN NEW; END $$;"
+        "CREATE TRIGGER works BEFORE UPDATE ON jobs FOR EACH ROW EXECUTE FUNCTION works()"
+    )
+    try:
+        remedy, _ = await remedied(server, tmp_path)
+    finally:
+        server.run("\\c shop\nDROP TRIGGER works ON jobs; DROP FUNCTION works")
+
+    assert (remedy["state"], remedy["level"]) == ("recovered", 1)
+    assert [one["name"] for one in remedy["steps"]] == ["escrow.retry"]
+    assert escrow(server) == "retrying"
