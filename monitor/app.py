@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 DRAIN: Final = timedelta(seconds=10)
 """How long running probes, notices and a hook get when the daemon is told to stop."""
 
+ERRANDS: Final = 6
+"""How many commands of notifiers and of evidence run at once, beside those of probes."""
+
 KILL_SWITCH: Final = "rollbacks-off"
 """A file of this name beside the store keeps every rollback from having an effect."""
 
@@ -117,11 +120,15 @@ class Monitor:
         self.hearing = self._make_hearing()
         runner = options.probe_runner
         self._commands: Commands = CommandsElsewhere(runner) if runner else CommandsHere()
+        self._errands: Commands = (
+            CommandsElsewhere(runner, ERRANDS) if runner else CommandsHere(ERRANDS)
+        )
         around = plugins.Surroundings(
             clock=clock,
             mask=self.redactor.mask,
             resolver=Resolver(),
             commands=self._commands,
+            errands=self._errands,
             heard=self.hearing.heard,
             hook_runner=HookRunner(options.hook_runner) if options.hook_runner else None,
         )
@@ -216,7 +223,7 @@ class Monitor:
         await self._background.stop()
         await drain(self.actuator.stop, grace, hurry)
         await self.dispatch.stop()
-        await plugins.close_all([*self._setup.made, self._commands])
+        await plugins.close_all([*self._setup.made, self._commands, self._errands])
         try:
             await self.journal.close()
         finally:

@@ -60,17 +60,20 @@ async def post(
     headers: Mapping[str, str],
     timeout: timedelta,
     method: str = "POST",
+    limit: int = ANSWER_LIMIT,
     tls: ssl.SSLContext | None = None,
 ) -> Answer:
     """Send one request over a connection of its own; `timeout` is the deadline of all of it.
 
     Redirects are answers, not followed; neither a proxy nor credentials come from the environment.
-    `tls` is of one who trusts others than the system does. Raises NoAnswer.
+    `limit` is how many bytes of the answer are read; `tls` is of one who trusts others than the
+    system does. Raises NoAnswer.
     """
     import aiohttp
 
     asking = asyncio.create_task(
-        _ask(method, url, body=body, headers=headers, tls=tls), name="outgoing request"
+        _ask(method, url, body=body, headers=headers, limit=limit, tls=tls),
+        name="outgoing request",
     )
     try:
         await asyncio.wait({asking}, timeout=timeout.total_seconds())
@@ -136,6 +139,7 @@ async def _ask(
     *,
     body: bytes,
     headers: Mapping[str, str],
+    limit: int,
     tls: ssl.SSLContext | None,
 ) -> Answer:
     async with (
@@ -152,7 +156,7 @@ async def _ask(
         return Answer(
             status=response.status,
             headers={name.lower(): value for name, value in response.headers.items()},
-            text=await _read(response),
+            text=await _read(response, limit),
         )
 
 
@@ -220,14 +224,14 @@ def _open_session() -> aiohttp.ClientSession:
     )
 
 
-async def _read(response: aiohttp.ClientResponse) -> str:
+async def _read(response: aiohttp.ClientResponse, limit: int) -> str:
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) >= ANSWER_LIMIT:
+        if len(body) >= limit:
             break
 
-    return body[:ANSWER_LIMIT].decode("utf-8", "replace")
+    return body[:limit].decode("utf-8", "replace")
 
 
 def _explain(error: Exception) -> NoAnswer:

@@ -56,7 +56,8 @@ class Surroundings:
 
     `clock` tells the time, and `mask` takes secrets out of what is told. All probes have one
     `resolver`, whose threads are a resource like descriptors, and so they have `commands`: how
-    those of probes are run, None where each sees to that itself. `heard` gives what was heard of
+    those of probes are run, None where each sees to that itself; `errands` is the same for the
+    commands of notifiers and of evidence, which wait for no probe. `heard` gives what was heard of
     the heartbeat of an endpoint. With a `hook_runner`, commands of rollbacks are left to it.
     """
 
@@ -64,6 +65,7 @@ class Surroundings:
     mask: Callable[[str], str]
     resolver: Resolver
     commands: Commands | None = None
+    errands: Commands | None = None
     heard: Callable[[str], Heard] = hear_nothing
     hook_runner: HookRunner | None = None
 
@@ -113,7 +115,7 @@ def remake_plugins(
             compiled.notifiers,
             before.notifiers,
             known.notifiers,
-            lambda _name, plugin: make_notifier(plugin, around),
+            lambda name, plugin: make_notifier(name, plugin, around),
         ),
         hooks=keep_same(
             compiled.hooks,
@@ -155,9 +157,15 @@ def make_probe(compiled: Compiled, endpoint: Endpoint, around: Surroundings) -> 
     return probe
 
 
-def make_notifier(plugin: Plugin, around: Surroundings) -> Notifier:
+def make_notifier(name: str, plugin: Plugin, around: Surroundings) -> Notifier:
     """Make one notifier."""
-    context = NotifierContext(clock=around.clock, user_agent=USER_AGENT, mask=around.mask)
+    context = NotifierContext(
+        clock=around.clock,
+        user_agent=USER_AGENT,
+        mask=around.mask,
+        name=name,
+        commands=around.errands,
+    )
     notifier: Notifier = notifiers.KINDS[plugin.kind].make(plugin.options, context)
 
     return notifier

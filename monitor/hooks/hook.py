@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
 from monitor.options import Redactor
 from monitor.runner import run_command
-from monitor.runner.program import inherit_environment
+from monitor.runner.program import clean, inherit_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 OUTPUT_LIMIT: Final = 64 * 1024
 """How much of what a hook said is kept, in characters."""
-
-_LONGEST_VALUE: Final = 2_000
 
 
 class Hook(Protocol):
@@ -74,7 +72,7 @@ def describe(context: EffectContext) -> dict[str, str | int | bool]:
     Part of it may come from what a target answered: it is data, never part of a command line.
     """
     return {
-        name: _clean(value) if isinstance(value, str) else value
+        name: clean(value) if isinstance(value, str) else value
         for name, value in asdict(context).items()
     }
 
@@ -91,9 +89,3 @@ def bound(text: str) -> str:
 
 def _text(value: str | int | bool) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _clean(value: str) -> str:
-    printable = "".join(char if char.isprintable() else " " for char in value[:_LONGEST_VALUE])
-
-    return printable.encode("utf-8", "replace").decode("utf-8")

@@ -12,7 +12,12 @@ KINDS: Final[Kinds[Kind]] = Kinds(
         "pagerduty": "monitor.notifiers.pagerduty",
         "alertmanager": "monitor.notifiers.alertmanager",
         "email": "monitor.notifiers.email",
+        "discord": "monitor.notifiers.discord",
+        "teams": "monitor.notifiers.teams",
+        "telegram": "monitor.notifiers.telegram",
         "webhook": "monitor.notifiers.webhook",
+        "command": "monitor.notifiers.command",
+        "apprise": "monitor.notifiers.apprise",
         "log": "monitor.notifiers.log",
     }
 )

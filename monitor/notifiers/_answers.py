@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.model.notice import Refused, TryAgain
 from monitor.core.outbox import Why
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
 
-    from monitor.core.model.notice import Receipt
     from monitor.options import Secret
     from monitor.outbound import Answer, NoAnswer
 
@@ -21,9 +22,10 @@ _MAY_PASS: Final = frozenset({408, 425, 429})
 """Of 4xx, the ones that a later attempt may not get."""
 
 _LONGEST_EXCERPT: Final = 200
+_LONGEST_WISH: Final = 86_400
 
 
-def judge(answer: Answer, said: str, now: datetime) -> Receipt:
+def judge(answer: Answer, said: str, now: datetime) -> TryAgain | Refused:
     """Say what an answer that is not the wanted one means; `said` tells of it without secrets."""
     after = parse_retry_after(answer.headers.get("retry-after"), now)
     if answer.status in _MAY_PASS:
@@ -39,7 +41,34 @@ def judge(answer: Answer, said: str, now: datetime) -> Receipt:
     return TryAgain(reason=Why.BAD_ANSWER, error=said)
 
 
-def no_answer(error: NoAnswer) -> Receipt:
+def with_wish(receipt: TryAgain | Refused, wish: object) -> TryAgain | Refused:
+    """Add the seconds that a body asks us to wait, which may be more exact than the header.
+
+    The longer one counts, so that nobody is asked again too early.
+    """
+    if not isinstance(receipt, TryAgain) or isinstance(wish, bool):
+        return receipt
+    if not isinstance(wish, int | float) or not wish >= 0:  # NaN is not, either
+        return receipt
+
+    after = timedelta(seconds=min(wish, _LONGEST_WISH))
+
+    return TryAgain(
+        reason=receipt.reason, error=receipt.error, after=max(after, receipt.after or after)
+    )
+
+
+def read_json(answer: Answer) -> dict[str, Any]:
+    """Read the object that an answer holds; an empty one where it holds none. Any: it is JSON."""
+    try:
+        data = json.loads(answer.text)
+    except (ValueError, RecursionError):
+        return {}
+
+    return data if isinstance(data, dict) else {}
+
+
+def no_answer(error: NoAnswer) -> TryAgain:
     """Say what it means that no answer came: it may have arrived, so it is tried again."""
     return TryAgain(reason=error.why, error=str(error))
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from monitor.core.model.notice import Delivered, Delivery, Earlier, Receipt
+    from monitor.runner.tied import Commands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +77,13 @@ class Lasting(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifierContext:
-    """What a notifier is made with: the time, who we say we are, how secrets are masked."""
+    """What a notifier is made with: the time, who we say we are, how secrets are masked.
+
+    `name` is its own. `commands` is how commands are run; None where each sees to that itself.
+    """
 
     clock: Callable[[], datetime]
     user_agent: str
     mask: Callable[[str], str]
+    name: str = ""
+    commands: Commands | None = None

@@ -17,7 +17,8 @@ class Finished:
 
     Exactly one of `exit_code`, `signal` and `problem` is set; `problem` says why it could not even
     be started. `output` is the end of what it wrote to standard output and error, `truncated` that
-    there was more. `timed_out` says that we stopped it.
+    there was more. `timed_out` says that we stopped it. `lost` is a problem of whoever ran it in
+    our place: it may have run all the same.
     """
 
     exit_code: int | None = None
@@ -26,6 +27,7 @@ class Finished:
     truncated: bool = False
     timed_out: bool = False
     problem: str = ""
+    lost: bool = False
 
 
 class RunCommand(Protocol):

@@ -94,12 +94,12 @@ async def _wait(reader: asyncio.StreamReader, patience: timedelta) -> Finished:
         async with asyncio.timeout(patience.total_seconds()):
             last = await _hear(reader)
     except TimeoutError:
-        return Finished(problem="the runner of probes does not answer")
+        return Finished(problem="the runner of probes does not answer", lost=True)
     except OSError:
         last = None
 
     if last is None or last.finished is None:
-        return Finished(problem="the runner of probes ended while the command ran")
+        return Finished(problem="the runner of probes ended while the command ran", lost=True)
 
     return last.finished
 

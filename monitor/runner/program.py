@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OURS: Final = re.compile(r"\$\{?MONITOR_[A-Z_]+\}?")
 _SHELLS: Final = frozenset({"sh", "bash", "dash", "ksh", "zsh"})
+_LONGEST_VALUE: Final = 2_000
 _INHERITED: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "LOGNAME", "SHELL")
 
 
@@ -133,6 +134,13 @@ def find_problem(program: str, *, bare: bool) -> str | None:
         return f"the directory of {program} may be written by everyone (chmod o-w)"
 
     return None
+
+
+def clean(value: str) -> str:
+    """Give a text that may come from anywhere as a variable takes it: printable, and bounded."""
+    printable = "".join(char if char.isprintable() else " " for char in value[:_LONGEST_VALUE])
+
+    return printable.encode("utf-8", "replace").decode("utf-8")
 
 
 def digest(parts: list[Any]) -> str:

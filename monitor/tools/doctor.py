@@ -65,7 +65,7 @@ async def examine(
         yield finding
 
     plugins: list[tuple[str, str, Closable]] = [
-        ("notifier", name, make_notifier(plugin, around))
+        ("notifier", name, make_notifier(name, plugin, around))
         for name, plugin in compiled.notifiers.items()
     ]
     plugins += [

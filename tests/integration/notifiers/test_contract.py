@@ -41,12 +41,14 @@ PATIENCE = timedelta(seconds=3)
 class Stand:
     """How a kind is tried: `options` for a receiver at an origin, and what it answers if well.
 
-    `ways` are further receivers, by what they do; those of HTTP are the same for all kinds.
+    `again`, `refused` and `works` are further receivers, by what they do; those of HTTP are the
+    same for all kinds. One that is not `remote` cannot know whether anybody is there.
     """
 
     options: Callable[[str], Mapping[str, Any]]
     well: Behaviour | None = None
     speaks_http: bool = True
+    remote: bool = True
     again: Mapping[str, Callable[[], Standing]] | None = None
     refused: Mapping[str, Callable[[], Standing]] | None = None
     works: Callable[[], Standing] | None = None
@@ -89,6 +91,21 @@ async def _mail_script(script: Any) -> AsyncIterator[Mapping[str, Any]]:
         yield _mail(server.port)
 
 
+def _program(code: str) -> Mapping[str, Any]:
+    return {"run": ["/bin/sh", "-c", f"echo $TOKEN; exit {code}"], "env": {"TOKEN": CANARY}}
+
+
+@asynccontextmanager
+async def _ending(code: str) -> AsyncIterator[Mapping[str, Any]]:
+    yield _program(code)
+
+
+@asynccontextmanager
+async def _apprise_told(then: Behaviour) -> AsyncIterator[Mapping[str, Any]]:
+    async with serve_receiver(then=then) as receiver:
+        yield {"url": f"json://127.0.0.1:{receiver.port}/{CANARY}"}
+
+
 STANDS = {
     "slack": Stand(
         options=lambda origin: {"webhook_url": f"{origin}/services/T/B/{CANARY}"},
@@ -117,12 +134,47 @@ STANDS = {
         },
         refused={"5xx": lambda: _mail_that("554 no")},
     ),
-    "log": Stand(options=lambda _origin: {}, speaks_http=False),
+    "discord": Stand(
+        options=lambda origin: {"webhook_url": f"{origin}/api/webhooks/1/{CANARY}"},
+        well=answers(200, '{"id": "1400000000000000000"}'),
+    ),
+    "teams": Stand(
+        options=lambda origin: {"webhook_url": f"{origin}/workflows/w/invoke?sig={CANARY}"},
+        well=answers(202, ""),
+    ),
+    "telegram": Stand(
+        options=lambda origin: {"token": f"1:{CANARY}", "chat": 1, "base_url": origin},
+        well=answers(200, '{"ok": true, "result": {"message_id": 1, "chat": {"id": 1}}}'),
+    ),
+    "command": Stand(
+        options=lambda _origin: _program("0"),
+        speaks_http=False,
+        remote=False,
+        again={
+            "exit 75": lambda: _ending("75"),
+            "exit 1": lambda: _ending("1"),
+            "a signal": lambda: _ending("$(kill -9 $$)"),
+            "silence": lambda: _ending("$(exec sleep 7433)"),
+        },
+        refused={"exit 77": lambda: _ending("77")},
+    ),
+    "apprise": Stand(
+        options=lambda origin: {"url": f"json://{origin.rpartition('/')[2] or 'h'}/{CANARY}"},
+        speaks_http=False,
+        remote=False,
+        works=lambda: _apprise_told(answers()),
+        again={
+            "500": lambda: _apprise_told(answers(500, "")),
+            "403": lambda: _apprise_told(answers(403, "")),
+            "silence": lambda: _apprise_told(hangs()),
+        },
+    ),
+    "log": Stand(options=lambda _origin: {}, speaks_http=False, remote=False),
 }
 """One for each kind: a kind without is a test that fails."""
 
 HTTP = [kind for kind, stand in STANDS.items() if stand.speaks_http]
-REMOTE = [kind for kind in STANDS if kind != "log"]
+REMOTE = [kind for kind, stand in STANDS.items() if stand.remote]
 
 
 def make(kind: str, options: Mapping[str, Any]) -> Notifier:
