@@ -7,6 +7,7 @@ of a time zone begins right after it, and in the hour that comes twice it begins
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from functools import lru_cache
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -31,9 +32,9 @@ def active(window: Maintenance, now: datetime) -> Span | None:
         span = window.starts_at, window.ends_at
         return span if span[0] <= now < span[1] else None
 
-    first = next(_starts(window, now - window.lasts), None)
+    span = _begun_by(window, now.replace(second=0, microsecond=0))
 
-    return _joined(window, first) if first is not None and first <= now else None
+    return span if span is not None and now < span[1] else None
 
 
 def coming(window: Maintenance, now: datetime) -> Span | None:
@@ -73,6 +74,17 @@ def exists(local: datetime, zone: tzinfo) -> datetime:
             later = middle
 
     return later.replace(microsecond=0)
+
+
+@lru_cache(maxsize=256)
+def _begun_by(window: Maintenance, minute: datetime) -> Span | None:
+    """Give the times of a window that are open in a minute, in which alone they can begin.
+
+    It is asked for each incident, and the same in the whole of that minute.
+    """
+    first = next(_starts(window, minute - window.lasts), None)
+
+    return _joined(window, first) if first is not None and first <= minute else None
 
 
 def _starts(window: Maintenance, moment: datetime) -> Iterator[datetime]:

@@ -137,6 +137,7 @@ class _Draft:
         self._now = now
         self._windows = _open_windows(directory, now)
         self._silences = [one for one in situation.silences.values() if one.active(now)]
+        self._affected: dict[str, set[str]] = {}
         self._changed: dict[str, Incident] = {}
         self._timeline: list[TimelineEntry] = []
         self._news: list[News] = []
@@ -208,9 +209,10 @@ class _Draft:
         """
         self.review(id)  # it may be withheld itself, and then its news are
         incident = self._changed.get(id) or self._situation.incidents[id]
-        names = {*affected(incident, self._situation), *self._listed(id)}
+        names = self._affected.setdefault(id, {*affected(incident, self._situation)})
         if dependent.service in names:
             return
+        names.add(dependent.service)
 
         text = wording.affects(dependent)
         incident = self._write(
@@ -219,17 +221,8 @@ class _Draft:
             text,
             details=(("service", dependent.service), ("incident", dependent.id)),
         )
-        count = len(names) + 1
-        if count & (count - 1) == 0:
+        if len(names) & (len(names) - 1) == 0:
             self._news.append(News(kind=NewsKind.AFFECTS, incident=incident, text=text))
-
-    def _listed(self, id: str) -> list[str]:
-        """Name whom an incident affects by the lines of this review."""
-        return [
-            dict(line.details).get("service", "")
-            for line in self._timeline
-            if line.incident == id and line.event == AFFECTS
-        ]
 
     def _reason(self, incident: Incident) -> _Reason | None:
         """Give the strongest reason not to tell of an incident now."""

@@ -60,7 +60,12 @@ def test_the_full_example_loads_and_shows_no_secret() -> None:
     ]
     # "more than three consecutive windows" is a threshold of four
     assert homepage.checks[3].failure_threshold == InARow(count=4)
-    assert [plugin.kind for plugin in compiled.hooks["storefront"]] == ["command", "webhook", "webhook", "webhook"]
+    assert [plugin.kind for plugin in compiled.hooks["storefront"]] == [
+        "command",
+        "webhook",
+        "webhook",
+        "webhook",
+    ]
     assert not [value for value in _VARIABLES.values() if value in str(compiled.shown)]
     known = {secret.current for secret in compiled.secrets}
     assert set(_VARIABLES.values()) <= known | {secret.removeprefix("Bearer ") for secret in known}
