@@ -29,8 +29,8 @@ _MOST_JOINED: Final = 100
 def active(window: Maintenance, now: datetime) -> Span | None:
     """Give since when and until when a window is open that is open now."""
     if window.starts_at is not None and window.ends_at is not None:
-        span = window.starts_at, window.ends_at
-        return span if span[0] <= now < span[1] else None
+        once = window.starts_at, window.ends_at
+        return once if once[0] <= now < once[1] else None
 
     span = _begun_by(window, now.replace(second=0, microsecond=0))
 
