@@ -91,6 +91,7 @@ def test_each_example_is_exercised_here() -> None:
         "dependencies.yml",  # by test_withholding.py
         "network.yml",  # by test_network_example.py
         "ports.yml",  # by test_ports_example.py
+        "receivers.yml",  # by test_receivers.py
         "requests.yml",  # by test_request_examples.py
         "runbook-001-journey.yml",  # by test_journey_examples.py, as is the canary
         "runbook-002-canary.yml",
