@@ -113,7 +113,7 @@ def _head(case: Case) -> Iterator[str]:
     yield ""
     state = "is over" if incident.resolved_at else "**goes on**: this is how it stands"
     yield (
-        f"*Derived from the record of the incident, which {state}, on {_clock(case.now)}. "
+        f"*Derived from the record of the incident, which {state}, on {_clock(case.now)} UTC. "
         "It is about what happened and what would help, and about nobody's fault. "
         "What stands in italics is for people to write.*"
     )
@@ -210,8 +210,10 @@ def _timeline(case: Case) -> Iterator[str]:
         ("Moment", "When", "After the first failing sample"),
         (
             (what, _clock(at), exact(at - case.incident.since))
-            for what, at in _moments(case)
-            if at is not None
+            for what, at in sorted(
+                ((what, at) for what, at in _moments(case) if at is not None),
+                key=lambda moment: moment[1],
+            )
         ),
     )
     yield ""

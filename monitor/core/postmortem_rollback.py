@@ -23,7 +23,7 @@ def rollback_lines(rollback: Rollback, steps: Sequence[Step], incident: Incident
     what = "Remedy" if rollback.kind is RollbackKind.REMEDY else "Versions"
     versions = f"{rollback.from_version or 'none'} → {rollback.to_version or 'none'}"
     yield f"- **{what}**: {escape(versions)}"
-    yield f"- **Tripped by**: {escape(', '.join(rollback.triggers))}: {escape(rollback.reason)}"
+    yield f"- **Tripped by**: {escape(rollback.reason or ', '.join(rollback.triggers))}"
     yield f"- **Mode**: {rollback.mode}"
     for act, name in (
         ("Started by", rollback.started_by),

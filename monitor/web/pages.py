@@ -1,4 +1,4 @@
-"""The status page: every check and incident, readable without JavaScript."""
+"""The pages for people: all services, one of them, one incident; readable without JavaScript."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from monitor import __version__
+from monitor import __version__, operations
+from monitor.core import wording
+from monitor.core.checklists import checklists, stage_of
+from monitor.core.model.checklist import Stage
 from monitor.core.model.endpoint import Severity
+from monitor.core.model.incident import IncidentPhase
+from monitor.core.report import rollback_json
 from monitor.core.wording import duration_text
+from monitor.web.acting import refusals
 from monitor.web.backend import BACKEND
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from monitor.core.engine import Engine
+    from monitor.core.model.incident import Incident
     from monitor.core.model.service import Directory
 
 _HERE: Final = Path(__file__).parent
@@ -27,14 +35,21 @@ _WORDS: Final = {
     "fail": "Something is failing",
 }
 
+_WHEN: Final = {
+    Stage.BEFORE: "first",
+    Stage.DURING: "while it is rolled back",
+    Stage.AFTER: "afterwards",
+}
+
 
 async def index(request: web.Request) -> web.Response:
     """Show the status as a page."""
     backend = request.app[BACKEND]
     status = backend.status()
     now = backend.now()
-    page = _template().render(
+    page = _template("index.html").render(
         status=status,
+        rollbacks=status["rollbacks"],
         headline=_headline(status),
         services=_services(status, backend.engine.directory),
         open=sorted(
@@ -42,6 +57,56 @@ async def index(request: web.Request) -> web.Response:
         ),
         resolved=[one for one in status["incidents"] if one["resolved_at"] is not None],
         now=now,
+        version=__version__,
+    )
+
+    return web.Response(text=page, content_type="text/html")
+
+
+async def service(request: web.Request) -> web.Response:
+    """Show one service: its checks, incidents and rollbacks."""
+    backend = request.app[BACKEND]
+    name = request.match_info["service"]
+    status = backend.status()
+    found = [one for one in _services(status, backend.engine.directory) if one["name"] == name]
+    if not found:
+        raise web.HTTPNotFound(text=f"there is no service {name!r:.200}")
+
+    incidents = [one for one in status["incidents"] if one["service"] == name]
+    failing = any(check["state"] == "fail" for check in found[0]["checks"])
+    page = _template("service.html").render(
+        service=found[0],
+        headline="something is failing" if failing else "all of its checks pass",
+        verdict="fail" if failing else "pass",
+        open=[one for one in incidents if one["resolved_at"] is None],
+        resolved=[one for one in incidents if one["resolved_at"] is not None],
+        rollbacks=[one for one in status["rollbacks"] if one["service"] == name],
+        environment=status["environment"],
+        at=status["at"],
+        now=backend.now(),
+        version=__version__,
+    )
+
+    return web.Response(text=page, content_type="text/html")
+
+
+async def incident(request: web.Request) -> web.Response:
+    """Show one incident: where it stands, who has it, what was seen, and all that was done."""
+    backend = request.app[BACKEND]
+    with refusals("it is known"):
+        found = await operations.show_incident(request.match_info["id"], backend.desk)
+    engine, id = backend.engine, found["id"]
+    known = engine.situation.incidents.get(id)
+    rollback = engine.situation.rollbacks.get(found["rollback"] or "")
+    page = _template("incident.html").render(
+        incident=found,
+        headline=_what(known, found, backend.now()),
+        phases=_phases(found["phase"]),
+        known=engine.directory.service(found["service"]),
+        rollback=rollback_json(rollback, engine.situation) if rollback else None,
+        checklists=_checklists(known, engine) if known else [],
+        environment=engine.directory.environment,
+        now=backend.now(),
         version=__version__,
     )
 
@@ -57,6 +122,39 @@ async def static(request: web.Request) -> web.Response:
     return web.Response(
         text=_read(name), content_type=_STATIC[name], headers={"Cache-Control": "max-age=3600"}
     )
+
+
+def _what(known: Incident | None, found: dict[str, Any], now: datetime) -> str:
+    """Say in a sentence what is wrong, or was; of one that memory has forgotten, of whom it was."""
+    if known is not None:
+        return wording.headline(known, at=now)
+
+    return f"{found['service']}: {found['title'] or found['class']}"
+
+
+def _phases(phase: str) -> list[dict[str, str]]:
+    """Give the public phases with where an incident stands among them."""
+    names = [one.value for one in IncidentPhase]
+    reached = names.index(phase)
+
+    return [
+        {
+            "name": name.capitalize(),
+            "state": "done" if place < reached else "now" if place == reached else "ahead",
+        }
+        for place, name in enumerate(names)
+    ]
+
+
+def _checklists(incident: Incident, engine: Engine) -> list[dict[str, Any]]:
+    """Give what is to be done, stage by stage, of which the one that it is in is first."""
+    stages = checklists(incident, engine.directory, engine.situation)
+    now = stage_of(incident, engine.situation)
+
+    return [
+        {"title": _WHEN[stage], "tasks": tasks}
+        for stage, tasks in sorted(stages.items(), key=lambda pair: pair[0] is not now)
+    ]
 
 
 def _badness(incident: dict[str, Any]) -> tuple[int, str]:
@@ -91,8 +189,8 @@ def _services(status: dict[str, Any], directory: Directory) -> list[dict[str, An
 
 
 @cache
-def _template() -> Template:
-    """Load the page once; jinja2 is needed by nobody who never looks at it."""
+def _template(name: str) -> Template:
+    """Load a page once; jinja2 is needed by nobody who never looks at it."""
     from jinja2 import Environment, FileSystemLoader
 
     environment = Environment(
@@ -106,7 +204,7 @@ def _template() -> Template:
     environment.filters["versions"] = _versions
     environment.globals["lasted"] = _lasted
 
-    return environment.get_template("index.html")
+    return environment.get_template(name)
 
 
 @cache

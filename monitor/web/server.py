@@ -36,6 +36,8 @@ _LONGEST_SOCKET_PATH: Final = 107  # bytes, sockaddr_un of Linux
 _PING: Final = Need(scope=Scope.OPERATE, keyed=True)
 _ROUTES: Final = (
     ("GET", "/", pages.index, Need(scope=Scope.READ, area="public")),
+    ("GET", "/incidents/{id}", pages.incident, Need(scope=Scope.READ, area="public")),
+    ("GET", "/services/{service}", pages.service, Need(scope=Scope.READ, area="public")),
     ("GET", "/static/{name}", pages.static, Need(scope=Scope.READ, area="public")),
     ("GET", "/metrics", scraping.metrics, Need(scope=Scope.READ, area="metrics")),
     ("GET", "/probe", blackbox.probe, Need(scope=Scope.READ, area="probe")),

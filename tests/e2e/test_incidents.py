@@ -51,12 +51,13 @@ async def test_an_incident_is_taken_on_noted_and_ended_by_name(shop: Shop, tmp_p
     shop.statuses["/"] = 500
     async with daemon(tmp_path) as running:
         id = await until_open(running, "shop")
-        url = {"cwd": tmp_path}
-        taken = await incident("ack", "shop", **url)
-        again = await incident("ack", id[:-3], "--server", running.url, **url, MONITOR_TOKEN=OTHER)
-        noted = await incident("note", "shop", "the queue is stuck", **url)
-        ended = await incident("resolve", id, "--reason", "known, fixed at ten", **url)
-        shown = await incident("show", id, **url)
+        taken = await incident("ack", "shop", cwd=tmp_path)
+        again = await incident(
+            "ack", id[:-3], "--server", running.url, cwd=tmp_path, MONITOR_TOKEN=OTHER
+        )
+        noted = await incident("note", "shop", "the queue is stuck", cwd=tmp_path)
+        ended = await incident("resolve", id, "--reason", "known, fixed at ten", cwd=tmp_path)
+        shown = await incident("show", id, cwd=tmp_path)
         seen = shop.asked
         await running.until(lambda _: shop.asked > seen + 10)  # it goes on failing
         still = await run("status", cwd=tmp_path)
@@ -66,7 +67,7 @@ async def test_an_incident_is_taken_on_noted_and_ended_by_name(shop: Shop, tmp_p
         )
         shop.statuses["/"] = 500
         anew = await until_open(running, "shop")
-        written = await incident("postmortem", id, **url)
+        written = await incident("postmortem", id, cwd=tmp_path)
 
     me = f"@{socket.gethostname()}"
     assert taken.out.startswith(f"{id}: taken on by ")

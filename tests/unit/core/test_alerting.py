@@ -371,7 +371,7 @@ def test_a_notice_carries_all_that_a_receiver_needs(desk: Desk) -> None:
     assert notice.contacts == (Contact(role="on_call", name="@web"),)
     assert notice.links == (
         Link(name="runbook", url="https://wiki.test/shop"),
-        Link(name="incident", url=f"https://status.test/#{notice.incident}"),
+        Link(name="incident", url=f"https://status.test/incidents/{notice.incident}"),
     )
     assert notice.deploy == "v2 (build-7)"
     assert notice.rollback is None
