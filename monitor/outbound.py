@@ -21,7 +21,7 @@ from monitor.names import Resolver, connect_any
 from monitor.options import format_address
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     import aiohttp
 
@@ -143,7 +143,7 @@ async def _ask(
     tls: ssl.SSLContext | None,
 ) -> Answer:
     async with (
-        _open_session() as session,
+        open_session() as session,
         session.request(
             method,
             URL(url),
@@ -210,8 +210,18 @@ def list_spellings(secret: str) -> list[str]:
     return [part for part in parts if len(part) >= _SHORTEST_PART]
 
 
-def _open_session() -> aiohttp.ClientSession:
+def open_session(
+    redirected: Callable[..., Awaitable[None]] | None = None,
+) -> aiohttp.ClientSession:
+    """Open what connects as all of our requests do; whoever opens it closes it.
+
+    `redirected` is called before a redirect is followed, and may raise.
+    """
     import aiohttp
+
+    trace = aiohttp.TraceConfig()
+    if redirected is not None:
+        trace.on_request_redirect.append(redirected)
 
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
@@ -221,6 +231,7 @@ def _open_session() -> aiohttp.ClientSession:
         timeout=aiohttp.ClientTimeout(total=None),
         trust_env=False,
         auto_decompress=False,
+        trace_configs=[trace],
     )
 
 

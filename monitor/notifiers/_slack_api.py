@@ -6,6 +6,7 @@ import json
 import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
 from monitor.core.model.notice import Refused, TryAgain
 from monitor.core.outbox import Why
@@ -51,6 +52,13 @@ _FORM: Final = frozenset(
     }
 )
 _CODE: Final = re.compile(r"[a-z][a-z0-9_]{1,80}")
+_ANSWER_LIMIT: Final = 4 * 1024 * 1024
+"""Slack repeats what was sent, with each letter outside of ASCII as six; a history is long."""
+
+PAGE: Final = 50
+"""How many messages are asked for at once."""
+
+_MOST_PAGES: Final = 5
 
 
 class SlackRefusal(Exception):
@@ -131,12 +139,14 @@ def make_client(
         async def _request(
             self, *, http_verb: str, api_url: str, req_args: dict[str, Any]
         ) -> dict[str, Any]:
+            asked, query = req_args.get("json"), req_args.get("params")
             answer = await post(
-                api_url,
-                body=json.dumps(req_args["json"]).encode(),
+                f"{api_url}?{urlencode(query)}" if query else api_url,
+                body=b"" if asked is None else json.dumps(asked).encode(),
                 headers={**req_args["headers"], "User-Agent": user_agent},
                 timeout=timeout,
                 method=http_verb,
+                limit=_ANSWER_LIMIT,
             )
             data = read_answer(answer, clock())
 
@@ -147,3 +157,50 @@ def make_client(
     silent.setLevel(logging.CRITICAL)
 
     return Client(base_url=base_url, logger=silent, retry_handlers=[])
+
+
+async def find_message(
+    client: AsyncWebClient, channel: str, thread: str | None, *, since: datetime, key: str
+) -> str | None:
+    """Give the `ts` of the message that carries a key, in a channel or in a thread of it.
+
+    It looks at what was written since then, at 250 messages at most. Raises SlackRefusal, above all
+    where the token may not read the channel.
+    """
+    cursor: str | None = None
+    for _ in range(_MOST_PAGES):
+        asked: dict[str, Any] = {
+            "channel": channel,
+            "oldest": f"{since.timestamp():.6f}",
+            "limit": PAGE,
+            "include_all_metadata": "true",
+            "cursor": cursor,
+        }
+        if thread is None:
+            answer = await client.conversations_history(**asked)
+        else:
+            answer = await client.conversations_replies(ts=thread, **asked)
+        page: Any = answer.data
+        for message in page.get("messages") or ():
+            if _read_key(message) == key:
+                return str(message.get("ts"))
+
+        cursor = (page.get("response_metadata") or {}).get("next_cursor")
+        if not cursor:
+            break
+
+    return None
+
+
+def _read_key(message: Any) -> str | None:
+    """Give the key of a message of ours. Any: what Slack says."""
+    match message:
+        case {
+            "metadata": {
+                "event_type": "production_monitor_notice",
+                "event_payload": {"idempotency_key": str(key)},
+            }
+        }:
+            return key
+
+    return None

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core import wording
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import IncidentPhase
 from monitor.core.model.notice import NoticeEvent
+from monitor.core.model.rollback import RollbackState
+from monitor.core.wording.told import digest_line, standing
+from monitor.notifiers._slack_buttons import NO_BUTTONS, press_text, write_buttons
+from monitor.notifiers._slack_text import ENTITIES, code, find_person, mrkdwn, plain, section
 from monitor.outbound import is_usable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from monitor.core.model.notice import Delivery, Link, Notice
+    from monitor.notifiers._slack_buttons import Buttons
 
 # Slack refuses sections above 3000 characters and, undocumented, messages above some 11 000 in all;
 # these keep a whole message below 9000.
-_LONGEST_TEXT: Final = 1_400
-_LONGEST_WHEN: Final = 1_000
+_LONGEST_TEXT: Final = 1_000
+_LONGEST_WHEN: Final = 700
 _LONGEST_CHECK: Final = 400
-_LONGEST_CHECKS: Final = 2_400
+_LONGEST_CHECKS: Final = 1_900
+_LONGEST_TASK: Final = 150
+_LONGEST_TASKS: Final = 900
+_LONGEST_NAME: Final = 60
 _LONGEST_FACT: Final = 150
-_LONGEST_LINKS: Final = 1_500
+_LONGEST_LINKS: Final = 900
 _LONGEST_SHORT: Final = 300
-_MOST_FACTS: Final = 10
+_LONGEST_EVIDENCE: Final = 2_800
+_LONGEST_DIGEST: Final = 2_900
+_MOST_FACTS: Final = 8
 _MOST_CHECKS: Final = 10
+_MOST_TASKS: Final = 12
+_MOST_CALLED: Final = 5
 
 _GREEN: Final = "#2eb67d"
 _BLUE: Final = "#36c5f0"
@@ -36,40 +50,41 @@ _COLOURS: Final = {
     Severity.LOW: "#8d8d8d",
 }
 _TOLD_ABOVE: Final = frozenset({"Severity", "Since", "Resolved", "Rollback", "Incident"})
+_OWN_WORDS: Final = frozenset(
+    {
+        NoticeEvent.OPENED,
+        NoticeEvent.BLIND,
+        NoticeEvent.RESOLVED,
+        NoticeEvent.DIGEST,
+        NoticeEvent.TEST,
+    }
+)
+"""The notices that say by themselves what is wrong; all others say what has changed about it."""
 
-_ENTITIES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_MARKS: Final = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "\u02cb"})
-_ITALIC: Final = re.compile(r"(?<![^\W_])_(?=\S)|_(?![^\W_])")
-_CALL: Final = re.compile(r"@(?=channel|here|everyone)", re.IGNORECASE)
-_CUT_ENTITY: Final = re.compile(r"&[a-z]{0,3}$")
+_PEOPLE_ACT: Final = frozenset(
+    {
+        RollbackState.UNCERTAIN,
+        RollbackState.NOT_RECOVERED,
+        RollbackState.INCONCLUSIVE,
+        RollbackState.FAILED,
+    }
+)
+_TICKS: Final = {True: "\u2611", False: "\u2610", None: "\u25a2"}
+_NEWS: Final = frozenset({"when", "checks", "after", "about"})
+_QUIET: Final = {"unfurl_links": False, "unfurl_media": False}
 
 
-def plain(text: str, longest: int) -> str:
-    """Write any text so that it is shown as it is: it calls nobody, links and formats nothing.
-
-    Marks that Slack would take for formatting become letters that look like them; it is cut to
-    `longest` characters as Slack counts them.
-    """
-    shown = " ".join(text[: 4 * longest].split()).translate(_MARKS)
-    shown = _ITALIC.sub("\uff3f", shown)
-    shown = _CALL.sub("@\u200b", shown).translate(_ENTITIES)
-    if len(shown) <= longest:
-        return shown
-
-    return _CUT_ENTITY.sub("", shown[: longest - 1]) + "…"
-
-
-def write_message(delivery: Delivery) -> dict[str, Any]:
-    """Give a whole message: what is wrong, since when and how bad, which checks, where to look."""
+def write_message(delivery: Delivery, buttons: Buttons = NO_BUTTONS) -> dict[str, Any]:
+    """Give a whole message: what is wrong, since when and how bad, what to press, where to look."""
     notice = delivery.notice
 
     return {
-        "text": _text(notice, _LONGEST_TEXT),
+        "text": " ".join((_text(_standing(notice), _LONGEST_TEXT), *_call(notice))),
         "attachments": [
             {
                 "color": _colour(notice),
-                "fallback": _text(notice, _LONGEST_SHORT),
-                "blocks": _write_blocks(delivery),
+                "fallback": _text(_standing(notice), _LONGEST_SHORT),
+                "blocks": _write_blocks(delivery, buttons),
             }
         ],
         "metadata": _write_metadata(delivery),
@@ -77,21 +92,57 @@ def write_message(delivery: Delivery) -> dict[str, Any]:
     }
 
 
+def write_update(delivery: Delivery, buttons: Buttons = NO_BUTTONS) -> dict[str, Any]:
+    """Give what an incident's message becomes."""
+    message = write_message(delivery, buttons)
+
+    return {part: message[part] for part in ("text", "attachments")}
+
+
 def write_reply(delivery: Delivery) -> dict[str, Any]:
-    """Give what is written in an incident's thread: the news without what the thread says."""
+    """Give what is written in an incident's thread: the news without what the thread says.
+
+    Where a person has to act, it is shown in the channel as well: a thread wakes nobody.
+    """
+    notice = delivery.notice
     message = write_message(delivery)
-    message["attachments"][0]["blocks"] = [
-        block for block in message["attachments"][0]["blocks"] if block["block_id"] in _NEWS
+    message["text"] = " ".join((_text(notice, _LONGEST_TEXT), *_call(notice)))
+    attachment = message["attachments"][0]
+    attachment["fallback"] = _text(notice, _LONGEST_SHORT)
+    attachment["blocks"] = [
+        block for block in attachment["blocks"] if block["block_id"] in _news_of(notice)
     ]
+    if after := _write_after(notice):
+        attachment["blocks"].insert(-1, section("after", after))
+    if _needs_a_person(notice):
+        message["reply_broadcast"] = True
 
     return message
 
 
-def write_update(delivery: Delivery) -> dict[str, Any]:
-    """Give what an incident's message becomes."""
-    message = write_message(delivery)
+def write_evidence(delivery: Delivery) -> dict[str, Any] | None:
+    """Give what the commands said that ran when an incident opened, for its thread."""
+    evidence = delivery.notice.evidence
+    if not evidence:
+        return None
 
-    return {part: message[part] for part in ("text", "attachments")}
+    room = _LONGEST_EVIDENCE * 2 // len(evidence)
+    blocks = [
+        section(
+            f"evidence-{number}",
+            f"*{plain(name, _LONGEST_FACT)}*\n{code(said, min(room, _LONGEST_EVIDENCE))}",
+        )
+        for number, (name, said) in enumerate(evidence[:20])
+    ]
+    names = plain(", ".join(name for name, _ in evidence), _LONGEST_SHORT)
+    text = f":mag: What was seen when it opened: {names}"
+
+    return {
+        "text": text,
+        "attachments": [{"color": _GREY, "fallback": text, "blocks": blocks}],
+        "metadata": _write_metadata(delivery, part="evidence"),
+        **_QUIET,
+    }
 
 
 def write_short(delivery: Delivery) -> dict[str, Any]:
@@ -99,8 +150,12 @@ def write_short(delivery: Delivery) -> dict[str, Any]:
     return {"text": _text(delivery.notice, _LONGEST_SHORT), "attachments": []}
 
 
-_NEWS: Final = frozenset({"when", "checks", "about"})
-_QUIET: Final = {"unfurl_links": False, "unfurl_media": False}
+def _standing(notice: Notice) -> Notice:
+    """Let a notice say first what is wrong, whatever it was written about."""
+    if notice.event in _OWN_WORDS:
+        return notice
+
+    return replace(notice, headline=standing(notice))
 
 
 def _text(notice: Notice, longest: int) -> str:
@@ -117,8 +172,16 @@ def _sign(notice: Notice) -> str:
             return ":grey_question:"
         case NoticeEvent.TEST:
             return ":bell:"
+        case NoticeEvent.REMINDER:
+            return ":alarm_clock:"
+        case NoticeEvent.ESCALATED:
+            return ":rotating_light:"
+        case NoticeEvent.ACKNOWLEDGED:
+            return ":eyes:"
         case NoticeEvent.UPDATED if notice.better:
             return ":information_source:"
+        case _ if notice.acknowledged_by:
+            return ":eyes:"
         case _:
             serious = notice.severity in (Severity.CRITICAL, Severity.HIGH)
             return ":rotating_light:" if serious else ":warning:"
@@ -135,40 +198,113 @@ def _colour(notice: Notice) -> str:
     return _COLOURS[notice.severity]
 
 
-def _write_blocks(delivery: Delivery) -> list[dict[str, Any]]:
+def _call(notice: Notice) -> list[str]:
+    """Name the contacts that are members, by the configuration, where they have to wake up.
+
+    In the text, since Slack notifies nobody who is named in an attachment.
+    """
+    wakes = notice.event in (NoticeEvent.OPENED, NoticeEvent.ESCALATED)
+    if not wakes or notice.severity is not Severity.CRITICAL:
+        return []
+
+    names = [name for contact in notice.contacts for name in contact.name.split(",")]
+    people = dict.fromkeys(person for name in names if (person := find_person(name)))
+
+    return [f"<@{person}>" for person in list(people)[:_MOST_CALLED]]
+
+
+def _needs_a_person(notice: Notice) -> bool:
+    match notice.event, notice.rollback:
+        case NoticeEvent.ESCALATED | NoticeEvent.REMINDER, _:
+            return True
+        case NoticeEvent.ROLLBACK, rollback if rollback is not None:
+            return rollback.approvable or rollback.vetoable or rollback.state in _PEOPLE_ACT
+        case _:
+            return False
+
+
+def _news_of(notice: Notice) -> frozenset[str]:
+    """Give the blocks that are news: who has taken it on changed nothing about the checks."""
+    return _NEWS - {"when", "checks"} if notice.event is NoticeEvent.ACKNOWLEDGED else _NEWS
+
+
+def _write_blocks(delivery: Delivery, buttons: Buttons) -> list[dict[str, Any]]:
     notice = delivery.notice
-    blocks = [_section("when", plain(wording.summary(notice)[1], _LONGEST_WHEN))]
+    blocks = [section("when", _write_when(_standing(notice), buttons))]
+    if pressed := write_buttons(delivery, buttons):
+        blocks.append(pressed)
+    if lines := _write_digest(notice):
+        blocks.append(section("checks", lines))
     if checks := _write_checks(notice):
-        blocks.append(_section("checks", checks))
+        blocks.append(section("checks", checks))
+    if tasks := _write_tasks(notice):
+        blocks.append(section("checklist", tasks))
     if facts := _write_facts(notice):
         blocks.append({"type": "section", "block_id": "facts", "fields": facts})
     if links := _write_links(notice.links):
-        blocks.append(_section("links", links))
-    about = f"incident {notice.incident}, {wording.time_text(notice.at)}"
+        blocks.append(section("links", links))
+    what = "digest" if notice.event is NoticeEvent.DIGEST else "incident"
+    about = f"{what} {notice.incident}, {wording.time_text(notice.at)}"
     if delivery.maybe_sent:
         about += ", may repeat an earlier message"
-    element = _mrkdwn(plain(about, _LONGEST_SHORT))
+    element = mrkdwn(plain(about, _LONGEST_SHORT))
 
     return [*blocks, {"type": "context", "block_id": "about", "elements": [element]}]
 
 
-def _write_checks(notice: Notice) -> str:
-    lines, left = [], _LONGEST_CHECKS
-    for member in notice.members[:_MOST_CHECKS]:
-        line = f"• {plain(wording.member_line(member), _LONGEST_CHECK)}"
-        if len(line) >= left:
-            break
-        lines.append(line)
-        left -= len(line) + 1
-    if more := len(notice.members) - len(lines):
-        lines.append(f"… and {more} more")
+def _write_when(notice: Notice, buttons: Buttons) -> str:
+    """Say since when, how bad, where a rollback stands, who has it, and what to press."""
+    said = [plain(wording.summary(notice)[1], _LONGEST_WHEN), press_text(notice, buttons)]
+    if notice.acknowledged_by:
+        at = f" at {wording.time_text(notice.acknowledged_at)}" if notice.acknowledged_at else ""
+        said.append(f"Acknowledged by {plain(notice.acknowledged_by + at, _LONGEST_SHORT)}.")
 
-    return "\n".join(lines)
+    return " ".join(filter(None, said))
+
+
+def _write_checks(notice: Notice) -> str:
+    lines = (
+        f"• {plain(wording.member_line(member), _LONGEST_CHECK)}"
+        for member in notice.members[:_MOST_CHECKS]
+    )
+
+    return _fill(lines, len(notice.members), _LONGEST_CHECKS)
+
+
+def _write_digest(notice: Notice) -> str:
+    """Give a line for each incident of a digest: when, what, and whether it is over by now."""
+    lines = (f"• {plain(digest_line(line), _LONGEST_CHECK)}" for line in notice.lines)
+
+    return _fill(lines, len(notice.lines), _LONGEST_DIGEST)
+
+
+def _write_tasks(notice: Notice) -> str:
+    """Give the checklist: ticked, open, and what only a person can know."""
+    lines = (
+        f"{_TICKS[task.done]} {plain(task.text, _LONGEST_TASK)}"
+        for task in notice.checklist[:_MOST_TASKS]
+    )
+
+    return _fill(lines, len(notice.checklist), _LONGEST_TASKS)
+
+
+def _fill(lines: Iterable[str], count: int, room: int) -> str:
+    """Join as many lines as there is room for, and say how many more there are."""
+    shown: list[str] = []
+    for line in lines:
+        if len(line) + 20 >= room:
+            break
+        shown.append(line)
+        room -= len(line) + 1
+    if more := count - len(shown):
+        shown.append(f"… and {more} more")
+
+    return "\n".join(shown)
 
 
 def _write_facts(notice: Notice) -> list[dict[str, Any]]:
     return [
-        _mrkdwn(f"*{plain(name, _LONGEST_FACT)}*\n{plain(text, _LONGEST_FACT)}")
+        mrkdwn(f"*{plain(name, _LONGEST_NAME)}*\n{plain(text, _LONGEST_FACT)}")
         for name, text in wording.facts(notice)
         if name not in _TOLD_ABOVE
     ][:_MOST_FACTS]
@@ -177,31 +313,45 @@ def _write_facts(notice: Notice) -> list[dict[str, Any]]:
 def _write_links(links: tuple[Link, ...]) -> str:
     shown, left = [], _LONGEST_LINKS
     for link in links:
-        url = link.url.translate(_ENTITIES).replace("|", "%7C")
-        text = f"<{url}|{plain(link.name, _LONGEST_FACT).replace('|', '/')}>"
-        if is_usable(link.url) and len(text) < left:
+        text = _write_link(link)
+        if text and len(text) < left:
             shown.append(text)
             left -= len(text) + 3
 
     return " · ".join(shown)
 
 
-def _write_metadata(delivery: Delivery) -> dict[str, Any]:
+def _write_link(link: Link) -> str:
+    if not is_usable(link.url):
+        return ""
+
+    url = link.url.translate(ENTITIES).replace("|", "%7C")
+
+    return f"<{url}|{plain(link.name, _LONGEST_FACT).replace('|', '/')}>"
+
+
+def _write_after(notice: Notice) -> str:
+    """Say where the post-mortem is, once an outage is over."""
+    if notice.event is not NoticeEvent.RESOLVED:
+        return ""
+
+    where = [_write_link(link) for link in notice.links if link.name == "incident"]
+    command = plain(f"production-monitor incident postmortem {notice.incident}", _LONGEST_SHORT)
+
+    return f"Post-mortem: {' or '.join([*filter(None, where), f'`{command}`'])}"
+
+
+def _write_metadata(delivery: Delivery, part: str = "") -> dict[str, Any]:
     """Name the notice to programs: who finds the same key twice has seen a repeat."""
     return {
-        "event_type": "production_monitor_notice",
+        "event_type": METADATA,
         "event_payload": {
-            "idempotency_key": delivery.key,
+            "idempotency_key": f"{delivery.key}/{part}" if part else delivery.key,
             "incident": delivery.notice.incident,
             "event": delivery.notice.event.value,
         },
     }
 
 
-def _section(id: str, text: str) -> dict[str, Any]:
-    return {"type": "section", "block_id": id, "text": _mrkdwn(text)}
-
-
-def _mrkdwn(text: str) -> dict[str, Any]:
-    # verbatim: names of channels and people in it stay text.
-    return {"type": "mrkdwn", "text": text, "verbatim": True}
+METADATA: Final = "production_monitor_notice"
+"""The type by which our messages are found again."""

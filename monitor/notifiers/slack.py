@@ -4,76 +4,52 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
-from pydantic import AfterValidator, Field, model_validator
-
-from monitor.core.expectations.shown import plain
 from monitor.core.model.notice import Delivered, Refused, TryAgain
 from monitor.core.outbox import Why
-from monitor.examination import Unfit
-from monitor.fields import Kind, Options
+from monitor.fields import Kind
 from monitor.logs import Log
 from monitor.notifiers._answers import in_words, make_mask, no_answer
-from monitor.notifiers._fields import TIMEOUT, Timeout
-from monitor.notifiers._slack_api import SlackRefusal, make_client, read_webhook_answer
+from monitor.notifiers._slack_api import (
+    SlackRefusal,
+    find_message,
+    make_client,
+    read_webhook_answer,
+)
+from monitor.notifiers._slack_examine import examine_bot
 from monitor.notifiers._slack_message import (
     write_message,
     write_reply,
     write_short,
     write_update,
 )
+from monitor.notifiers._slack_options import SlackOptions
 from monitor.notifiers.notifier import Manner
-from monitor.outbound import NoAnswer, is_usable, post, reach
-from monitor.webhooks import SecretLine, SecretUrl
+from monitor.outbound import NoAnswer, post, reach
 
 if TYPE_CHECKING:
     from slack_sdk.web.async_client import AsyncWebClient
 
     from monitor.core.model.notice import Delivery, Earlier, Receipt
+    from monitor.notifiers._slack_buttons import Buttons
     from monitor.notifiers.notifier import NotifierContext
 
 _log = Log()
 
-_SLACK: Final = "https://slack.com/api/"
+_CHANNEL_ID: Final = re.compile(r"[CGD][A-Z0-9]{6,}")
 _PACE: Final = timedelta(seconds=1)
 _BURST: Final = 3
 """Slack takes a message a second for each channel, and short bursts."""
 
+_LOOK_BACK: Final = timedelta(minutes=10)
+"""By so much the clocks of Slack and of the monitor may differ."""
+
 _GONE: Final = frozenset({"channel_not_found", "message_not_found", "thread_not_found"})
 """Refusals of an update that mean that the thread's first message is no longer there."""
-
-
-def _read_base(url: str) -> str:
-    if not is_usable(url):
-        raise ValueError(f"expected a URL such as {_SLACK}")
-
-    return url if url.endswith("/") else f"{url}/"
-
-
-class SlackOptions(Options):
-    """Either `webhook_url`, or `token` of a bot and the `channel` that it writes to.
-
-    Only a bot has threads and updates its messages. `base_url` is where its API is, for a proxy.
-    """
-
-    webhook_url: SecretUrl | None = None
-    token: SecretLine | None = None
-    channel: Annotated[str, Field(min_length=1)] | None = None
-    base_url: Annotated[str, AfterValidator(_read_base)] = _SLACK
-    timeout: Timeout = TIMEOUT
-
-    @model_validator(mode="after")
-    def _check_form(self) -> Self:
-        bot = [name for name in ("token", "channel") if getattr(self, name) is not None]
-        if self.webhook_url is not None and bot:
-            raise ValueError(f"webhook_url and {bot[0]} exclude each other; remove one")
-        if self.webhook_url is None and len(bot) != 2:
-            raise ValueError("expected webhook_url, or token and channel together")
-
-        return self
 
 
 class SlackNotifier:
@@ -88,7 +64,11 @@ class SlackNotifier:
         self.manner = Manner(every=_PACE, burst=_BURST)
         self._options = options
         self._context = context
-        self._mask = make_mask(context.mask, [options.webhook_url, options.token])
+        self._mask = make_mask(
+            context.mask,
+            [options.webhook_url, options.token, options.app_token, options.signing_secret],
+        )
+        self._channel = options.channel or ""
         # Made here rather than at the first alert: loading the SDK takes the loop some time.
         self._client: AsyncWebClient | None = None
         if options.token is not None:
@@ -117,29 +97,45 @@ class SlackNotifier:
 
         return replace(receipt, error=self._mask(receipt.error))
 
+    async def find(self, delivery: Delivery, earlier: Earlier) -> Delivered | None:
+        """Look for the message that carries the key of a delivery, where the token may read.
+
+        It needs the id of the channel: where only its name is known, nobody can say.
+        """
+        if self._options.token is None:
+            return None
+
+        thread = earlier.reference
+        channel, ts = _split(thread) or (self._channel, None)
+        if not _CHANNEL_ID.fullmatch(channel):
+            return None
+
+        try:
+            async with asyncio.timeout(self._options.timeout.total_seconds()):
+                found = await find_message(
+                    self._authorised(),
+                    channel,
+                    ts,
+                    since=delivery.queued_at - _LOOK_BACK,
+                    key=delivery.key,
+                )
+        except (TimeoutError, NoAnswer, SlackRefusal) as error:
+            said = error.error if isinstance(error, SlackRefusal) else str(error)
+            _log.info("slack_history_unreadable", error=self._mask(said or "no answer in time"))
+            return None
+
+        if found is None:
+            return None
+
+        return Delivered(reference=thread if ts is not None else f"{channel}:{found}")
+
     async def examine(self) -> str:
-        """Ask Slack whose token it is; of an incoming webhook, only connect to it."""
+        """Ask Slack whose token it is and what it may; of a webhook, only connect to it."""
         options = self._options
         if options.webhook_url is not None:
             return await reach(options.webhook_url.reveal(), timeout=options.timeout)
 
-        assert options.token is not None
-        assert self._client is not None
-        self._client.token = options.token.reveal()
-        try:
-            async with asyncio.timeout(options.timeout.total_seconds()):
-                answer = await self._client.api_call("auth.test", json={})
-        except TimeoutError as error:
-            raise Unfit("Slack gave no complete answer in time") from error
-        except NoAnswer as error:
-            raise Unfit(f"Slack cannot be asked: {error}") from error
-        except SlackRefusal as refusal:
-            raise Unfit(self._mask(f"Slack says {refusal.error or 'nothing useful'}")) from refusal
-
-        said: Any = answer.data
-        who, where = (plain(str(said.get(key, "?"))) for key in ("user", "team"))
-
-        return f"the token is that of {who} in {where}, to write to {options.channel}"
+        return await examine_bot(self._authorised(), options, self._mask)
 
     async def close(self) -> None:
         """Hold nothing between requests."""
@@ -170,11 +166,12 @@ class SlackNotifier:
 
     async def _tell_thread(self, delivery: Delivery, thread: str | None) -> Receipt:
         """Tell where the incident was told before; where that is not known, or gone, begin anew."""
-        if thread is None or ":" not in thread:
+        place = _split(thread)
+        if place is None:
             return await self._begin_thread(delivery)
 
         try:
-            await self._follow_thread(delivery, *thread.rsplit(":", 1))
+            await self._follow_thread(delivery, *place)
         except SlackRefusal as refusal:
             if refusal.error not in _GONE:
                 raise
@@ -187,8 +184,9 @@ class SlackNotifier:
 
         In this order, because the first can be repeated without harm when the second fails.
         """
+        message = write_update(delivery, self._buttons)
         try:
-            await self._call("chat_update", write_update(delivery), delivery, channel, ts=ts)
+            await self._call("chat_update", message, delivery, channel, ts=ts)
         except SlackRefusal as refusal:
             if refusal.error in _GONE or not isinstance(refusal.receipt, Refused):
                 raise
@@ -199,31 +197,54 @@ class SlackNotifier:
 
     async def _begin_thread(self, delivery: Delivery) -> Receipt:
         assert self._options.channel is not None
-        said = await self._call(
-            "chat_postMessage", write_message(delivery), delivery, self._options.channel
-        )
+        message = write_message(delivery, self._buttons)
+        said = await self._call("chat_postMessage", message, delivery, self._options.channel)
         channel, ts = said.get("channel"), said.get("ts")
+        if not channel or not ts:
+            return Delivered()
 
-        return Delivered(reference=f"{channel}:{ts}" if channel and ts else None)
+        self._channel = str(channel)
+
+        return Delivered(reference=f"{channel}:{ts}")
 
     async def _call(
         self, method: str, message: dict[str, Any], delivery: Delivery, channel: str, **more: str
     ) -> dict[str, Any]:
         """Call a method of the SDK; what is refused for its form is tried once more as one line."""
-        assert self._options.token is not None
-        assert self._client is not None
-        self._client.token = self._options.token.reveal()
-        send = getattr(self._client, method)
+        send = getattr(self._authorised(), method)
         try:
             answer = await send(channel=channel, **message, **more)
         except SlackRefusal as refusal:
             if not refusal.about_form:
                 raise
-            answer = await send(channel=channel, **write_short(delivery), **more)
+            kept = {
+                name: value
+                for name, value in message.items()
+                if name == "reply_broadcast" or (name == "metadata" and name not in refusal.error)
+            }
+            answer = await send(channel=channel, **write_short(delivery), **kept, **more)
 
         data: dict[str, Any] = answer.data
 
         return data
+
+    @property
+    def _buttons(self) -> Buttons:
+        return self._options.buttons
+
+    def _authorised(self) -> AsyncWebClient:
+        assert self._options.token is not None
+        assert self._client is not None
+        self._client.token = self._options.token.reveal()
+
+        return self._client
+
+
+def _split(reference: str | None) -> tuple[str, str] | None:
+    """Give channel and `ts` of a message of ours; None where it is no reference of this kind."""
+    channel, colon, ts = (reference or "").rpartition(":")
+
+    return (channel, ts) if colon and channel else None
 
 
 KIND: Final = Kind(options=SlackOptions, make=SlackNotifier)

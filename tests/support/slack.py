@@ -1,24 +1,31 @@
-"""A stand-in for Slack on loopback: incoming webhooks and the Web API, strict as documented."""
+"""A stand-in for Slack on loopback, strict as documented: webhooks, Web API, clicks, sockets."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import json
 import re
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
 
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from tests.support.receiver import HOST, serve_app
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 WEBHOOK_PATH: Final = "/services/T000/B000/hook-canary-9f3e"
 TOKEN: Final = "xoxb-token-canary-71c2"
+APP_TOKEN: Final = "xapp-1-canary-58d1"
+SIGNING_SECRET: Final = "signing-canary-0c9e"
+ANA: Final = "U0ANA0001"
+BEN: Final = "U0BEN0002"
 CHANNEL: Final = "C0ONCALL"
 
 _WEBHOOK_STATUS: Final = {
@@ -34,6 +41,9 @@ _WEBHOOK_STATUS: Final = {
     "rollup_error": 500,
 }
 _MENTION: Final = re.compile(r"<[!@#][^>]*>|(?<![\w\u200b])@(?:channel|here|everyone)\b")
+_UNSEEN: Final = frozenset(
+    {"metadata", "type", "block_id", "channel", "ts", "color", "action_id", "value", "style"}
+)
 _LINK: Final = re.compile(r"<(?![!@#])([^>|]+)(?:\|[^>]*)?>")
 
 
@@ -54,6 +64,17 @@ class Message:
     @property
     def colour(self) -> str:
         return str(self.content["attachments"][0]["color"])
+
+    @property
+    def buttons(self) -> dict[str, dict[str, Any]]:
+        """The buttons below it, by what is written on them; each knows its block."""
+        return {
+            element["text"]["text"]: {**element, "block_id": block["block_id"]}
+            for attachment in self.content.get("attachments", [])
+            for block in attachment.get("blocks", [])
+            if block["type"] == "actions"
+            for element in block["elements"]
+        }
 
     @property
     def visible(self) -> str:
@@ -94,7 +115,18 @@ class FakeSlack:
         self.channels = {"#on-call": CHANNEL, CHANNEL: CHANNEL}
         self.webhooks = {WEBHOOK_PATH}
         self.archived = False
+        self.scopes = {"chat:write", "channels:history"}
+        self.app_tokens = {APP_TOKEN}
+        self.sockets: list[web.WebSocketResponse] = []
+        self.confirmed: list[str] = []
+        self.whispers: list[dict[str, Any]] = []
+        self.most_at_once = 0
+        self.opening_faults: list[str] = []
+        self.link = ""
+        self.deaf = False
         self.port = 0
+        self._tickets = 0
+        self._open_tickets: set[str] = set()
         self._clock = 1_700_000_000
         self._came = asyncio.Condition()
 
@@ -145,21 +177,29 @@ class FakeSlack:
 
     async def take_call(self, request: web.Request) -> web.StreamResponse:
         """Answer as the Web API does: nearly always 200, and `ok` tells."""
+        method = request.match_info["method"]
         body = await self._read(request)
         if (fault := await self._next_fault(request)) is not None:
             said = json.dumps({"ok": False, "error": fault.error or "fatal_error"})
             return _say_fault(fault, 200, said, "application/json")
 
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        method = request.match_info["method"]
-        if not token:
-            return _error("not_authed")
+        if method == "apps.connections.open":
+            return self._give_ticket(token)
         if token not in self.tokens:
-            return _error("invalid_auth")
+            return _error("invalid_auth" if token else "not_authed")
         if body is None:
             return _error("invalid_json")
+
+        return self._answer(method, body)
+
+    def _answer(self, method: str, body: dict[str, Any]) -> web.Response:
         if method == "auth.test":
-            return _ok(user="monitor", team="Acme", user_id="U0BOT", team_id="T000")
+            answer = _ok(user="monitor", team="Acme", user_id="U0BOT", team_id="T000")
+            answer.headers["X-OAuth-Scopes"] = ",".join(sorted(self.scopes))
+            return answer
+        if method in ("conversations.history", "conversations.replies"):
+            return self._list(method, body)
         channel = self.channels.get(body.get("channel", ""))
         if channel is None or (method == "chat.update" and channel != body["channel"]):
             return _error("channel_not_found")
@@ -175,6 +215,139 @@ class FakeSlack:
                 return self._update(channel, body)
             case _:
                 return _error("unknown_method")
+
+    async def take_whisper(self, request: web.Request) -> web.StreamResponse:
+        """Take what is said to one person through a response_url."""
+        self.whispers.append(await request.json())
+        async with self._came:
+            self._came.notify_all()
+
+        return web.Response(text="ok")
+
+    async def take_socket(self, request: web.Request) -> web.StreamResponse:
+        """Be the WebSocket of Socket Mode, for who has a ticket that was not used yet."""
+        ticket = request.query.get("ticket", "")
+        if ticket not in self._open_tickets:
+            return web.Response(status=401)
+
+        self._open_tickets.discard(ticket)
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json({"type": "hello", "num_connections": len(self.sockets) + 1})
+        self.sockets.append(socket)
+        self.most_at_once = max(self.most_at_once, len(self.sockets))
+        async with self._came:
+            self._came.notify_all()
+        try:
+            async for message in socket:
+                if self.deaf:
+                    await asyncio.Event().wait()
+                if message.type is WSMsgType.TEXT:
+                    self.confirmed.append(json.loads(message.data)["envelope_id"])
+                    async with self._came:
+                        self._came.notify_all()
+        finally:
+            self.sockets.remove(socket)
+            async with self._came:
+                self._came.notify_all()
+
+        return socket
+
+    async def send_click(self, payload: dict[str, Any], *, id: str = "e1") -> None:
+        """Send a click over the newest connection."""
+        envelope = {
+            "type": "interactive",
+            "envelope_id": id,
+            "payload": payload,
+            "accepts_response_payload": False,
+        }
+        await self.sockets[-1].send_json(envelope)
+
+    async def disconnect(self, reason: str) -> None:
+        """Announce on all connections that they are to be replaced."""
+        for socket in list(self.sockets):
+            await socket.send_json({"type": "disconnect", "reason": reason, "debug_info": {}})
+
+    def cut(self, socket: web.WebSocketResponse) -> None:
+        """End a connection without a word."""
+        assert socket._req is not None
+        assert socket._req.transport is not None
+        socket._req.transport.abort()
+
+    async def until(self, happened: Callable[[], object], *, within: float = 20) -> None:
+        """Return once something has happened here."""
+        async with asyncio.timeout(within), self._came:
+            await self._came.wait_for(happened)
+
+    def click(
+        self, button: dict[str, Any], *, user: str = ANA, name: str = "ana"
+    ) -> dict[str, Any]:
+        """Give what Slack sends when somebody presses a button."""
+        action = {key: value for key, value in button.items() if key not in ("confirm", "style")}
+
+        return {
+            "type": "block_actions",
+            "user": {"id": user, "username": name, "name": name, "team_id": "T000"},
+            "api_app_id": "A000",
+            "token": "legacy-canary",
+            "container": {"type": "message_attachment", "channel_id": CHANNEL},
+            "trigger_id": "1.2.3",
+            "channel": {"id": CHANNEL, "name": "on-call"},
+            "response_url": f"http://{HOST}:{self.port}/actions/T000/1/reply-canary",
+            "actions": [{**action, "action_ts": "1700000001.000200"}],
+        }
+
+    def _give_ticket(self, token: str) -> web.Response:
+        if self.opening_faults:
+            return _error(self.opening_faults.pop(0))
+        if token not in self.app_tokens:
+            return _error("invalid_auth")
+
+        self._tickets += 1
+        ticket = f"ticket-canary-{self._tickets}"
+        self._open_tickets.add(ticket)
+
+        link = f"ws://{HOST}:{self.port}/link/?ticket={ticket}&app_id=A000"
+
+        return _ok(url=self.link or link)
+
+    def _list(self, method: str, asked: dict[str, Any]) -> web.Response:
+        """Give what is in a channel, newest first, or in a thread; only ids name channels here."""
+        if "channels:history" not in self.scopes:
+            return _error("missing_scope")
+        if asked.get("channel") not in self.channels.values():
+            return _error("channel_not_found")
+
+        in_thread = method == "conversations.replies"
+        found = [
+            message
+            for message in self.messages
+            if float(message.ts) > float(asked.get("oldest", 0))
+            and (
+                asked["ts"] in (message.thread_ts, message.ts)
+                if in_thread
+                else message.thread_ts is None or message.content.get("reply_broadcast")
+            )
+        ]
+        if not in_thread:
+            found.reverse()
+        begin, limit = int(asked.get("cursor") or 0), int(asked.get("limit", 100))
+        page = found[begin : begin + limit]
+        more = str(begin + limit) if begin + limit < len(found) else ""
+        with_metadata = asked.get("include_all_metadata") in ("true", "1")
+
+        return _ok(
+            messages=[
+                {
+                    name: value
+                    for name, value in {"ts": one.ts, **one.content}.items()
+                    if name != "metadata" or with_metadata
+                }
+                for one in page
+            ],
+            has_more=bool(more),
+            response_metadata={"next_cursor": more},
+        )
 
     def _post(self, channel: str, body: dict[str, Any]) -> web.Response:
         root = body.get("thread_ts")
@@ -207,7 +380,7 @@ class FakeSlack:
 
     async def _read(self, request: web.Request) -> dict[str, Any] | None:
         try:
-            body = await request.json()
+            body = dict(request.query) if request.method == "GET" else await request.json()
         except ValueError:
             body = None
         self.requests.append((request.path, body if isinstance(body, dict) else {}))
@@ -237,9 +410,29 @@ async def serve_slack() -> AsyncIterator[FakeSlack]:
     app = web.Application()
     app.router.add_post("/services/{rest:.*}", slack.take_webhook)
     app.router.add_post("/api/{method}", slack.take_call)
+    app.router.add_get("/api/{method}", slack.take_call)
+    app.router.add_post("/actions/{rest:.*}", slack.take_whisper)
+    app.router.add_get("/link/", slack.take_socket)
     async with serve_app(app) as port:
         slack.port = port
         yield slack
+
+
+def signed(
+    payload: object, *, at: float, secret: str = SIGNING_SECRET, body: bytes | None = None
+) -> tuple[bytes, dict[str, str]]:
+    """Give body and headers of a request as Slack signs them, a Unix time being its own."""
+    if body is None:
+        body = urlencode({"payload": json.dumps(payload)}).encode()
+    timestamp = str(int(at))
+    digest = hmac.new(secret.encode(), b"v0:" + timestamp.encode() + b":" + body, hashlib.sha256)
+
+    return body, {
+        "Content-Type": "application/x-www-form-urlencoded",
+        "X-Slack-Request-Timestamp": timestamp,
+        "X-Slack-Signature": f"v0={digest.hexdigest()}",
+        "User-Agent": "Slackbot 1.0 (+https://api.slack.com/robots)",
+    }
 
 
 def find_error(body: dict[str, Any]) -> str | None:
@@ -255,7 +448,8 @@ def find_error(body: dict[str, Any]) -> str | None:
     if any(len(blocks) > 50 for blocks in layers):
         return "invalid_blocks"
     for blocks in layers:
-        if not all(_is_valid(block) for block in blocks):
+        ids = [block["block_id"] for block in blocks if "block_id" in block]
+        if not all(_is_valid(block) for block in blocks) or len(set(ids)) < len(ids):
             return "invalid_blocks"
     if sum(len(text) for blocks in layers for block in blocks for text in _texts(block)) > 11_000:
         return "msg_blocks_too_long"
@@ -278,10 +472,38 @@ def _is_valid(block: dict[str, Any]) -> bool:
             return 1 <= len(fields) <= 10 and all(1 <= len(one["text"]) <= 2_000 for one in fields)
         case {"type": "context", "elements": list(elements)}:
             return 1 <= len(elements) <= 10
+        case {"type": "actions", "elements": list(elements)}:
+            names = {element.get("action_id") for element in elements}
+            return 1 <= len(elements) == len(names) <= 25 and all(map(_is_button, elements))
         case {"type": "divider"}:
             return True
         case _:
             return False
+
+
+def _is_button(element: dict[str, Any]) -> bool:
+    confirm = element.get("confirm")
+
+    return (
+        element["type"] == "button"
+        and _is_plain(element["text"], 75)
+        and 1 <= len(element["action_id"]) <= 255
+        and 1 <= len(element.get("value", "x")) <= 2_000
+        and element.get("style", "primary") in ("primary", "danger")
+        and (
+            confirm is None
+            or (
+                _is_plain(confirm["title"], 100)
+                and _is_plain(confirm["text"], 300)
+                and _is_plain(confirm["confirm"], 30)
+                and _is_plain(confirm["deny"], 30)
+            )
+        )
+    )
+
+
+def _is_plain(text: dict[str, Any], longest: int) -> bool:
+    return text["type"] == "plain_text" and 1 <= len(text["text"]) <= longest
 
 
 def _texts(part: Any) -> list[str]:
@@ -291,7 +513,7 @@ def _texts(part: Any) -> list[str]:
             return [
                 text
                 for name, value in part.items()
-                if name not in ("metadata", "type", "block_id", "channel", "ts", "color")
+                if name not in _UNSEEN
                 for text in ([value] if isinstance(value, str) else _texts(value))
             ]
         case list():

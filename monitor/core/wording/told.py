@@ -1,4 +1,4 @@
-"""What a notice says of things as they stand, whatever it was written about; and digests by line."""
+"""What a notice says of things as they stand, whatever it is about; and the lines of a digest."""
 
 from __future__ import annotations
 

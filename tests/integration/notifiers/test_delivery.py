@@ -13,7 +13,8 @@ from monitor.core.model.changes import Changes
 from monitor.core.model.notice import DeliveryState, NoticeEvent
 from monitor.core.situation import Situation
 from monitor.dispatch import Dispatch
-from monitor.notifiers.slack import SlackNotifier, SlackOptions
+from monitor.notifiers._slack_options import SlackOptions
+from monitor.notifiers.slack import SlackNotifier
 from monitor.notifiers.webhook import WebhookNotifier, WebhookOptions
 from monitor.store import Store
 from tests.support.notices import make_context, make_delivery, make_notice, make_pair

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.core.model.notice import Delivered, Earlier, NoticeEvent, Refused, TryAgain
-from monitor.notifiers.slack import SlackNotifier, SlackOptions
+from monitor.notifiers._slack_options import SlackOptions
+from monitor.notifiers.slack import SlackNotifier
 from tests.support.logs import capture_logs
 from tests.support.notices import (
     USER_AGENT,

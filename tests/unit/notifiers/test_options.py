@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from monitor.notifiers import KINDS
-from monitor.notifiers.slack import SlackOptions
+from monitor.notifiers._slack_options import SlackOptions
 from monitor.notifiers.webhook import WebhookOptions
 from tests.support.notices import make_context
 

@@ -13,12 +13,12 @@ from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import IncidentPhase
 from monitor.core.model.notice import Contact, Link, NoticeEvent
 from monitor.notifiers._slack_message import (
-    plain,
     write_message,
     write_reply,
     write_short,
     write_update,
 )
+from monitor.notifiers._slack_text import plain
 from tests.support.notices import NOON, make_delivery, make_member, make_notice, make_rollback
 from tests.support.slack import Message, find_error
 
