@@ -11,6 +11,7 @@ from monitor import operations, plugins
 from monitor.actuator import Actuator
 from monitor.background import Background, drain
 from monitor.chores import Chores
+from monitor.clicks import Clicks
 from monitor.clock import Clock, ClockWatch
 from monitor.core.engine import Conditions, Engine
 from monitor.dispatch import Dispatch
@@ -26,6 +27,7 @@ from monitor.runner import HookRunner
 from monitor.runner.elsewhere import CommandsElsewhere
 from monitor.runner.tied import CommandsHere
 from monitor.scheduler import Scheduler
+from monitor.slack_socket import SlackSockets
 from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
 from monitor.upkeep import Upkeep
@@ -146,6 +148,8 @@ class Monitor:
         self.actuator = self._make_actuator(made)
         self.pipeline = self._make_pipeline(made)
         self.chores = self._make_chores()
+        self.clicks = Clicks(lambda: self.desk, lambda: self.compiled.notifiers, plugins.USER_AGENT)
+        self.sockets = SlackSockets(self.clicks, clock)
         self.reloads = Reloads(self._setup, load, self)
 
     @classmethod
@@ -210,6 +214,7 @@ class Monitor:
         self.scheduler.watch(self.watched)
         self._background.own(self.scheduler.run(), "scheduler")
         self.chores.plan()
+        self.sockets.start()
 
     async def close(self, grace: timedelta = DRAIN, hurry: asyncio.Event | None = None) -> None:
         """Drain: running probes finish or are cancelled, a hook is waited for, all is written.
@@ -218,6 +223,7 @@ class Monitor:
         """
         hurry = hurry or asyncio.Event()
         await self.reloads.close()
+        await self.sockets.stop()
         await drain(self.scheduler.stop, grace, hurry)
         self.chores.stop()
         await self._background.stop()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from monitor.options import Redactor
     from monitor.pipeline import Pipeline
     from monitor.scheduler import Scheduler
+    from monitor.slack_socket import SlackSockets
 
 _log = Log()
 
@@ -77,6 +78,7 @@ class Parts(Protocol):
     actuator: Actuator
     dispatch: Dispatch
     metrics: Metrics
+    sockets: SlackSockets
 
 
 _STOPPING: Final = Reloaded(problems=("the monitor is stopping",))
@@ -203,6 +205,7 @@ class Reloads:
         parts.scheduler.watch(setup.watched)
         await parts.actuator.replace(made.hooks, fresh.directory)
         await parts.dispatch.replace(made.notifiers)
+        await parts.sockets.replace()
 
         kept = {id(plugin) for plugin in made}
         await plugins.close_all(one for one in old_plugins if id(one) not in kept)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from monitor.clicks import Clicks
     from monitor.config import WebSettings
     from monitor.config.difference import Reloaded
     from monitor.core.engine import Engine
@@ -38,6 +39,11 @@ class Backend(Protocol):
     @property
     def hearing(self) -> Hearing:
         """Who takes pings."""
+        ...
+
+    @property
+    def clicks(self) -> Clicks:
+        """Who takes clicks on buttons in Slack."""
         ...
 
     def token_refused(self) -> None:

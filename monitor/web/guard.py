@@ -49,7 +49,7 @@ _HEADERS: Final = {
 class Need:
     """What a route asks of its caller: the scope, and the word that opens it in `web.open`.
 
-    One that is `keyed` asks for the key in its path instead.
+    One that is `keyed` sees for itself who asks: by a key in the path, or a signature.
     """
 
     scope: Scope

@@ -14,7 +14,16 @@ from aiohttp import http_exceptions, web
 
 from monitor.config import Scope
 from monitor.logs import Log
-from monitor.web import api, blackbox, incidents_api, pages, pings, rollbacks_api, scraping
+from monitor.web import (
+    api,
+    blackbox,
+    incidents_api,
+    pages,
+    pings,
+    rollbacks_api,
+    scraping,
+    slack_inbox,
+)
 from monitor.web.backend import BACKEND, Backend
 from monitor.web.connections import Connections
 from monitor.web.failure_limit import FailureLimit
@@ -50,6 +59,7 @@ _ROUTES: Final = (
     ("POST", "/ping/{key}", pings.ping, _PING),
     ("GET", "/ping/{key}/{signal}", pings.ping, _PING),
     ("POST", "/ping/{key}/{signal}", pings.ping, _PING),
+    ("POST", "/slack/actions", slack_inbox.act, Need(scope=Scope.OPERATE, keyed=True)),
     ("GET", "/api/v1/heartbeats/{endpoint}", pings.heard, Need(scope=Scope.READ)),
     ("POST", "/api/v1/deploys", api.announce, Need(scope=Scope.DEPLOY)),
     ("POST", "/api/v1/headers", api.accept_headers, Need(scope=Scope.OPERATE)),
@@ -193,6 +203,8 @@ class WebServer:
         app[BACKEND] = self._backend
         app[SCRAPES] = self._scrapes
         app[pings.FAILURES] = FailureLimit(monotonic)
+        app[slack_inbox.FAILURES] = FailureLimit(monotonic)
+        app[slack_inbox.SEEN] = slack_inbox.Seen(monotonic)
         for method, path, handler, _ in _ROUTES:
             if method == "GET":
                 app.router.add_get(path, handler)
