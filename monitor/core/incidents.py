@@ -224,14 +224,17 @@ class _Draft:
 
     def join(self, service: str, klass: IncidentClass, member: Member) -> None:
         """Let a check be part of the open incident of its service and class, or open one."""
-        incident = next(
-            (one for one in self._open() if one.service == service and one.klass is klass), None
+        alike = (
+            one for one in self._changed.values() if (one.service, one.klass) == (service, klass)
         )
+        known = self._situation.open_incident(service, klass)
+        stays = known if known is not None and known.id not in self._changed else None
+        incident = next((one for one in alike if one.open), stays)
         if incident is None:
             self._open_new(service, klass, member)
             return
 
-        known = next((one for one in incident.members if one.check == member.check), None)
+        before = next((one for one in incident.members if one.check == member.check), None)
         others = tuple(one for one in incident.members if one.check != member.check)
         incident = replace(
             incident,
@@ -240,9 +243,9 @@ class _Draft:
             phase=_phase_on_joining(incident),
         )
         text = wording.joined(member, klass, at=self._now)
-        if known is None or known.closed_at is not None:
+        if before is None or before.closed_at is not None:
             incident = self._turn(incident, NewsKind.JOINED, text, member.check)
-        elif member.flapping and not known.flapping:
+        elif member.flapping and not before.flapping:
             incident = self._turn(incident, NewsKind.FLAPPING, text, member.check)
         elif member.flapping and is_recorded(member.flapping):
             incident = self._write(incident, NewsKind.FAILS_AGAIN, wording.fails_again(member))

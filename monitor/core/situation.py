@@ -56,6 +56,7 @@ class Situation:
         self._most_incidents = _KEPT_INCIDENTS
         self._most_deliveries = _KEPT_DELIVERIES
         self._open: dict[str, Incident] = {}
+        self._in_order: list[Incident] | None = None
         self._open_of: dict[tuple[str, IncidentClass], dict[str, Incident]] = {}
         self._pending: dict[str, dict[str, dict[str, Delivery]]] = {}
         self._notices: dict[str, dict[str, Delivery]] = {}
@@ -115,7 +116,10 @@ class Situation:
 
     def open_incidents(self) -> list[Incident]:
         """Give all incidents that are not resolved, oldest first."""
-        return sorted(self._open.values(), key=lambda incident: (incident.opened_at, incident.id))
+        if self._in_order is None:
+            self._in_order = sorted(self._open.values(), key=lambda one: (one.opened_at, one.id))
+
+        return self._in_order.copy()
 
     @property
     def open_count(self) -> int:
@@ -220,6 +224,7 @@ class Situation:
 
     def _take_incident(self, incident: Incident) -> None:
         self.incidents[incident.id] = incident
+        self._in_order = None
         alike = self._open_of.setdefault((incident.service, incident.klass), {})
         for known in (self._open, alike):
             if incident.open:

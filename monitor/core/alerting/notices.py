@@ -155,7 +155,9 @@ def _links(services: Iterable[Service], incident: str, directory: Directory) -> 
             name = link.name if link.name not in links else f"{link.name} of {service.name}"
             links.setdefault(name, replace(link, name=name))
     if directory.public_url:
-        links["incident"] = Link(name="incident", url=f"{directory.public_url}/incidents/{incident}")
+        links["incident"] = Link(
+            name="incident", url=f"{directory.public_url}/incidents/{incident}"
+        )
 
     return tuple(links.values())
 
