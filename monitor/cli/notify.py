@@ -14,6 +14,7 @@ from monitor.cli.common import (
     PASS,
     config_option,
     end,
+    find_probe_runner,
     loader,
     mistakes_end_it,
     start_logs,
@@ -76,8 +77,15 @@ async def _try(compiled: Compiled, names: Sequence[str], mask: Callable[[str], s
     from monitor import operations
     from monitor.names import Resolver
     from monitor.plugins import Surroundings, close_all, make_plugins
+    from monitor.runner.elsewhere import CommandsElsewhere
 
-    around = Surroundings(clock=lambda: datetime.now(UTC), mask=mask, resolver=Resolver())
+    runner = find_probe_runner()
+    around = Surroundings(
+        clock=lambda: datetime.now(UTC),
+        mask=mask,
+        resolver=Resolver(),
+        errands=CommandsElsewhere(runner) if runner else None,
+    )
     chosen = {name: compiled.notifiers[name] for name in names}
     made = make_plugins(replace(compiled, endpoints=(), hooks={}, notifiers=chosen), around)
     try:

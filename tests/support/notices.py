@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from monitor.core.model.endpoint import Severity
-from monitor.core.model.incident import IncidentClass, IncidentPhase, Member
+from monitor.core.model.incident import Incident, IncidentClass, IncidentPhase, Member
 from monitor.core.model.notice import (
     Contact,
     Delivered,
@@ -89,6 +89,22 @@ def make_pair(incident: str = "shop-1", **parts: Any) -> tuple[Delivery, Deliver
         make_delivery(make_notice(incident=incident), **parts),
         make_delivery(make_notice(NoticeEvent.RESOLVED, incident=incident), **parts),
     )
+
+
+def an_incident(of: Notice, **parts: Any) -> Incident:
+    """Give the incident that a notice is about, as it goes on."""
+    wanted: dict[str, Any] = {
+        "id": of.incident,
+        "service": of.service,
+        "klass": of.klass,
+        "severity": of.severity,
+        "phase": IncidentPhase.INVESTIGATING,
+        "since": of.since,
+        "opened_at": of.at,
+        "members": of.members,
+    }
+
+    return Incident(**{**wanted, **parts})
 
 
 def make_rollback(state: str = "recovered") -> RollbackSummary:

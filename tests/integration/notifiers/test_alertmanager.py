@@ -13,7 +13,7 @@ import pytest
 
 from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import Severity
-from monitor.core.model.incident import Incident, IncidentClass, IncidentPhase
+from monitor.core.model.incident import IncidentClass
 from monitor.core.model.notice import (
     Delivered,
     DeliveryState,
@@ -29,7 +29,7 @@ from monitor.upkeep import ENDS_LAST, Upkeep, list_standing
 from tests.support.alertmanager import Alertmanager, serve_alertmanager
 from tests.support.authority import Authority
 from tests.support.logs import capture_logs
-from tests.support.notices import make_context, make_delivery, make_notice
+from tests.support.notices import an_incident, make_context, make_delivery, make_notice
 from tests.support.receiver import answers, hangs, serve_app, serve_receiver
 from tests.support.servers import unused_port
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from monitor.core.model.incident import Incident
     from monitor.core.model.notice import Delivery, Notice
     from tests.support.receiver import Receiver
 
@@ -79,21 +80,6 @@ def told(delivery: Delivery, receipt: object, at: datetime | None = None) -> Del
         reference=receipt.reference,
         delivered_at=at or now(),
     )
-
-
-def an_incident(of: Notice, **parts: Any) -> Incident:
-    wanted: dict[str, Any] = {
-        "id": of.incident,
-        "service": of.service,
-        "klass": of.klass,
-        "severity": of.severity,
-        "phase": IncidentPhase.INVESTIGATING,
-        "since": of.since,
-        "opened_at": of.at,
-        "members": of.members,
-    }
-
-    return Incident(**{**wanted, **parts})
 
 
 def situation_of(*rows: Delivery, incidents: tuple[Incident, ...] = ()) -> Situation:

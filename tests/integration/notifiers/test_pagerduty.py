@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.notice import (
     Delivered,
@@ -17,15 +18,19 @@ from monitor.core.model.notice import (
     Refused,
     TryAgain,
 )
+from monitor.core.situation import Situation
+from monitor.dispatch import Dispatch
 from monitor.notifiers.pagerduty import PagerDutyNotifier, PagerDutyOptions
 from tests.support.logs import capture_logs
 from tests.support.notices import (
     NOON,
     USER_AGENT,
+    an_incident,
     make_context,
     make_delivery,
     make_member,
     make_notice,
+    make_pair,
     make_rollback,
 )
 from tests.support.pagerduty import ROUTING_KEY, FakePagerDuty, serve_pagerduty
@@ -184,6 +189,45 @@ async def test_a_digest_is_one_alert_that_ends_with_the_last_of_its_incidents(
     assert receipt == Delivered()
     assert (alert.dedup_key, alert.status) == (digest.key, "resolved")
     assert len(alert.payload["custom_details"]["digest"]) == 12
+
+
+async def test_a_storm_is_one_alert_through_the_outbox_until_the_last_incident_is_over(
+    pagerduty: FakePagerDuty,
+) -> None:
+    notifier = make(pagerduty)
+    notifier.manner = replace(notifier.manner, every=timedelta())
+    pairs = [make_pair(f"i-{number}", notifier="pager") for number in range(12)]
+    incidents = [an_incident(opened.notice) for opened, _ in pairs]
+    situation = Situation()
+
+    async def record(_changes: Changes) -> None: ...
+
+    dispatch = Dispatch(
+        notifiers={"pager": notifier},
+        situation=situation,
+        record=record,
+        clock=lambda: datetime.now(UTC),
+        on_receipt=lambda _delivery, _receipt: None,
+        rng=lambda: 0.001,
+    )
+    situation.apply(
+        Changes(incidents=tuple(incidents), deliveries=tuple(opened for opened, _ in pairs))
+    )
+    dispatch.start()
+    try:
+        await dispatch.drain(timedelta(seconds=10))
+        [alert] = pagerduty.alerts
+        for incident, (_, resolved) in zip(incidents, pairs, strict=True):
+            assert alert.status == "triggered"
+            over = replace(incident, resolved_at=resolved.notice.resolved_at)
+            situation.apply(Changes(incidents=(over,), deliveries=(resolved,)))
+            await dispatch.drain(timedelta(seconds=10))
+    finally:
+        await dispatch.stop()
+
+    assert len(alert.payload["custom_details"]["digest"]) == 12
+    assert [one.status for one in pagerduty.alerts] == ["resolved"]
+    assert pagerduty.acts == ["trigger", "resolve"]
 
 
 def rolled_back(state: str, *, over: bool = False, **parts: Any) -> Delivery:
