@@ -34,6 +34,12 @@ _REST_AFTER_A_BUG: Final = timedelta(seconds=5)
 _TO_FIND: Final = timedelta(seconds=10)
 """How long a receiver is asked whether it has a message already."""
 
+_TROUBLE: Final = 3
+"""So many failures in a row are trouble of the receiver itself."""
+
+_MOST_FAILURES: Final = 5
+"""So often the rest of a receiver is doubled, up to 16 s."""
+
 _LOOKS: Final = 64
 """By so many messages a long plan is gone through until what is new is looked at as well."""
 
@@ -90,6 +96,9 @@ class Worker:
         self._stopped = asyncio.Event()
         self._bringing = False
         self._rest_until = 0.0
+        self._failures = 0
+        self._new_failures = 0
+        self._new_until = 0.0
         self._planned = 0
         self._attempt: asyncio.Task[Receipt | None] | None = None
         self._run = asyncio.create_task(self._work(), name=f"notifier {name}")
@@ -184,7 +193,11 @@ class Worker:
         rows = list(chain.from_iterable(rows.values() for rows in incidents.values()))
         hold = outbox.hold_until(rows)
         least = max(self._waits.left(hold), self._rest_until - _now(), self._pace_left(), 0)
-        timed = [(max(self._waits.left(one.not_before), least), one) for one in planned]
+        new = max(least, self._new_until - _now()) if self._in_trouble else least
+        timed = [
+            (max(self._waits.left(one.not_before), new if _is_new(one) else least), one)
+            for one in planned
+        ]
         self._waits.forget(
             keep={row.not_before for row in rows} | {one.not_before for one in planned}
         )
@@ -226,15 +239,34 @@ class Worker:
                 self._shared.queued()
             self._shared.on_receipt(replace(begun.row, maybe_sent=repeated), receipt)
             self._report(begun, receipt)
-            if isinstance(receipt, TryAgain):
-                # The receiver itself may be in trouble: what else there is may try in a moment.
-                self._rest_until = (
-                    _now() + outbox.back_off(1, jitter=self._shared.rng()).total_seconds()
-                )
+            self._rest_after(receipt, errand)
             return receipt
         finally:
             self._bringing = False
             self._shared.moved()
+
+    @property
+    def _in_trouble(self) -> bool:
+        return self._failures >= _TROUBLE
+
+    def _rest_after(self, receipt: Receipt, errand: Errand) -> None:
+        """Let a receiver that may be in trouble itself rest, the longer the more often it failed.
+
+        What was tried before shows whether it works again. What is new is tried less and less often
+        meanwhile, so that it can be told together: once it may have arrived, it cannot any more.
+        """
+        if not isinstance(receipt, TryAgain):
+            self._failures = self._new_failures = 0
+            return
+
+        self._failures = min(self._failures + 1, _MOST_FAILURES)
+        self._rest_until = _now() + self._back_off(self._failures)
+        if errand.row.attempts == 0:
+            self._new_failures += 1
+            self._new_until = _now() + self._back_off(self._new_failures)
+
+    def _back_off(self, failures: int) -> float:
+        return outbox.back_off(failures, jitter=self._shared.rng()).total_seconds()
 
     def _stand_in(self, dead: Sequence[Delivery], now: datetime) -> tuple[Delivery, ...]:
         directory = self._shared.directory()
@@ -327,6 +359,11 @@ def _in_order(timed: tuple[float, Upcoming]) -> tuple[float, bool, datetime, int
     wait, one = timed
 
     return wait, one.urgency >= 0, one.not_before or _AT_ONCE, one.urgency
+
+
+def _is_new(one: Upcoming) -> bool:
+    """Whether it was never tried, and no person waits for it to press something."""
+    return one.urgency >= 0 and (one.leader or one.rows[0]).attempts == 0
 
 
 def _changed(before: Sequence[Delivery], after: Sequence[Delivery]) -> tuple[Delivery, ...]:

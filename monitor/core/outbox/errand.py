@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from monitor.core.model.notice import Delivery
@@ -39,4 +40,9 @@ class Errand:
         if self.digest:
             return self.row.not_before
 
-        return max((row.not_before for row in self.rows if row.not_before), default=None)
+        return latest_wait(self.rows)
+
+
+def latest_wait(rows: Iterable[Delivery]) -> datetime | None:
+    """Give until when all of these have to wait, None is not at all."""
+    return max((row.not_before for row in rows if row.not_before), default=None)

@@ -58,6 +58,9 @@ def stand_in_late(
 
     The end is worth that where the fallback knows of the beginning.
     """
+    if not any(route.fallback for route in directory.routes):
+        return ()
+
     late = [
         row
         for rows in situation.pending_incidents(notifier).values()

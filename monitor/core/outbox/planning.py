@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.model.incident import IncidentClass
 from monitor.core.model.notice import DeliveryState, NoticeEvent
 from monitor.core.model.rollback import RollbackState
-from monitor.core.outbox.together import BEGINNINGS, tell_incident, tell_many
+from monitor.core.outbox.errand import latest_wait
+from monitor.core.outbox.together import BEGINNINGS, choose, tell_incident, tell_many
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -96,18 +97,26 @@ def plan(
     """Give what is told next, of what one notifier has to tell of each incident.
 
     A digest that may have arrived is sent again as it was: what has come since waits where it is
-    about the same incident. `storms` lets what comes be gathered. `is_tracked` says whether the
-    receiver has a message of its own about an incident, which is then kept up to date.
+    about the same incident. So is a single message, unless there are many. `storms` lets what comes
+    be gathered. `is_tracked` says whether the receiver has a message of its own about an incident,
+    which is then kept up to date.
     """
     alone: list[Upcoming] = []
     gathered: list[Collection[Delivery]] = []
+    repeats: list[Collection[Delivery]] = []
     sent, others = _find_sent(incidents) if style.digests else ([], incidents)
     for rows in others:
-        if style.digests and _fits(rows, style, is_tracked):
-            gathered.append(rows)
-        else:
+        if not style.digests or not _fits(rows, style, is_tracked):
             alone.append(_one(rows, style))
+        elif any(row.maybe_sent for row in rows):
+            repeats.append(rows)
+        else:
+            gathered.append(rows)
 
+    if gathered and len(repeats) >= MANY and not style.tracks:
+        gathered += repeats
+    else:
+        alone += [_one(rows, style) for rows in repeats]
     if storms or len(gathered) >= MANY:
         sent += _gather(gathered, style, waits=storms)
     else:
@@ -162,9 +171,9 @@ def _find_sent(
 def _fits(rows: Collection[Delivery], style: Style, is_tracked: Callable[[str], bool]) -> bool:
     """Whether what is to be told of an incident may be told together with others.
 
-    Not what a person has to do something about, nor what may have arrived under a key of its own.
+    Not what a person has to do something about.
     """
-    if any(row.maybe_sent or _calls_a_person(row.notice) for row in rows):
+    if any(_calls_a_person(row.notice) for row in rows):
         return False
 
     first = min(rows, key=lambda row: row.notice.sequence).notice
@@ -186,15 +195,11 @@ def _calls_a_person(notice: Notice) -> bool:
 
 
 def _one(rows: Collection[Delivery], style: Style) -> Upcoming:
-    if len(rows) == 1:
-        (row,) = rows
-        return Upcoming(rows=(row,), not_before=row.not_before, urgency=_urgency(row.notice))
-
-    errand = tell_incident(list(rows), asks=style.asks)
+    following = rows if len(rows) == 1 else choose(rows, asks=style.asks)
 
     return Upcoming(
         rows=list(rows),
-        not_before=errand.not_before,
+        not_before=latest_wait(following),
         urgency=min(_urgency(row.notice) for row in rows),
     )
 
@@ -214,7 +219,9 @@ def _gather(
             Upcoming(rows=one.rows, not_before=_later(one.not_before, until), urgency=one.urgency)
         ]
 
-    leading = [row for row in rows if row.told_in == row.id] or rows
+    # A key under which something else may have arrived would hide the digest from who knows it.
+    fresh = [row for row in rows if not row.maybe_sent]
+    leading = [row for row in fresh if row.told_in == row.id] or fresh
     leader = min(leading, key=lambda row: (row.not_before or _ALWAYS, row.queued_at, row.id))
 
     return [

@@ -17,34 +17,42 @@ if TYPE_CHECKING:
 BEGINNINGS: Final = frozenset({NoticeEvent.OPENED, NoticeEvent.BLIND})
 
 
-def tell_incident(rows: Sequence[Delivery], *, asks: bool = False) -> Errand:
-    """Give the next message of one incident, of all that one notifier has to tell of it.
+def choose(rows: Iterable[Delivery], *, asks: bool = False) -> list[Delivery]:
+    """Give the rows of the next message of one incident, of all that one notifier has to tell.
 
     A later notice waits for the earlier ones. When the incident is over and nobody was told of its
-    beginning yet, one message tells both, under the key of its end; unless that would keep quiet
-    about a rollback, because another followed; or the receiver can be asked (`asks`) whether it has
-    the beginning already.
+    beginning yet, one message tells both, under the key of its end, the last; unless that would
+    keep quiet about a rollback, because another followed; or the receiver can be asked (`asks`)
+    whether it has the beginning already.
     """
     # By number and not by time: a clock that was set back would turn them around.
     rows = sorted(rows, key=lambda row: row.notice.sequence)
-    first = rows[0]
     last = next((row for row in rows if row.notice.event is NoticeEvent.RESOLVED), None)
-    if last is None or first.notice.event not in BEGINNINGS:
-        return Errand(row=first, message=first)
+    if last is None or rows[0].notice.event not in BEGINNINGS:
+        return rows[:1]
 
-    covers = tuple(rows[: rows.index(last)])
+    covers = rows[: rows.index(last)]
     if any(_tells_of_another_rollback(row.notice, last.notice) for row in covers):
-        return Errand(row=first, message=first)
+        return rows[:1]
     if asks and any(row.maybe_sent for row in covers):
-        return Errand(row=first, message=first)
+        return rows[:1]
+
+    return [*covers, last]
+
+
+def tell_incident(rows: Iterable[Delivery], *, asks: bool = False) -> Errand:
+    """Write the next message of one incident, of all that one notifier has to tell of it."""
+    *covers, last = choose(rows, asks=asks)
+    if not covers:
+        return Errand(row=last, message=last)
 
     message = replace(
         last,
-        notice=_tell_both(first.notice, last.notice),
+        notice=_tell_both(covers[0].notice, last.notice),
         maybe_sent=any(row.maybe_sent for row in (*covers, last)),
     )
 
-    return Errand(row=last, message=message, covers=covers)
+    return Errand(row=last, message=message, covers=tuple(covers))
 
 
 def tell_many(row: Delivery, covers: Sequence[Delivery]) -> Errand:
@@ -53,7 +61,11 @@ def tell_many(row: Delivery, covers: Sequence[Delivery]) -> Errand:
 
     return Errand(
         row=row,
-        message=replace(row, notice=_write_digest(row, covers)),
+        message=replace(
+            row,
+            notice=_write_digest(row, covers),
+            maybe_sent=any(one.maybe_sent for one in (row, *covers)),
+        ),
         covers=tuple(covers),
         digest=True,
     )
