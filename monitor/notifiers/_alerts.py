@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from monitor.core import wording
 from monitor.core.model.incident import IncidentClass
 from monitor.core.model.notice import NoticeEvent
+from monitor.core.wording.told import standing
 from monitor.outbound import is_usable
 
 if TYPE_CHECKING:
@@ -26,6 +27,17 @@ _TEST: Final = "NotificationTest"
 _SEEN_AT_LEAST: Final = timedelta(minutes=1)
 """How long something fires of which nobody was told until it was over, so that anybody is."""
 _TEST_LASTS: Final = timedelta(minutes=2)
+_NEWS: Final = frozenset(
+    {
+        NoticeEvent.ACKNOWLEDGED,
+        NoticeEvent.ESCALATED,
+        NoticeEvent.REMINDER,
+        NoticeEvent.ROLLBACK,
+        NoticeEvent.UPDATED,
+    }
+)
+"""What is news of an alert, of which the summary still has to say what is wrong."""
+
 _MOST_CHECKS: Final = 20
 _LONGEST: Final = 2_000
 
@@ -99,8 +111,10 @@ def _annotate(delivery: Delivery) -> dict[str, str]:
     checks = [wording.member_line(one) for one in failing[:_MOST_CHECKS]]
     if len(failing) > _MOST_CHECKS:
         checks.append(f"and {len(failing) - _MOST_CHECKS} more")
+    is_news = notice.event in _NEWS and notice.resolved_at is None
     told = {
-        "summary": notice.headline,
+        "summary": standing(notice) if is_news else notice.headline,
+        "news": notice.headline if is_news else "",
         "description": wording.whole_text(notice),
         "checks": "\n".join(checks),
         "incident": notice.incident,

@@ -27,6 +27,7 @@ _MOST_CHECKS: Final = 50
 _MOST_LINES: Final = 200
 _URGENT: Final = frozenset({Severity.CRITICAL, Severity.HIGH})
 _TAGS: Final = frozenset({NoticeEvent.RESOLVED, NoticeEvent.ACKNOWLEDGED, NoticeEvent.TEST})
+_ABOUT_NO_SERVICE: Final = frozenset({NoticeEvent.TEST, NoticeEvent.DIGEST, NoticeEvent.BLIND})
 _NO_ID: Final = re.compile(r"[^0-9A-Za-z._-]+")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -78,7 +79,7 @@ def _is_id(text: str) -> bool:
 def _subject(notice: Notice) -> str:
     tag = notice.event.value if notice.event in _TAGS else notice.severity.value
     said = _one_line(notice.headline)
-    if not said.startswith(notice.service) and notice.event is not NoticeEvent.TEST:
+    if notice.event not in _ABOUT_NO_SERVICE and not said.startswith(notice.service):
         said = f"{_one_line(notice.service)}: {said}"
 
     return f"[{tag.upper()}] {said}"[:_LONGEST_SUBJECT]

@@ -215,7 +215,7 @@ def _links(notice: Notice) -> list[dict[str, str]]:
 
 
 def _details(delivery: Delivery) -> dict[str, Any]:
-    """Give all that programs are told, under its usual names, with the two lines for people."""
+    """Give all that programs are told, under its usual names."""
     told = payload(delivery)
     told["about"] = delivery.notice.description
     told["location"] = delivery.notice.location

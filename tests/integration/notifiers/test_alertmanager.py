@@ -163,7 +163,12 @@ async def test_a_severity_that_rises_is_another_alert_and_ends_the_one_before(
         notifier = make(alertmanager.url)
         first = await notifier.deliver(make_delivery(notice()), Earlier())
         assert isinstance(first, Delivered)
-        worse = notice(NoticeEvent.UPDATED, sequence=2, severity=Severity.CRITICAL)
+        worse = notice(
+            NoticeEvent.UPDATED,
+            sequence=2,
+            severity=Severity.CRITICAL,
+            headline="shop: home.health fails as well",
+        )
         second = await notifier.deliver(make_delivery(worse), Earlier(reference=first.reference))
         assert isinstance(second, Delivered)
         await alertmanager.wait_for(lambda alerts: len(alerts) == 1)
@@ -173,6 +178,8 @@ async def test_a_severity_that_rises_is_another_alert_and_ends_the_one_before(
         assert await alertmanager.alerts() == []
 
     assert alert["labels"]["severity"] == "critical"
+    assert alert["annotations"]["summary"].startswith("shop answers 500")
+    assert alert["annotations"]["news"] == "shop: home.health fails as well"
 
 
 @real
