@@ -135,17 +135,28 @@ def ack(which: str, configs: tuple[Path, ...], server: str | None) -> None:
 )
 @_which
 @click.argument("text")
+@click.option(
+    "--phase",
+    type=click.Choice(["investigating", "identified", "monitoring"]),
+    help="How far it is by that: the cause is identified, or a fix is being monitored.",
+)
 @config_option
 @server_option
-def note(which: str, text: str, configs: tuple[Path, ...], server: str | None) -> None:
+def note(
+    which: str, text: str, phase: str | None, configs: tuple[Path, ...], server: str | None
+) -> None:
     """Write TEXT into the timeline of an incident; while it is open, receivers are told."""
 
     async def act(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
+        from monitor.core.model.incident import IncidentPhase
 
-        return await operations.note(which, who_asks(), text, monitor.desk)
+        reached = IncidentPhase(phase) if phase else None
 
-    found = _act(configs, server, f"{_at(which)}/note", {"text": text}, act)
+        return await operations.note(which, who_asks(), text, monitor.desk, phase=reached)
+
+    raw = {"text": text, **({"phase": phase} if phase else {})}
+    found = _act(configs, server, f"{_at(which)}/note", raw, act)
     click.echo(f"{found['id']}: noted")
 
 

@@ -40,9 +40,20 @@ def acknowledge(incident: Incident, who: str, now: datetime) -> IncidentStep:
     return _turn(incident, who, NewsKind.ACKNOWLEDGED, wording.acknowledged(who), now)
 
 
-def note(incident: Incident, who: str, text: str, now: datetime) -> IncidentStep:
-    """Write what a person has to say into the timeline; of one that is over nobody is told."""
-    return _turn(incident, who, NewsKind.NOTED, text, now, told=wording.noted(who, text))
+def note(
+    incident: Incident, who: str, text: str, now: datetime, *, phase: IncidentPhase | None = None
+) -> IncidentStep:
+    """Write what a person has to say into the timeline; of one that is over nobody is told.
+
+    A person may know the cause where no rollback shows it: with it the public `phase` goes on.
+    """
+    if phase is None or phase is incident.phase or not incident.open:
+        return _turn(incident, who, NewsKind.NOTED, text, now, told=wording.noted(who, text))
+
+    incident = replace(incident, phase=phase)
+    said = wording.moved_on(phase, text)
+
+    return _turn(incident, who, NewsKind.NOTED, said, now, told=wording.noted(who, said))
 
 
 def resolve(incident: Incident, who: str, reason: str, now: datetime) -> IncidentStep:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LONGEST: Final = 200
 """How long a text may be that a person gives, unless it is one to read."""
 
+_LONGEST_NAME: Final = 100
 _JOINERS: Final = {0x200C: None, 0x200D: None}
 
 _Choice = TypeVar("_Choice", bound="StrEnum")
@@ -116,6 +117,13 @@ def clean_text(what: str, text: str, longest: int = LONGEST) -> str:
         raise OperationError(f"{what}: expected printable characters only, found {line!r:.80}")
 
     return line
+
+
+def clean_name(name: str) -> str:
+    """Give the name of who acts so that it can be shown: an act is not refused for a name."""
+    shown = "".join(sign if sign.isprintable() else " " for sign in name)
+
+    return " ".join(shown.split())[:_LONGEST_NAME].rstrip() or "somebody"
 
 
 def read_choice(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from monitor.core import acts
 from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import Severity
-from monitor.core.model.incident import STORE_CHECK, IncidentClass
+from monitor.core.model.incident import STORE_CHECK, IncidentClass, IncidentPhase
 from monitor.core.report_incidents import incident_json
-from monitor.operations.desk import OperationError, check_service, clean_text
+from monitor.operations.desk import OperationError, check_service, clean_name, clean_text
 from monitor.operations.recall import find_incident, recall_timeline
 
 if TYPE_CHECKING:
@@ -33,15 +33,21 @@ async def acknowledge(name: str, who: str, desk: Desk) -> dict[str, Any]:
     """
     incident = await _take_up(name, desk)
 
-    return await _do(incident, acts.acknowledge(incident, _who(who), desk.clock()), desk)
+    return await _do(incident, acts.acknowledge(incident, clean_name(who), desk.clock()), desk)
 
 
-async def note(name: str, who: str, text: str, desk: Desk) -> dict[str, Any]:
-    """Write what somebody has to say into the timeline of an incident."""
+async def note(
+    name: str, who: str, text: str, desk: Desk, *, phase: IncidentPhase | None = None
+) -> dict[str, Any]:
+    """Write what somebody has to say into the timeline of an incident, and how far it is."""
+    if phase is IncidentPhase.RESOLVED:
+        raise OperationError("phase: an incident is over when somebody resolves it")
     said = _said("note", text, _LONGEST_NOTE, desk)
     incident = await _take_up(name, desk)
 
-    return await _do(incident, acts.note(incident, _who(who), said, desk.clock()), desk)
+    step = acts.note(incident, clean_name(who), said, desk.clock(), phase=phase)
+
+    return await _do(incident, step, desk)
 
 
 async def resolve(name: str, who: str, reason: str, desk: Desk) -> dict[str, Any]:
@@ -55,7 +61,7 @@ async def resolve(name: str, who: str, reason: str, desk: Desk) -> dict[str, Any
             f"{incident.id} ends by itself once the monitor can write its store: it is not over"
         )
 
-    return await _do(incident, acts.resolve(incident, _who(who), why, desk.clock()), desk)
+    return await _do(incident, acts.resolve(incident, clean_name(who), why, desk.clock()), desk)
 
 
 async def open_incident(
@@ -75,7 +81,7 @@ async def open_incident(
             return await _answer(known, desk)
         raise OperationError(f"{service} has an open outage already, add to it: {known.id}")
 
-    step = acts.open_incident(service, said, severity, _who(who), engine.situation, now)
+    step = acts.open_incident(service, said, severity, clean_name(who), engine.situation, now)
 
     return await _do(step.changes.incidents[0], step, desk)
 
@@ -88,7 +94,7 @@ async def label(name: str, who: str, labels: Sequence[str], desk: Desk) -> dict[
     wanted = [_said("label", text, _LONGEST_LABEL, desk) for text in labels]
     incident = await _take_up(name, desk)
 
-    return await _do(incident, acts.label(incident, wanted, _who(who), desk.clock()), desk)
+    return await _do(incident, acts.label(incident, wanted, clean_name(who), desk.clock()), desk)
 
 
 async def _take_up(name: str, desk: Desk) -> Incident:
@@ -98,10 +104,11 @@ async def _take_up(name: str, desk: Desk) -> Incident:
     if incident.id in situation.incidents:
         return situation.incidents[incident.id]
 
-    timeline = await recall_timeline(incident, desk)
-    situation.apply(Changes(incidents=(incident,), timeline=tuple(timeline)))
+    timeline = tuple(await recall_timeline(incident, desk))
+    if incident.id not in situation.incidents:  # somebody else may have had it read meanwhile
+        situation.apply(Changes(incidents=(incident,), timeline=timeline))
 
-    return incident
+    return situation.incidents.get(incident.id, incident)
 
 
 async def _do(incident: Incident, step: IncidentStep, desk: Desk) -> dict[str, Any]:
@@ -116,10 +123,6 @@ async def _answer(incident: Incident, desk: Desk) -> dict[str, Any]:
     newest = desk.engine.situation.incidents.get(incident.id, incident)
 
     return incident_json(newest, await recall_timeline(newest, desk))
-
-
-def _who(who: str) -> str:
-    return clean_text("who", who)
 
 
 def _said(what: str, text: str, longest: int, desk: Desk) -> str:

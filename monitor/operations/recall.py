@@ -90,11 +90,14 @@ async def find_incident(name: str, desk: Desk) -> Incident:
 
 async def recall_timeline(incident: Incident, desk: Desk) -> Iterable[TimelineEntry]:
     """Give the record of an incident in its order."""
-    known = desk.engine.situation.timelines.get(incident.id)
-    if known is not None or desk.archive is None:
-        return known or ()
+    known = desk.engine.situation.timelines.get(incident.id, ())
+    if desk.archive is None or (known and known[0].sequence == 1):
+        return known
 
-    return await desk.archive.timeline(incident.id)
+    lines = {line.sequence: line for line in await desk.archive.timeline(incident.id)}
+    lines |= {line.sequence: line for line in known}
+
+    return [lines[sequence] for sequence in sorted(lines)]
 
 
 async def _find_named(beginning: str, desk: Desk) -> list[Incident]:

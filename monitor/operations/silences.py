@@ -10,7 +10,7 @@ from monitor.core.incidents import IncidentStep
 from monitor.core.model.changes import Changes
 from monitor.core.model.silence import Silence
 from monitor.core.report_incidents import silence_json
-from monitor.operations.desk import NotFound, OperationError, check_service, clean_text
+from monitor.operations.desk import NotFound, OperationError, check_service, clean_name, clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ async def add_silence(
         severities=tuple(dict.fromkeys(severities)),
         starts_at=now,
         ends_at=until,
-        by=clean_text("who", who),
+        by=clean_name(who),
         reason=engine.mask(clean_text("reason", reason, _LONGEST_REASON)) if reason else "",
     )
     for known in active:
@@ -79,7 +79,7 @@ async def remove_silence(id: str, who: str, desk: Desk) -> dict[str, Any]:
         raise NotFound(f"there is no silence {id!r:.200}")
 
     if silence.ends_at > now:
-        silence = replace(silence, ends_at=now, removed_by=clean_text("who", who))
+        silence = replace(silence, ends_at=now, removed_by=clean_name(who))
         await desk.settle(desk.engine.act(IncidentStep(changes=Changes(silences=(silence,))), now))
 
     return silence_json(silence)

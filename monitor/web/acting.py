@@ -50,10 +50,10 @@ def who(request: web.Request) -> str:
 
 
 @contextmanager
-def refusals(done: str) -> Iterator[None]:
-    """Answer 404 or 422 with the words of an act that is refused, 503 where it cannot be written.
+def refusals(done: str = "") -> Iterator[None]:
+    """Answer 404 or 422 with the words of what is refused, 503 where the store does not work.
 
-    `done` says what is so all the same.
+    `done` says what is so although it could not be written; who only reads has done nothing.
     """
     try:
         yield
@@ -62,9 +62,8 @@ def refusals(done: str) -> Iterator[None]:
     except OperationError as error:
         raise web.HTTPUnprocessableEntity(text=str(error)) from error
     except StoreError as error:
-        raise web.HTTPServiceUnavailable(
-            text=f"{done}, but that is not written down yet: {error}"
-        ) from error
+        text = f"{done}, but that is not written down yet: {error}" if done else str(error)
+        raise web.HTTPServiceUnavailable(text=text) from error
 
 
 def _peer(request: web.Request) -> str:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from monitor import operations
 from monitor.core.model.endpoint import Severity
+from monitor.core.model.incident import IncidentPhase
 from monitor.operations import OperationError
 from monitor.operations.desk import check_keys, read_choice
 from monitor.web.acting import read_object, refusals, who
@@ -28,7 +29,7 @@ async def list_incidents(request: web.Request) -> web.Response:
     """Give the newest incidents; `?open=true`, `?service=` and `?limit=` choose among them."""
     query = request.query
     limit = query.get("limit", "")
-    with refusals(_DONE):
+    with refusals():
         if limit and not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
             raise OperationError(f"limit: expected a number, found {limit!r:.80}")
         found = await operations.list_incidents(
@@ -43,13 +44,13 @@ async def list_incidents(request: web.Request) -> web.Response:
 
 async def show(request: web.Request) -> web.Response:
     """Give one incident with its timeline."""
-    with refusals(_DONE):
+    with refusals():
         return web.json_response(await operations.show_incident(_id(request), _desk(request)))
 
 
 async def postmortem(request: web.Request) -> web.Response:
     """Give the post-mortem of an incident as Markdown; with `?format=json` as JSON."""
-    with refusals(_DONE):
+    with refusals():
         written = await operations.write_postmortem(_id(request), _desk(request))
 
     if request.query.get("format") == "json":
@@ -87,9 +88,13 @@ async def note(request: web.Request) -> web.Response:
     """Write a note into the timeline."""
     raw = await read_object(request)
     with refusals(_DONE):
-        check_keys(raw, ("text",))
+        check_keys(raw, ("text", "phase"))
         found = await operations.note(
-            _id(request), who(request), _text(raw, "text"), _desk(request)
+            _id(request),
+            who(request),
+            _text(raw, "text"),
+            _desk(request),
+            phase=_phase(raw),
         )
 
     return web.json_response(found)
@@ -178,6 +183,13 @@ def _texts(raw: Mapping[str, Any], key: str) -> list[str]:
         raise OperationError(f"{key}: expected at most {_LONGEST_LIST}, found {len(value)}")
 
     return value
+
+
+def _phase(raw: Mapping[str, Any]) -> IncidentPhase | None:
+    if raw.get("phase") is None:
+        return None
+
+    return read_choice(raw, "phase", IncidentPhase.INVESTIGATING, tuple(IncidentPhase))
 
 
 def _severity(text: str) -> Severity:

@@ -93,7 +93,7 @@ async def service(request: web.Request) -> web.Response:
 async def incident(request: web.Request) -> web.Response:
     """Show one incident: where it stands, who has it, what was seen, and all that was done."""
     backend = request.app[BACKEND]
-    with refusals("it is known"):
+    with refusals():
         found = await operations.show_incident(request.match_info["id"], backend.desk)
     engine, id = backend.engine, found["id"]
     known = engine.situation.incidents.get(id)

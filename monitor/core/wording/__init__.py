@@ -1,6 +1,6 @@
 """The sentences that people read in notices and timelines, whatever carries them."""
 
-from monitor.core.wording.acts import acknowledged, ended_by, labelled, noted
+from monitor.core.wording.acts import acknowledged, ended_by, labelled, moved_on, noted
 from monitor.core.wording.attention import (
     escalated,
     goes_on,
@@ -74,6 +74,7 @@ __all__ = [
     "member_line",
     "not_acknowledged",
     "not_resolved",
+    "moved_on",
     "noted",
     "paused",
     "reasons_text",

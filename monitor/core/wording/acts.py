@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from monitor.core.model.incident import Incident
+    from monitor.core.model.incident import Incident, IncidentPhase
 
 
 def acknowledged(who: str) -> str:
@@ -21,6 +21,11 @@ def acknowledged(who: str) -> str:
 def noted(who: str, text: str) -> str:
     """Say what a person wants others to know of an incident."""
     return as_sentence(f"{who} notes: {text}")
+
+
+def moved_on(phase: IncidentPhase, text: str) -> str:
+    """Say in which phase an incident is by what a person knows."""
+    return f"{phase}: {text}"
 
 
 def ended_by(incident: Incident, who: str, reason: str, *, at: datetime) -> str:

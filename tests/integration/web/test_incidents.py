@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,8 @@ REFUSED: list[tuple[str, Any, int, str]] = [
     ("incidents/shop/note", {"text": HOSTILE}, 422, "note: expected printable characters"),
     ("incidents/shop/note", {"text": "\ud800"}, 422, "note: expected printable characters"),
     ("incidents/shop/note", {"text": "x" * 1_000_000}, 413, ""),
+    ("incidents/shop/note", {"text": "x", "phase": "over"}, 422, "phase: expected one of"),
+    ("incidents/shop/note", {"text": "x", "phase": "resolved"}, 422, "phase: an incident is over"),
     ("incidents/shop/resolve", {"reason": ["x"]}, 422, "reason: expected a text"),
     ("incidents/shop/label", {"labels": "x"}, 422, "labels: expected a list of texts"),
     ("incidents/shop/label", {"labels": ["x"] * 21}, 422, "expected at most 20 labels"),
@@ -211,6 +214,36 @@ async def test_what_is_too_old_for_memory_is_found_in_the_store(failing: Any) ->
     assert [one["id"] for one in json.loads(listed)["incidents"]] == [opened(failing).id, old.id]
     assert (many, "may be any of several" in unclear) == (422, True)
     assert [one["text"] for one in noted["timeline"]] == ["long ago", "it was the disk"]
+
+
+async def test_an_act_on_what_memory_has_no_room_for_leaves_the_record_whole(
+    failing: Any,
+) -> None:
+    situation, now = failing.monitor.engine.situation, failing.monitor.now()
+    many = tuple(
+        replace(
+            opened(failing),
+            id=f"old-{number:03}",
+            resolved_at=now,
+            opened_at=now - timedelta(days=400 - number / 10),
+            sequence=1,
+        )
+        for number in range(600)
+    )
+    lines = tuple(
+        TimelineEntry(
+            incident=one.id, sequence=1, at=now, actor="monitor", event="opened", text="began"
+        )
+        for one in many
+    )
+    await failing.monitor.journal.now(Changes(incidents=many, timeline=lines))
+    situation.apply(Changes(incidents=many, timeline=lines))
+    assert "old-000" not in situation.incidents
+    await post(failing, "incidents/old-000/note", {"text": "one"})
+    _, noted = await post(failing, "incidents/old-000/note", {"text": "two"})
+
+    assert [one["text"] for one in noted["timeline"]] == ["began", "one", "two"]
+    assert [one["sequence"] for one in noted["timeline"]] == [1, 2, 3]
 
 
 async def test_the_page_of_an_incident_says_where_it_stands_and_escapes_all(failing: Any) -> None:

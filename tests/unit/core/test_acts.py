@@ -73,6 +73,20 @@ def test_a_note_is_told_while_the_incident_is_open(failing: Story) -> None:
     assert [one for one in lines(failing, incident) if one[0] == WHO] == [(WHO, "noted")] * 2
 
 
+def test_a_person_may_know_the_cause_where_no_rollback_shows_it(failing: Story) -> None:
+    (incident,) = failing.open
+    step = acts.note(incident, WHO, "the disk is full", failing.now, phase=IncidentPhase.IDENTIFIED)
+    act(failing, step)
+    failing.sees(200, 200)
+    over = acts.note(
+        newest(failing, incident), WHO, "x", failing.now, phase=IncidentPhase.MONITORING
+    )
+
+    assert failing.told[1].notice.phase is IncidentPhase.IDENTIFIED
+    assert failing.told[1].notice.headline == "shop: ana notes: identified: the disk is full"
+    assert over.changes.incidents[0].phase is IncidentPhase.RESOLVED
+
+
 def test_what_a_person_ended_is_told_and_does_not_open_again_while_it_fails(
     failing: Story,
 ) -> None:
