@@ -258,13 +258,14 @@ class Actuator:
     def _over(self, rollback: Rollback, policy: RollbackPolicy) -> Changes | None:
         """Give its end if the checks recovered before anything, or anything more, was done."""
         now, rollback = self._clock(), self._as_it_stands(rollback)
-        if effects.between_levels(rollback, self._situation):
+        between = effects.between_levels(rollback, self._situation)
+        if between and rollback.effect_done_at is not None:
             service = self._directory.service(rollback.service)
             helped = verify.has_recovered(rollback, service, self._situation)
             return verify.recover(rollback, now) if helped else None
-        if effects.applied(rollback, self._situation) or rollback.started_by:
+        if rollback.started_by or trips(policy, self._situation):
             return None
-        if trips(policy, self._situation):
+        if effects.applied(rollback, self._situation) and not between:
             return None
 
         return Changes(rollbacks=(effects.call_off(rollback, now),))

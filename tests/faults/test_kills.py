@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from tests.support.lives import Rounds, Service
-from tests.support.stories import Tally, neighbourhood
+from tests.support.stories import Tale, Tally, neighbourhood
 from tests.support.tracing import choose
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 POINTS: Final = int(os.environ.get("KILL_POINTS", "40"))
-"""At how many moments each of the two stories is cut short."""
+"""At how many moments each of the stories is cut short."""
 
 SEED: Final = int(os.environ.get("KILL_SEED", "1"))
 AT_ONCE: Final = 3
@@ -26,18 +26,20 @@ AT_ONCE: Final = 3
 @pytest.mark.needs("strace")
 @pytest.mark.timeout(120 + 10 * POINTS)
 @pytest.mark.parametrize(
-    ("life", "rolls_back", "runner", "share"),
+    ("life", "tale", "runner", "share"),
     [
-        pytest.param(Rounds, False, False, 0.4, id="as rounds, an incident is told"),
-        pytest.param(Service, False, False, 0.6, id="as a service, an incident is told"),
-        pytest.param(Rounds, True, False, 0.3, id="as rounds, a deploy is rolled back"),
-        pytest.param(Service, True, False, 0.4, id="as a service, a deploy is rolled back"),
-        pytest.param(Service, True, True, 0.3, id="as a service, the hook runner rolls back"),
+        pytest.param(Rounds, Tale.TOLD, False, 0.4, id="as rounds, told"),
+        pytest.param(Service, Tale.TOLD, False, 0.6, id="as a service, told"),
+        pytest.param(Rounds, Tale.ROLLED_BACK, False, 0.3, id="as rounds, rolled back"),
+        pytest.param(Service, Tale.ROLLED_BACK, False, 0.4, id="as a service, rolled back"),
+        pytest.param(Service, Tale.ROLLED_BACK, True, 0.3, id="by the hook runner, rolled back"),
+        pytest.param(Service, Tale.REMEDIED, False, 0.2, id="as a service, remedied"),
+        pytest.param(Service, Tale.APPROVED, False, 0.2, id="as a service, approved"),
     ],
 )
 async def test_killed_at_any_call_it_loses_no_alert_and_has_each_effect_at_most_once(
     life: type[Rounds | Service],
-    rolls_back: bool,
+    tale: Tale,
     runner: bool,
     share: float,
     tmp_path_factory: pytest.TempPathFactory,
@@ -52,7 +54,7 @@ async def test_killed_at_any_call_it_loses_no_alert_and_has_each_effect_at_most_
 
     async def tell(folder: Path, count: int) -> Tally:
         async with neighbourhood(
-            folder, rolls_back=rolls_back, runner=runner, random=Random(random.random())
+            folder, tale=tale, runner=runner, random=Random(random.random())
         ) as around:
             living = life(around)
             moments = await living.rehearse()

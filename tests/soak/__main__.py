@@ -18,7 +18,7 @@ from tests.soak.watch import COUNTED, SHORTEST, Record
 from tests.support.account import Books, effects_twice, states_of
 from tests.support.lives import Rounds, Service
 from tests.support.program import daemon
-from tests.support.stories import Tally, neighbourhood
+from tests.support.stories import Tale, Tally, neighbourhood
 from tests.support.tracing import choose
 
 if TYPE_CHECKING:
@@ -64,12 +64,15 @@ async def main() -> int:
 
 async def die_at_random(folder: Path, random: Random) -> list[str]:
     """Kill the program at moments chosen by chance, in all stories and both ways to run."""
-    ways: tuple[tuple[type[Rounds | Service], bool, bool], ...] = (
-        (Service, True, False),
-        (Service, False, False),
-        (Service, True, True),
-        (Rounds, True, False),
-        (Rounds, False, False),
+    ways: tuple[tuple[type[Rounds | Service], Tale, bool], ...] = (
+        (Service, Tale.ROLLED_BACK, False),
+        (Service, Tale.TOLD, False),
+        (Service, Tale.ROLLED_BACK, True),
+        (Service, Tale.REMEDIED, False),
+        (Service, Tale.APPROVED, False),
+        (Rounds, Tale.ROLLED_BACK, False),
+        (Rounds, Tale.TOLD, False),
+        (Rounds, Tale.REMEDIED, False),
     )
     turns = iter(range(0, KILLS, TURN_OF_KILLS))
     whole = Tally()
@@ -77,10 +80,10 @@ async def die_at_random(folder: Path, random: Random) -> list[str]:
     async def work() -> Tally:
         tally = Tally()
         for start in turns:
-            life, rolls_back, runner = ways[start // TURN_OF_KILLS % len(ways)]
+            life, tale, runner = ways[start // TURN_OF_KILLS % len(ways)]
             async with neighbourhood(
                 folder / str(start),
-                rolls_back=rolls_back,
+                tale=tale,
                 runner=runner,
                 random=Random(random.random()),
             ) as around:

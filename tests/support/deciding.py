@@ -156,13 +156,14 @@ class Shop:
         )
         await self.settle()
 
-    async def restarts(self) -> None:
+    async def restarts(self, *, settled: bool = True) -> None:
         """End this process and begin another on what it has written."""
         await self.__aexit__()
         self.seconds = self.story.seconds
         self._start()
         await self.__aenter__()
-        await self.settle()
+        if settled:
+            await self.settle()
 
     async def settle(self) -> None:
         """Let the actuator do what it can do now."""

@@ -192,6 +192,7 @@ class Service:
                 async with asyncio.timeout(10):
                     await running.process.wait()
                 return
+            await self._around.approve(status["rollbacks"])
             self._open = [one for one in self._open if not self._is_told(status, one)]
             if asyncio.get_running_loop().time() > end:
                 raise AssertionError(self._describe(status))

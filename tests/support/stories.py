@@ -5,11 +5,15 @@ Each story has a shop and a service of its own, so that what is told of it can b
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
 
 from monitor.core.model.rollback import Blocked, RollbackState
 from tests.support.account import (
@@ -35,6 +39,16 @@ if TYPE_CHECKING:
     from tests.support.receiver import Receiver
     from tests.support.slack import FakeSlack
     from tests.support.street import Street
+
+
+class Tale(StrEnum):
+    """What a story is about: an outage that is over by itself, or what puts the shop right."""
+
+    TOLD = "told"
+    ROLLED_BACK = "rolled back"
+    REMEDIED = "remedied"
+    APPROVED = "approved"
+
 
 UNDER_WAY: Final = (RollbackState.EXECUTING, RollbackState.VERIFYING)
 
@@ -88,9 +102,10 @@ class Neighbourhood:
     webhook: Receiver
     slack: FakeSlack
     random: Random
-    rolls_back: bool
+    tale: Tale
     environ: dict[str, str]
     told: list[str] = field(default_factory=list)
+    approved: set[str] = field(default_factory=set)
 
     @property
     def log(self) -> Path:
@@ -103,7 +118,7 @@ class Neighbourhood:
     def begin(self, number: int, open_stories: Iterable[str]) -> str:
         """Open a shop that answers well at first, and let it be watched with those before it."""
         name = f"shop-{number}"
-        self.street.stalls[name] = Stall(good_answers=2, bad_answers=None if self.rolls_back else 6)
+        self.street.stalls[name] = self._stall()
         self.configure([*open_stories, name])
         self.told.append(name)
 
@@ -162,6 +177,7 @@ class Neighbourhood:
         tally.broken += account.breaches(books)
         tally.broken += [f"no incident of {name}" for name in self.told if name not in known]
         tally.broken += effects_twice(self.effects())
+        tally.broken += self._unapproved()
         tally.broken += [
             f"{incident.id} of {incident.service} is still open"
             for incident in books.incidents
@@ -190,18 +206,62 @@ class Neighbourhood:
         stuck = [
             (state, blocked)
             for state, blocked in rollbacks
-            if state not in UNDER_WAY and blocked not in _PASSING
+            if state not in (*UNDER_WAY, RollbackState.AWAITING) and blocked not in _PASSING
         ]
         if stuck and not self.street.effects(name):
             self.street.stalls[name] = Stall()
 
+    async def approve(self, rollbacks: Iterable[dict[str, Any]]) -> None:
+        """Approve what waits, with two clicks at once; nobody may be there to hear them."""
+        waiting = [one["id"] for one in rollbacks if one["state"] == RollbackState.AWAITING]
+        self.approved |= set(waiting)
+        socket = aiohttp.UnixConnector(str(self.folder / ".production-monitor/control.sock"))
+        async with aiohttp.ClientSession(connector=socket) as control:
+            clicks = [
+                control.post(f"http://monitor/api/v1/rollbacks/{id}/approve")
+                for id in waiting
+                for _ in range(2)
+            ]
+            for answer in await asyncio.gather(*clicks, return_exceptions=True):
+                if isinstance(answer, aiohttp.ClientResponse):
+                    answer.release()
+
+    def _unapproved(self) -> list[str]:
+        """Say what was done without anybody's approval."""
+        done = {line.partition(".")[0] for lines in self.effects().values() for line in lines}
+        alone = done - self.approved if self.tale is Tale.APPROVED else set()
+
+        return [f"{id} was carried out, and nobody approved it" for id in sorted(alone)]
+
     def _stall(self) -> Stall:
-        return Stall(good_answers=2, bad_answers=None if self.rolls_back else _BAD_ANSWERS)
+        by_itself = self.tale is Tale.TOLD
+
+        return Stall(good_answers=2, bad_answers=_BAD_ANSWERS if by_itself else None)
 
     def _service(self, name: str) -> dict[str, Any]:
-        if not self.rolls_back:
-            return {}
+        match self.tale:
+            case Tale.TOLD:
+                return {}
+            case Tale.REMEDIED:
+                return {"remedy": self._remedy(name)}
+            case _:
+                return self._rollback(name)
 
+    def _remedy(self, name: str) -> dict[str, Any]:
+        """Try in vain first, then what puts the shop right."""
+        retry = write_hook(self.folder, f"{name}-retry", f"{NOTE}-retry", "exit 1")
+        undo = write_hook(self.folder, name, NOTE)
+
+        return {
+            "mode": "automatic",
+            "levels": [
+                {"name": "retry", "steps": [{"name": "shop.retry", "command": retry}]},
+                {"name": "undo", "steps": [{"name": "shop.undo", "command": undo}]},
+            ],
+            "limits": UNLIMITED,
+        }
+
+    def _rollback(self, name: str) -> dict[str, Any]:
         told = {"webhook": {"url": self.street.effect_url(name, "told")}}
         run = {"command": write_hook(self.folder, name, NOTE)}
         # A request has no memory, so a step of that kind would spoil what the hook runner promises.
@@ -209,13 +269,17 @@ class Neighbourhood:
 
         return {
             "version": {"endpoint": name, "json": "$.version"},
-            "rollback": {"mode": "automatic", "steps": steps, "limits": UNLIMITED},
+            "rollback": {
+                "mode": "approve" if self.tale is Tale.APPROVED else "automatic",
+                "steps": steps,
+                "limits": UNLIMITED,
+            },
         }
 
 
 @asynccontextmanager
 async def neighbourhood(
-    folder: Path, *, rolls_back: bool, random: Random, runner: bool = False
+    folder: Path, *, tale: Tale, random: Random, runner: bool = False
 ) -> AsyncIterator[Neighbourhood]:
     """Open everything around the program; with `runner`, commands are left to the hook runner."""
     folder.mkdir(parents=True)
@@ -232,6 +296,6 @@ async def neighbourhood(
             webhook=await stack.enter_async_context(serve_receiver()),
             slack=await stack.enter_async_context(serve_slack()),
             random=random,
-            rolls_back=rolls_back,
+            tale=tale,
             environ=environ,
         )

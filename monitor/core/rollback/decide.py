@@ -213,7 +213,7 @@ def _decided_at(rollback: Rollback, situation: Situation) -> datetime | None:
     """Give when it was decided what waited since, or is being carried out."""
     if rollback.mode is not Mode.AUTOMATIC:
         return rollback.tripped_at
-    if effects.applied(rollback, situation):
+    if effects.half_done(rollback, situation):
         return rollback.started_at
 
     return _tried_first(rollback.service, rollback.incident, situation)

@@ -48,6 +48,11 @@ def applied(rollback: Rollback, situation: Situation) -> bool:
     return any(step.may_have_effect for step in situation.steps_of(rollback.id))
 
 
+def half_done(rollback: Rollback, situation: Situation) -> bool:
+    """Whether it cannot be as if it had never begun: a level was tried, or a step had an effect."""
+    return rollback.level > 1 or applied(rollback, situation)
+
+
 def between_levels(rollback: Rollback, situation: Situation) -> bool:
     """Whether a level did not help, and nothing of the next has begun."""
     return rollback.level > 1 and not any(
@@ -178,7 +183,7 @@ def hold(rollback: Rollback, reason: Blocked, situation: Situation, now: datetim
     Nothing was changed yet: the trip is blocked, and goes on once the reason passes. Half done, it
     waits for what passes by itself, and ends for any other reason.
     """
-    if not applied(rollback, situation):
+    if not half_done(rollback, situation):
         held = replace(rollback, state=RollbackState.BLOCKED, blocked=reason, started_at=None)
         return Changes(rollbacks=(held,))
     if reason in PASSING:
@@ -199,14 +204,19 @@ def hold(rollback: Rollback, reason: Blocked, situation: Situation, now: datetim
 
 
 def call_off(rollback: Rollback, now: datetime) -> Rollback:
-    """Give a rollback of which nothing was done, because its checks recovered meanwhile."""
+    """Give a rollback of which nothing was done, because its checks recovered meanwhile.
+
+    A level that was refused was tried all the same, and is not tried again.
+    """
     return replace(
         rollback,
         state=RollbackState.CANCELLED,
-        started_at=None,
+        started_at=rollback.started_at if rollback.level > 1 else None,
         due_at=None,
         ended_at=now,
-        detail="the checks recovered before anything was done",
+        detail=f"the checks recovered before level {rollback.level} was begun"
+        if rollback.level > 1
+        else "the checks recovered before anything was done",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -133,6 +134,54 @@ async def test_a_level_that_is_held_back_until_all_is_well_is_not_tried() -> Non
         assert (waiting.state, waiting.level) == (RollbackState.EXECUTING, 2)
         assert (first.effects.total(), second.effects.total()) == (1, 0)
         assert tried(shop).state is RollbackState.RECOVERED
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_level_that_waits_for_the_monitor_itself_goes_on_with_that_level(
+    restarts: bool,
+) -> None:
+    first, second = Witness(script=[EffectOutcome.REFUSED]), Witness()
+    async with shop_with(first, second) as shop:
+        await blinded_after_the_first_level(shop)
+        if restarts:
+            await shop.restarts(settled=False)
+        waiting = tried(shop)
+        shop.conditions = None
+        shop.story.sees(500, 500)  # after a start it takes three to know enough
+        await shop.sees(500)
+
+        assert (waiting.state, waiting.level) == (RollbackState.EXECUTING, 2)
+        assert (first.effects.total(), second.effects.total()) == (1, 1)
+        assert tried(shop).state is RollbackState.VERIFYING
+
+
+async def test_what_recovers_after_a_level_was_refused_is_called_off_and_not_tried_again() -> None:
+    first, second = Witness(script=[EffectOutcome.REFUSED]), Witness()
+    async with shop_with(first, second) as shop:
+        await blinded_after_the_first_level(shop)
+        shop.story.sees(200, 200, 200)
+        shop.conditions = None
+        await shop.settle()
+        ended = tried(shop)
+
+        assert ended.state is RollbackState.CANCELLED
+        assert ended.started_at is not None
+        assert (first.effects.total(), second.effects.total()) == (1, 0)
+
+
+async def blinded_after_the_first_level(shop: Shop) -> None:
+    """Let the first level be refused, while the monitor loses sight of everything."""
+
+    shop.hooks[0].gate = asyncio.Event()
+    await shop.sees(200, 200, 500, 500)
+    shop.story.sees(500)
+    shop.actuator.wake()
+    await shop.hooks[0].entered.wait()
+    shop.conditions = Conditions(sees=False)
+    shop.hooks[0].gate.set()
+    async with asyncio.timeout(5):
+        while tried(shop).level == 1:
+            await asyncio.sleep(0.001)
 
 
 async def test_the_timeline_names_what_was_done_with_its_facts() -> None:
