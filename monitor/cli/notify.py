@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from monitor.cli.asking import ask, server_option
 from monitor.cli.common import (
     FAIL,
     PASS,
     config_option,
+    count,
     end,
     find_probe_runner,
     loader,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from monitor.app import Monitor
     from monitor.config import Compiled
     from monitor.operations import Tried
 
@@ -71,6 +74,40 @@ def test(names: tuple[str, ...], everyone: bool, configs: tuple[Path, ...]) -> N
     for one in tried:
         click.echo(mask(_line(one)))
     raise SystemExit(PASS if all(one.delivered for one in tried) else FAIL)
+
+
+@notify.command(
+    short_help="Queue what a receiver refused once more.",
+    epilog="For example: production-monitor notify requeue oncall",
+)
+@click.argument("notifier")
+@config_option
+@server_option
+def requeue(notifier: str, configs: tuple[Path, ...], server: str | None) -> None:
+    """Queue the dead letters of NOTIFIER again, in their order, once it takes notices.
+
+    What came before something that it was told of the same incident since is left as it is.
+    """
+
+    async def act(monitor: Monitor) -> dict[str, Any]:
+        from monitor import operations
+
+        return await operations.requeue(notifier, monitor.desk)
+
+    found = ask(
+        configs,
+        server,
+        "POST",
+        "/api/v1/notifiers/requeue",
+        {"notifier": notifier},
+        act,
+        lambda _found: "written to the store, for the next run",
+        expected=("notifier", "requeued", "left"),
+    )
+    said = f"{found['notifier']}: {count(found['requeued'], 'notice')} queued again"
+    if found["left"]:
+        said += f", {found['left']} left: what came after it has been told"
+    click.echo(said)
 
 
 async def _try(compiled: Compiled, names: Sequence[str], mask: Callable[[str], str]) -> list[Tried]:

@@ -173,6 +173,19 @@ def _clock(iso: str) -> str:
     return f"{datetime.fromisoformat(iso):%Y-%m-%d %H:%M} UTC"
 
 
+def _backlog(one: dict[str, Any]) -> str:
+    """Say what a receiver was not told: what waits, and what it refused."""
+    parts = []
+    if one["undelivered"]:
+        since = _clock(one["oldest_undelivered_at"])
+        parts.append(f"{count(one['undelivered'], 'notice')} not delivered, since {since}")
+    if one["dead_letters"]:
+        name = one["notifier"]
+        parts.append(f"{count(one['dead_letters'], 'notice')} refused (notify requeue {name})")
+
+    return escape(f"{one['notifier']}: {'; '.join(parts)}") if parts else ""
+
+
 def _write_summary(page: Page, status: dict[str, Any]) -> None:
     open_now = sum(one["resolved_at"] is None for one in status["incidents"])
     parts = [
@@ -186,4 +199,7 @@ def _write_summary(page: Page, status: dict[str, Any]) -> None:
     page.line()
     for trouble in status.get("configuration", ()):
         page.line(escape(trouble))
+    for one in status.get("notifiers", ()):
+        if line := _backlog(one):
+            page.line(line)
     page.line(", ".join(parts))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from monitor.core import wording
+from monitor.core import outbox, wording
 from monitor.core.model.endpoint import WindowRule
 from monitor.core.model.notice import DeliveryState
 from monitor.core.model.verdict import Outcome, Reason, Verdict
@@ -171,6 +171,19 @@ def status_json(engine: Engine, now: datetime) -> dict[str, Any]:
             delivery.state is DeliveryState.DEAD and delivery.queued_at >= now - _NEWS
             for delivery in situation.deliveries.values()
         ),
+        "notifiers": [
+            _backlog_json(one)
+            for one in outbox.list_backlogs(engine.directory.notifiers, situation)
+        ],
+    }
+
+
+def _backlog_json(backlog: outbox.Backlog) -> dict[str, Any]:
+    return {
+        "notifier": backlog.notifier,
+        "undelivered": backlog.undelivered,
+        "oldest_undelivered_at": _iso(backlog.oldest),
+        "dead_letters": backlog.dead,
     }
 
 

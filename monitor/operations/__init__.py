@@ -1,5 +1,6 @@
 """What people do, one function an act: the same for the command line, the API and Slack."""
 
+from monitor.operations.dead_letters import requeue
 from monitor.operations.deploys import DeployMarker, announce_deploy, read_marker
 from monitor.operations.desk import Desk, NotFound, OperationError
 from monitor.operations.headers import accept_headers
@@ -44,6 +45,7 @@ __all__ = [
     "report_rollback",
     "report_rollbacks",
     "report_status",
+    "requeue",
     "resolve",
     "show_incident",
     "start",

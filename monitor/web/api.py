@@ -56,6 +56,17 @@ async def announce(request: web.Request) -> web.Response:
     return web.json_response(deploy)
 
 
+async def requeue(request: web.Request) -> web.Response:
+    """Queue what a notifier refused again."""
+    raw = await read_object(request)
+    with refusals("the notices are queued"):
+        if set(raw) != {"notifier"} or not isinstance(raw["notifier"], str):
+            raise OperationError("expected the name of a notifier as notifier, and nothing else")
+        requeued = await operations.requeue(raw["notifier"], request.app[BACKEND].desk)
+
+    return web.json_response(requeued)
+
+
 async def accept_headers(request: web.Request) -> web.Response:
     """Accept the headers that an endpoint answers with."""
     raw = await read_object(request)

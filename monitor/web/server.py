@@ -63,6 +63,7 @@ _ROUTES: Final = (
     ("GET", "/api/v1/heartbeats/{endpoint}", pings.heard, Need(scope=Scope.READ)),
     ("POST", "/api/v1/deploys", api.announce, Need(scope=Scope.DEPLOY)),
     ("POST", "/api/v1/headers", api.accept_headers, Need(scope=Scope.OPERATE)),
+    ("POST", "/api/v1/notifiers/requeue", api.requeue, Need(scope=Scope.OPERATE)),
     ("GET", "/api/v1/incidents", incidents_api.list_incidents, Need(scope=Scope.READ)),
     ("POST", "/api/v1/incidents", incidents_api.open_incident, Need(scope=Scope.OPERATE)),
     ("GET", "/api/v1/incidents/{id}", incidents_api.show, Need(scope=Scope.READ)),

@@ -12,6 +12,7 @@ from monitor.core.outbox.attempts import (
     settle,
     take_up,
 )
+from monitor.core.outbox.dead import Backlog, list_backlogs, requeue_dead
 from monitor.core.outbox.earlier import find_earlier, has_reference
 from monitor.core.outbox.errand import Errand
 from monitor.core.outbox.fallback import is_late, stand_in, stand_in_late
@@ -23,6 +24,7 @@ __all__ = [
     "GATHER",
     "LONGEST_WAIT",
     "LONGEST_WISH",
+    "Backlog",
     "Crowd",
     "Errand",
     "Pace",
@@ -35,10 +37,12 @@ __all__ = [
     "has_reference",
     "hold_until",
     "is_late",
+    "list_backlogs",
     "newest_told",
     "plan",
     "plan_errands",
     "requeue",
+    "requeue_dead",
     "resume",
     "settle",
     "stand_in",

@@ -173,3 +173,18 @@ def test_what_nobody_heard_yet_is_counted() -> None:
     assert written(undelivered=1)[-1].endswith("1 notice not delivered yet")
     assert written(undelivered=2)[-1].endswith("2 notices not delivered yet")
     assert written(given_up=1)[-1].endswith("1 notice of the last day given up")
+
+
+def test_who_could_not_be_told_is_named_with_what_to_do() -> None:
+    quiet = {"notifier": "mail", "undelivered": 0, "oldest_undelivered_at": None, "dead_letters": 0}
+    silent = {
+        "notifier": "pager",
+        "undelivered": 2,
+        "oldest_undelivered_at": "2026-07-01T01:52:00+00:00",
+        "dead_letters": 1,
+    }
+
+    assert written(notifiers=[quiet, silent])[-2] == (
+        "pager: 2 notices not delivered, since 2026-07-01 01:52 UTC; "
+        "1 notice refused (notify requeue pager)"
+    )

@@ -246,3 +246,23 @@ def test_notices_that_were_given_up_within_a_day_are_counted() -> None:
     status = status_json(story.engine, at(0))
 
     assert (status["undelivered"], status["given_up"]) == (0, 2)
+
+
+def test_each_notifier_says_what_it_has_not_told() -> None:
+    story = make_story()
+    rows = [
+        make_delivery(id="dead", state=DeliveryState.DEAD),
+        make_delivery(id="late", queued_at=at(0) - timedelta(hours=2)),
+        make_delivery(id="later", queued_at=at(0) - timedelta(hours=1)),
+        make_delivery(id="orphan", notifier="gone", queued_at=at(0)),
+    ]
+    story.engine.situation.apply(Changes(deliveries=tuple(rows)))
+
+    backlogs = {one.pop("notifier"): one for one in status_json(story.engine, at(0))["notifiers"]}
+
+    assert backlogs["oncall"] == {
+        "undelivered": 2,
+        "oldest_undelivered_at": (at(0) - timedelta(hours=2)).isoformat(),
+        "dead_letters": 1,
+    }
+    assert backlogs["gone"]["undelivered"] == 1
