@@ -55,6 +55,9 @@ _CODE: Final = re.compile(r"[a-z][a-z0-9_]{1,80}")
 _ANSWER_LIMIT: Final = 4 * 1024 * 1024
 """Slack repeats what was sent, with each letter outside of ASCII as six; a history is long."""
 
+METADATA: Final = "production_monitor_notice"
+"""The type by which our messages are found again."""
+
 PAGE: Final = 50
 """How many messages are asked for at once."""
 
@@ -197,10 +200,10 @@ def _read_key(message: Any) -> str | None:
     match message:
         case {
             "metadata": {
-                "event_type": "production_monitor_notice",
+                "event_type": str(kind),
                 "event_payload": {"idempotency_key": str(key)},
             }
-        }:
+        } if kind == METADATA:
             return key
 
     return None

@@ -11,12 +11,13 @@ from monitor.core.model.incident import IncidentPhase
 from monitor.core.model.notice import NoticeEvent
 from monitor.core.model.rollback import RollbackState
 from monitor.core.wording.told import digest_line, standing
+from monitor.notifiers._slack_api import METADATA
 from monitor.notifiers._slack_buttons import NO_BUTTONS, press_text, write_buttons
 from monitor.notifiers._slack_text import ENTITIES, code, find_person, mrkdwn, plain, section
 from monitor.outbound import is_usable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from monitor.core.model.notice import Delivery, Link, Notice
     from monitor.notifiers._slack_buttons import Buttons
@@ -34,6 +35,7 @@ _LONGEST_FACT: Final = 150
 _LONGEST_LINKS: Final = 900
 _LONGEST_SHORT: Final = 300
 _LONGEST_EVIDENCE: Final = 2_800
+_LONGEST_EVIDENCES: Final = 7_000
 _LONGEST_DIGEST: Final = 2_900
 _MOST_FACTS: Final = 8
 _MOST_CHECKS: Final = 10
@@ -120,29 +122,27 @@ def write_reply(delivery: Delivery) -> dict[str, Any]:
     return message
 
 
-def write_evidence(delivery: Delivery) -> dict[str, Any] | None:
-    """Give what the commands said that ran when an incident opened, for its thread."""
-    evidence = delivery.notice.evidence
-    if not evidence:
-        return None
-
-    room = _LONGEST_EVIDENCE * 2 // len(evidence)
+def write_evidence(delivery: Delivery, evidence: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Give what commands said that ran when an incident opened, for its thread."""
+    room = min(_LONGEST_EVIDENCE, _LONGEST_EVIDENCES // len(evidence))
     blocks = [
-        section(
-            f"evidence-{number}",
-            f"*{plain(name, _LONGEST_FACT)}*\n{code(said, min(room, _LONGEST_EVIDENCE))}",
-        )
-        for number, (name, said) in enumerate(evidence[:20])
+        section(f"evidence-{number}", f"*{plain(name, _LONGEST_NAME)}*\n{code(said, room)}")
+        for number, (name, said) in enumerate(evidence)
     ]
     names = plain(", ".join(name for name, _ in evidence), _LONGEST_SHORT)
-    text = f":mag: What was seen when it opened: {names}"
+    text = f":mag: Seen when it opened: {names}"
 
     return {
         "text": text,
         "attachments": [{"color": _GREY, "fallback": text, "blocks": blocks}],
-        "metadata": _write_metadata(delivery, part="evidence"),
+        "metadata": _write_metadata(delivery, evidence_key(delivery, evidence[0][0])),
         **_QUIET,
     }
+
+
+def evidence_key(delivery: Delivery, name: str) -> str:
+    """Give the key by which the message is found that says what a command said."""
+    return f"{delivery.notice.incident}/evidence/{name}"
 
 
 def write_short(delivery: Delivery) -> dict[str, Any]:
@@ -341,17 +341,13 @@ def _write_after(notice: Notice) -> str:
     return f"Post-mortem: {' or '.join([*filter(None, where), f'`{command}`'])}"
 
 
-def _write_metadata(delivery: Delivery, part: str = "") -> dict[str, Any]:
+def _write_metadata(delivery: Delivery, key: str = "") -> dict[str, Any]:
     """Name the notice to programs: who finds the same key twice has seen a repeat."""
     return {
         "event_type": METADATA,
         "event_payload": {
-            "idempotency_key": f"{delivery.key}/{part}" if part else delivery.key,
+            "idempotency_key": key or delivery.key,
             "incident": delivery.notice.incident,
             "event": delivery.notice.event.value,
         },
     }
-
-
-METADATA: Final = "production_monitor_notice"
-"""The type by which our messages are found again."""

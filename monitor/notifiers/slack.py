@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import OrderedDict
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +23,8 @@ from monitor.notifiers._slack_api import (
 )
 from monitor.notifiers._slack_examine import examine_bot
 from monitor.notifiers._slack_message import (
+    evidence_key,
+    write_evidence,
     write_message,
     write_reply,
     write_short,
@@ -48,6 +51,9 @@ _BURST: Final = 3
 _LOOK_BACK: Final = timedelta(minutes=10)
 """By so much the clocks of Slack and of the monitor may differ."""
 
+_MOST_EVIDENCE: Final = 10
+_MOST_REMEMBERED: Final = 500
+
 _GONE: Final = frozenset({"channel_not_found", "message_not_found", "thread_not_found"})
 """Refusals of an update that mean that the thread's first message is no longer there."""
 
@@ -69,6 +75,7 @@ class SlackNotifier:
             [options.webhook_url, options.token, options.app_token, options.signing_secret],
         )
         self._channel = options.channel or ""
+        self._evidence: OrderedDict[str, frozenset[str]] = OrderedDict()
         # Made here rather than at the first alert: loading the SDK takes the loop some time.
         self._client: AsyncWebClient | None = None
         if options.token is not None:
@@ -120,8 +127,7 @@ class SlackNotifier:
                     key=delivery.key,
                 )
         except (TimeoutError, NoAnswer, SlackRefusal) as error:
-            said = error.error if isinstance(error, SlackRefusal) else str(error)
-            _log.info("slack_history_unreadable", error=self._mask(said or "no answer in time"))
+            _log.info("slack_history_unreadable", error=self._say(error))
             return None
 
         if found is None:
@@ -193,7 +199,46 @@ class SlackNotifier:
             # A workspace may forbid late edits: the thread still tells.
             _log.warning("slack_message_not_updated", error=self._mask(refusal.error))
 
+        await self._tell_evidence(delivery, channel, ts)
         await self._call("chat_postMessage", write_reply(delivery), delivery, channel, thread_ts=ts)
+
+    async def _tell_evidence(self, delivery: Delivery, channel: str, ts: str) -> None:
+        """Write into the thread what commands said, once: each notice has all that is known.
+
+        It stands before the news, so that a delivery that fails here is repeated without harm; and
+        no news waits for it.
+        """
+        incident = delivery.notice.incident
+        told = self._evidence.get(incident)
+        fresh = [one for one in delivery.notice.evidence if one[0] not in (told or ())]
+        fresh = fresh[:_MOST_EVIDENCE]
+        if not fresh:
+            return
+
+        try:
+            key = evidence_key(delivery, fresh[0][0])
+            if told is not None or not await self._has(channel, ts, delivery, key):
+                message = write_evidence(delivery, fresh)
+                await self._authorised().chat_postMessage(channel=channel, thread_ts=ts, **message)
+        except (NoAnswer, SlackRefusal) as error:
+            _log.warning("slack_evidence_not_told", incident=incident, error=self._say(error))
+            return
+
+        self._evidence[incident] = (told or frozenset()) | {name for name, _ in fresh}
+        self._evidence.move_to_end(incident)
+        if len(self._evidence) > _MOST_REMEMBERED:
+            self._evidence.popitem(last=False)
+
+    async def _has(self, channel: str, ts: str, delivery: Delivery, key: str) -> bool:
+        """Whether a thread has a message by a key; one that may not be read has none."""
+        since = delivery.notice.since - _LOOK_BACK
+        try:
+            return (
+                await find_message(self._authorised(), channel, ts, since=since, key=key)
+                is not None
+            )
+        except SlackRefusal:
+            return False
 
     async def _begin_thread(self, delivery: Delivery) -> Receipt:
         assert self._options.channel is not None
@@ -227,6 +272,11 @@ class SlackNotifier:
         data: dict[str, Any] = answer.data
 
         return data
+
+    def _say(self, error: Exception) -> str:
+        said = error.error if isinstance(error, SlackRefusal) else str(error)
+
+        return self._mask(said or "no useful answer in time")
 
     @property
     def _buttons(self) -> Buttons:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import re
+import time
 from collections import deque
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from urllib.parse import urlencode
 
 from aiohttp import WSMsgType, web
 
+from tests.support.notices import NOON
 from tests.support.receiver import HOST, serve_app
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ class Fault:
     status: int | None = None
     retry_after: str | None = None
     body: str | None = None
+    passes: bool = False
     hangs: bool = False
     drops: bool = False
 
@@ -127,7 +130,8 @@ class FakeSlack:
         self.port = 0
         self._tickets = 0
         self._open_tickets: set[str] = set()
-        self._clock = 1_700_000_000
+        # Messages are from now, or from when the notices of tests are, whichever is later.
+        self._clock = max(int(time.time()), int(NOON.timestamp()))
         self._came = asyncio.Condition()
 
     @property
@@ -150,6 +154,14 @@ class FakeSlack:
     def fail(self, error: str = "", **how: Any) -> None:
         """Let one of the next requests fail so, in the order of the calls."""
         self.faults.append(Fault(error=error, **how))
+
+    def pass_one(self) -> None:
+        """Let one of the next requests go well, before those that fail."""
+        self.faults.append(Fault(passes=True))
+
+    def chat(self, text: str) -> None:
+        """Write a message that is none of ours."""
+        self._keep(CHANNEL, {"text": text, "user": "U0SOMEBODY"})
 
     async def wait_for(self, requests: int, *, within: float = 10) -> None:
         """Return once so many requests have come."""
@@ -380,7 +392,9 @@ class FakeSlack:
 
     async def _read(self, request: web.Request) -> dict[str, Any] | None:
         try:
-            body = dict(request.query) if request.method == "GET" else await request.json()
+            body = dict(request.query)
+            if await request.read():
+                body = await request.json()
         except ValueError:
             body = None
         self.requests.append((request.path, body if isinstance(body, dict) else {}))
@@ -394,6 +408,8 @@ class FakeSlack:
             return None
 
         fault = self.faults.popleft()
+        if fault.passes:
+            return None
         if fault.hangs:
             await asyncio.Event().wait()
         if fault.drops:

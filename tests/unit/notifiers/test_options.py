@@ -13,6 +13,7 @@ from monitor.notifiers._slack_options import SlackOptions
 from monitor.notifiers.webhook import WebhookOptions
 from tests.support.notices import make_context
 
+BOT = {"token": "xoxb-1", "channel": "C1"}
 HOOK = "https://hooks.slack.example/services/T/B/canary-secret"
 KEY = "0123456789abcdef0123456789abcdef"
 AM = {"urls": ["http://am:9093"]}
@@ -32,6 +33,8 @@ def problem(kind: str, data: dict[str, Any]) -> str:
         ("slack", {"webhook_url": HOOK}),
         ("slack", {"token": "xoxb-1", "channel": "#on-call"}),
         ("slack", {"token": "xoxb-1", "channel": "C1", "base_url": "http://proxy.example/api"}),
+        ("slack", {**BOT, "app_token": "xapp-1", "users": ["U024BE7LH"]}),
+        ("slack", {**BOT, "signing_secret": "s", "users": ["<@U024BE7LH>"], "approvers": []}),
         ("webhook", {"url": "https://ops.example/hook"}),
         ("webhook", {"url": "https://ops.example/hook", "secret": "whsec_aGVsbG8="}),
         ("webhook", {"url": "http://[::1]:8080/", "headers": {"Authorization": "Bearer x"}}),
@@ -60,6 +63,27 @@ def test_what_people_write_is_taken(kind: str, data: dict[str, Any]) -> None:
             "slack",
             {"webhook_url": HOOK, "channel": "#on-call"},
             "webhook_url and channel exclude each other; remove one",
+        ),
+        (
+            "slack",
+            {"webhook_url": HOOK, "app_token": "xapp-1"},
+            "webhook_url and app_token exclude each other; remove one",
+        ),
+        (
+            "slack",
+            {**BOT, "app_token": "xoxb-1"},
+            "expected an app-level token, which begins with xapp-",
+        ),
+        (
+            "slack",
+            {**BOT, "users": ["U024BE7LH"]},
+            "users may press buttons where app_token or signing_secret is",
+        ),
+        (
+            "slack",
+            {**BOT, "signing_secret": "s", "users": ["@ana"]},
+            "expected the id of a member such as U024BE7LH (in Slack: their profile, "
+            "Copy member ID), found '@ana'",
         ),
         ("slack", {"webhook_url": "hooks"}, "expected a URL such as https://ops.example/hook"),
         (
