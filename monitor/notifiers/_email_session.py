@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import ssl
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +15,7 @@ from monitor.core.outbox import Why
 from monitor.outbound import connect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     import aiosmtplib
 
@@ -53,17 +53,19 @@ class Session:
     def __init__(self, client: aiosmtplib.SMTP) -> None:
         self._client = client
         self._transport = client.transport
-        self._polite = True
+        self._listens = True
         with_tls: ssl.SSLObject | None = client.get_transport_info("ssl_object")
         self.version = with_tls.version() if with_tls is not None else None
 
     async def log_in(self, username: str, password: str) -> None:
         """Log in by what both sides know."""
-        await self._client.login(username, password)
+        async with self._speaking():
+            await self._client.login(username, password)
 
     async def send(self, sender: str, recipients: Sequence[str], mail: bytes) -> list[Refusal]:
         """Hand a message in; give who did not get it. It raises where nobody got it."""
-        refused, _ = await self._client.sendmail(sender, list(recipients), mail)
+        async with self._speaking():
+            refused, _ = await self._client.sendmail(sender, list(recipients), mail)
 
         return [
             Refusal(
@@ -75,14 +77,25 @@ class Session:
         ]
 
     async def end(self) -> None:
-        """Say goodbye, but wait for no answer for long; nothing stays open."""
-        with suppress(Exception):
-            async with asyncio.timeout(_FAREWELL):
-                if self._client.is_connected:
+        """Say goodbye to whoever was not cut short, and wait for no answer for long."""
+        if self._listens and self._client.is_connected:
+            with suppress(Exception):
+                async with asyncio.timeout(_FAREWELL):
                     await self._client.quit()
         self._client.close()
         if isinstance(self._transport, asyncio.WriteTransport):
             self._transport.abort()
+
+    @asynccontextmanager
+    async def _speaking(self) -> AsyncIterator[None]:
+        """Remember whether the answer to what is said was waited for, whatever it was."""
+        self._listens = False
+        try:
+            yield
+        except Exception:
+            self._listens = True
+            raise
+        self._listens = True
 
 
 async def open_session(server: Server) -> Session:

@@ -20,7 +20,7 @@ from monitor.logs import Log
 from monitor.notifiers._answers import make_mask
 from monitor.notifiers._email_message import write_id, write_mail
 from monitor.notifiers._email_session import Refusal, Server, Session, explain, open_session
-from monitor.notifiers._fields import TIMEOUT, Timeout
+from monitor.notifiers._fields import LONGEST_TIMEOUT, Timeout
 from monitor.notifiers._trust import CaFile, make_trust
 from monitor.notifiers.notifier import Manner
 from monitor.options import Secret, format_address, is_loopback
@@ -85,7 +85,7 @@ class EmailOptions(Options):
     from_: MailAddress = Field(alias="from")
     to: Annotated[list[MailAddress], BeforeValidator(_as_list), Field(min_length=1, max_length=50)]
     hello: Annotated[str, AfterValidator(_read_host)] | None = None
-    timeout: Timeout = TIMEOUT
+    timeout: Timeout = LONGEST_TIMEOUT  # many servers let strangers wait before they greet them
 
     @model_validator(mode="after")
     def _check_login(self) -> Self:
@@ -106,6 +106,9 @@ class EmailNotifier:
     """
 
     def __init__(self, options: EmailOptions, context: NotifierContext) -> None:
+        # Loaded here rather than at the first alert: it takes the loop some time.
+        import aiosmtplib  # noqa: F401 - only to have it
+
         self.manner = Manner()
         self._options = options
         self._context = context
