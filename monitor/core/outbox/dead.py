@@ -53,7 +53,7 @@ def requeue_dead(notifier: str, situation: Situation) -> Requeued:
 
 
 def list_backlogs(notifiers: tuple[str, ...], situation: Situation) -> list[Backlog]:
-    """Give for each notifier, also one that is gone and has something left, what it has not told."""
+    """Give what each notifier has not told, also one that is gone and has something left."""
     dead: dict[str, int] = {}
     for row in situation.deliveries.values():
         if row.state is DeliveryState.DEAD:
