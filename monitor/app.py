@@ -15,6 +15,7 @@ from monitor.clicks import Clicks
 from monitor.clock import Clock, ClockWatch
 from monitor.core.engine import Conditions, Engine
 from monitor.dispatch import Dispatch
+from monitor.evidence import Evidence
 from monitor.hearing import Hearing
 from monitor.metrics import Metrics
 from monitor.names import Resolver
@@ -22,13 +23,10 @@ from monitor.operations import Desk
 from monitor.options import Redactor
 from monitor.pipeline import Pipeline, probe_slots
 from monitor.reloading import Reloads, Setup
-from monitor.restore import restore_windows, start_clock
+from monitor.restore import open_store, restore_windows, start_clock
 from monitor.runner import HookRunner
-from monitor.runner.elsewhere import CommandsElsewhere
-from monitor.runner.tied import CommandsHere
 from monitor.scheduler import Scheduler
 from monitor.slack_socket import SlackSockets
-from monitor.store import MemoryStore, Store
 from monitor.store.journal import Journal
 from monitor.upkeep import Upkeep
 
@@ -41,13 +39,10 @@ if TYPE_CHECKING:
     from monitor.core.model.changes import Changes
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.situation import Situation
-    from monitor.runner.tied import Commands
+    from monitor.store import MemoryStore, Store
 
 DRAIN: Final = timedelta(seconds=10)
 """How long running probes, notices and a hook get when the daemon is told to stop."""
-
-ERRANDS: Final = 6
-"""How many commands of notifiers and of evidence run at once, beside those of probes."""
 
 KILL_SWITCH: Final = "rollbacks-off"
 """A file of this name beside the store keeps every rollback from having an effect."""
@@ -120,11 +115,7 @@ class Monitor:
             on_absence=self._note_absence,
         )
         self.hearing = self._make_hearing()
-        runner = options.probe_runner
-        self._commands: Commands = CommandsElsewhere(runner) if runner else CommandsHere()
-        self._errands: Commands = (
-            CommandsElsewhere(runner, ERRANDS) if runner else CommandsHere(ERRANDS)
-        )
+        self._commands, self._errands = plugins.make_commands(options.probe_runner)
         around = plugins.Surroundings(
             clock=clock,
             mask=self.redactor.mask,
@@ -146,6 +137,7 @@ class Monitor:
         self._first_round = frozenset(endpoint.name for endpoint in self.watched)
         self.dispatch = self._make_dispatch(made)
         self.actuator = self._make_actuator(made)
+        self.evidence = self._make_evidence()
         self.pipeline = self._make_pipeline(made)
         self.chores = self._make_chores()
         self.clicks = Clicks(lambda: self.desk, lambda: self.compiled.notifiers, plugins.USER_AGENT)
@@ -169,7 +161,7 @@ class Monitor:
             return compiled if options.notify else _tell_nobody(compiled)
 
         compiled = load_told()
-        store = await _open_store(compiled.store, options)
+        store = await open_store(compiled.store, options)
         try:
             situation = await store.load()
             monitor = cls(
@@ -207,6 +199,7 @@ class Monitor:
             self.actuator.start()
         self._background.own(self.chores.run(), "chores")
         self._background.own(self.chores.prune(), "pruning")
+        self._background.own(self.evidence.run(), "evidence")
         if self.options.oneshot:
             return
 
@@ -226,6 +219,7 @@ class Monitor:
         await self.sockets.stop()
         await drain(self.scheduler.stop, grace, hurry)
         self.chores.stop()
+        await drain(self.evidence.stop, grace, hurry)
         await self._background.stop()
         await drain(self.actuator.stop, grace, hurry)
         await self.dispatch.stop()
@@ -358,6 +352,16 @@ class Monitor:
             allowed=lambda rollback: self.engine.still_allowed(rollback, self.now()),
         )
 
+    def _make_evidence(self) -> Evidence:
+        return Evidence(
+            named=self.compiled.evidence,
+            commands=self._errands,
+            situation=self.engine.situation,
+            act=lambda step: self._record(self.engine.act(step, self.now())),
+            clock=self.now,
+            mask=self.redactor.mask,
+        )
+
     def _make_pipeline(self, made: plugins.Plugins) -> Pipeline:
         return Pipeline(
             engine=self.engine,
@@ -392,6 +396,7 @@ class Monitor:
     def _wake(self) -> None:
         self.dispatch.wake()
         self.actuator.wake()
+        self.evidence.wake()
 
     def _conditions(self) -> Conditions:
         return Conditions(
@@ -427,17 +432,6 @@ class Monitor:
             await self.journal.now(told)
         finally:
             self.dispatch.wake()
-
-
-async def _open_store(path: Path, options: RunOptions) -> Store | MemoryStore:
-    if not options.state:
-        return MemoryStore()
-    if options.looks:
-        from monitor.store.snapshot import Snapshot
-
-        return await Snapshot.read(path)
-
-    return await Store.open(path, holder=options.holder, patient=options.patient)
 
 
 def _tell_nobody(compiled: Compiled) -> Compiled:

@@ -14,11 +14,14 @@ from monitor.hooks.hook import HookContext
 from monitor.logs import Log
 from monitor.notifiers.notifier import NotifierContext
 from monitor.probes.probe import ProbeContext
+from monitor.runner.elsewhere import CommandsElsewhere
+from monitor.runner.tied import CommandsHere
 from monitor.witness import Witnesses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime, timedelta
+    from pathlib import Path
 
     from monitor.config import Compiled, Plugin
     from monitor.core.model.endpoint import Endpoint
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 USER_AGENT: Final = f"production-monitor/{__version__}"
 
 _log = Log()
+
+_ERRANDS: Final = 6
+"""How many commands of notifiers and of evidence run at once, beside those of probes."""
 
 Made = TypeVar("Made")
 Spec = TypeVar("Spec")
@@ -87,6 +93,17 @@ class Plugins:
         yield from self.notifiers.values()
         yield from chain.from_iterable(self.hooks.values())
         yield self.witnesses
+
+
+def make_commands(runner: Path | None) -> tuple[Commands, Commands]:
+    """Make what runs the commands of probes, and what runs those of notifiers and of evidence.
+
+    With the socket of a runner, that is left to it.
+    """
+    if runner is not None:
+        return CommandsElsewhere(runner), CommandsElsewhere(runner, _ERRANDS)
+
+    return CommandsHere(), CommandsHere(_ERRANDS)
 
 
 def make_plugins(compiled: Compiled, around: Surroundings) -> Plugins:

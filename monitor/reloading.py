@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from monitor.core.engine import Engine
     from monitor.core.model.endpoint import Endpoint
     from monitor.dispatch import Dispatch
+    from monitor.evidence import Evidence
     from monitor.metrics import Metrics
     from monitor.options import Redactor
     from monitor.pipeline import Pipeline
@@ -77,6 +78,7 @@ class Parts(Protocol):
     scheduler: Scheduler
     actuator: Actuator
     dispatch: Dispatch
+    evidence: Evidence
     metrics: Metrics
     sockets: SlackSockets
 
@@ -203,6 +205,7 @@ class Reloads:
         parts.pipeline.replace(made.probes, made.witnesses)
         parts.pipeline.record(parts.engine.adopt(fresh.endpoints, fresh.directory, setup.now))
         parts.scheduler.watch(setup.watched)
+        parts.evidence.replace(fresh.evidence)
         await parts.actuator.replace(made.hooks, fresh.directory)
         await parts.dispatch.replace(made.notifiers)
         await parts.sockets.replace()

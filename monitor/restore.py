@@ -1,9 +1,9 @@
-"""What an earlier process left: how old it is, and the windows that were open when it ended."""
+"""What an earlier process left: its store, how old it is, the windows that were open at its end."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from monitor.clock import SteadyClock
 from monitor.core.baselines import baseline_of, reach
@@ -15,16 +15,17 @@ from monitor.core.model.endpoint import (
     WindowRule,
 )
 from monitor.core.model.verdict import JUDGED, Outcome
+from monitor.store import MemoryStore, Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from monitor.clock import Clock
     from monitor.core.engine import Engine
     from monitor.core.model.endpoint import Check, Endpoint, Sample
     from monitor.core.situation import Situation
-    from monitor.store import MemoryStore, Store
 
     Windows = Iterable[tuple[Check, datetime]]
     """Checks, each with the time since when it needs samples."""
@@ -32,6 +33,31 @@ if TYPE_CHECKING:
 _MOST_RESTORED: Final = 20_000
 _UNKNOWN: Final = timedelta(days=1)
 """So long ago a probe is looked for of which the counters know nothing."""
+
+
+class Opening(Protocol):
+    """How a process needs the store; `app.RunOptions` says what each means."""
+
+    @property
+    def holder(self) -> str: ...
+    @property
+    def state(self) -> bool: ...
+    @property
+    def looks(self) -> bool: ...
+    @property
+    def patient(self) -> bool: ...
+
+
+async def open_store(path: Path, opening: Opening) -> Store | MemoryStore:
+    """Open the store: not at all, to look, or as the one that writes."""
+    if not opening.state:
+        return MemoryStore()
+    if opening.looks:
+        from monitor.store.snapshot import Snapshot
+
+        return await Snapshot.read(path)
+
+    return await Store.open(path, holder=opening.holder, patient=opening.patient)
 
 
 def start_clock(situation: Situation) -> Clock:

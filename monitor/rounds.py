@@ -68,7 +68,7 @@ async def run_rounds(
     stop: asyncio.Event,
     on_probe: Callable[[int, Endpoint], None] = lambda _round, _endpoint: None,
 ) -> Finished:
-    """Probe each endpoint once a round; then finish rollbacks and deliver what is queued.
+    """Probe each endpoint once a round; then finish rollbacks and evidence, and deliver all.
 
     `on_probe` hears of each finished probe: the number of its round, from 1, and its endpoint.
     """
@@ -89,6 +89,7 @@ async def run_rounds(
 
     if monitor.options.hooks:
         await _finish_rollbacks(monitor, stop)
+    await _unless(stop, asyncio.ensure_future(monitor.evidence.settle()))
     undelivered = await _drain(monitor, stop) if monitor.options.notify else 0
 
     return Finished(

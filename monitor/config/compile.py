@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from monitor.config.compile_services import Served
     from monitor.config.compiled import Plugin
     from monitor.config.document import At, Document, Problem
+    from monitor.fields import Options
     from monitor.options import Secret
 
 _SECTIONS: Final = (
@@ -75,7 +77,7 @@ def compile_document(
     if problems:
         return None, tuple(sorted(problems, key=_place))
 
-    secrets = _secrets(watched.probes, told, served.hooks, web)
+    secrets = _secrets(watched.probes, told, served, web)
     compiled = Compiled(
         files=document.files,
         endpoints=tuple(watched.endpoints.values()),
@@ -91,6 +93,7 @@ def compile_document(
         probes=watched.probes,
         notifiers=told,
         hooks=served.hooks,
+        evidence=served.evidence,
         witnesses=witnesses,
         store=store,
         retention=top.retention,
@@ -155,10 +158,17 @@ def _place(problem: Problem) -> tuple[str, int, int]:
     return problem.file, problem.line, problem.column
 
 
+def _run_for(service: str, served: Served) -> tuple[Options, ...]:
+    """Give the options of all that is run for a service."""
+    steps = tuple(step.options for step in served.hooks.get(service, ()))
+
+    return (*steps, *served.evidence.get(service, {}).values())
+
+
 def _secrets(
     probes: Mapping[str, Plugin],
     notifiers: Mapping[str, Plugin],
-    hooks: Mapping[str, tuple[Plugin, ...]],
+    served: Served,
     web: WebSection,
 ) -> dict[At, tuple[Secret, ...]]:
     """Give what is secret, by the part of the tree in which it stands."""
@@ -166,10 +176,9 @@ def _secrets(
         ("endpoints", name): plugin.options.secrets for name, plugin in probes.items()
     }
     found |= {("notifiers", name): plugin.options.secrets for name, plugin in notifiers.items()}
-    found |= {
-        ("services", name): tuple(chain.from_iterable(step.options.secrets for step in steps))
-        for name, steps in hooks.items()
-    }
+    for name in served.services:
+        options = _run_for(name, served)
+        found["services", name] = tuple(chain.from_iterable(one.secrets for one in options))
     found["web",] = tuple(token.token for token in web.tokens)
 
     return {at: secrets for at, secrets in found.items() if secrets}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.config.compile_rollbacks import PolicyCompiler
 from monitor.config.settings import ServiceSettings
 from monitor.config.settings_checklists import ChecklistSettings
+from monitor.config.settings_evidence import read_evidence
 from monitor.config.settings_fields import name_problem
 from monitor.config.suggest import closest
 from monitor.core.expectations.json_body import PathError, compile_path
@@ -25,14 +26,16 @@ if TYPE_CHECKING:
     from monitor.config.settings import VersionSettings
     from monitor.core.model.checklist import Item, Stage
     from monitor.fields import Kind
+    from monitor.runner.evidence import EvidenceCommand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """Every service, declared or only named by an endpoint, and the hooks of their steps."""
+    """Every service, declared or only named by an endpoint, the hooks of steps, and evidence."""
 
     services: Mapping[str, Service]
     hooks: Mapping[str, tuple[Plugin, ...]]
+    evidence: Mapping[str, Mapping[str, EvidenceCommand]]
 
 
 def compile_services(
@@ -46,7 +49,7 @@ def compile_services(
     for endpoint in watched.endpoints.values():
         services.setdefault(endpoint.service, Service(name=endpoint.service))
 
-    return Served(services=services, hooks=compiler.policies.hooks)
+    return Served(services=services, hooks=compiler.policies.hooks, evidence=compiler.evidence)
 
 
 class _Compiler:
@@ -65,6 +68,7 @@ class _Compiler:
         self.kinds = kinds
         self.checks = watched.checks
         self.policies = PolicyCompiler(findings, watched, kinds)
+        self.evidence: dict[str, Mapping[str, EvidenceCommand]] = {}
 
     def service(self, name: str, data: object) -> Service:
         """Compile one service; where something is wrong with it, only its name is left."""
@@ -82,6 +86,8 @@ class _Compiler:
             self.findings.complain(
                 (*at, "links", "runbook"), "runbook is given above already", key=True
             )
+        if evidence := read_evidence(self.findings, settings.evidence, (*at, "evidence")):
+            self.evidence[name] = evidence
         links = {"runbook": settings.runbook} if settings.runbook else {}
         policies = {
             key: self.policies.policy(name, one, (*at, key), whole=whole)
@@ -99,6 +105,7 @@ class _Compiler:
                 acknowledge=settings.targets.acknowledge, resolve=settings.targets.resolve
             ),
             checklist=self._checklist(settings.checklist, (*at, "checklist")),
+            evidence=tuple(evidence),
             version=self._version(name, settings.version, at) if settings.version else None,
             rollback=policies.get("rollback"),
             remedy=policies.get("remedy"),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from monitor.core.model.witness import Witness
     from monitor.options import Secret
     from monitor.probes.kind import ProbeOptions
+    from monitor.runner.evidence import EvidenceCommand
 
 
 class Scope(StrEnum):
@@ -79,6 +80,7 @@ class Compiled:
 
     `probes` is by endpoint, `notifiers` by their own name, `hooks` by service: one for each step
     of its rollback, in order. `every` is the default interval after `MONITOR_INTERVAL`.
+    `evidence` are the commands that are run when an incident opens, by service and name.
     `ping_keys` are the secret keys of heartbeats, by their endpoints. `written` is the merged
     configuration with each secret as `***`: packed, for it is seldom looked at.
     """
@@ -95,6 +97,9 @@ class Compiled:
     web: WebSettings
     every: timedelta
     ping_keys: Mapping[str, Secret] = field(default_factory=lambda: MappingProxyType({}))
+    evidence: Mapping[str, Mapping[str, EvidenceCommand]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     secrets: tuple[Secret, ...] = field(default=(), repr=False)
     written: bytes = field(default=b"", repr=False)
 

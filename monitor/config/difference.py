@@ -87,7 +87,8 @@ def _things(compiled: Compiled) -> dict[At, object]:
     }
     for name, service in compiled.directory.services.items():
         if service != Service(name=name):
-            things["services", name] = (service, compiled.hooks.get(name))
+            run = (compiled.hooks.get(name), compiled.evidence.get(name))
+            things["services", name] = (service, *run)
         for policy in service.policies:
             things["services", name, policy.kind.value] = None
     things |= {("notifiers", name): plugin for name, plugin in compiled.notifiers.items()}

@@ -18,6 +18,7 @@ from monitor.config.settings import (
     WitnessSettings,
 )
 from monitor.config.settings_checklists import ChecklistSettings
+from monitor.config.settings_evidence import EvidenceSettings
 from monitor.config.settings_fields import NAME_PATTERN
 from monitor.config.settings_maintenance import MaintenanceSettings
 from monitor.config.settings_routes import RouteSettings
@@ -43,6 +44,7 @@ _MODELS: Final = (
     WitnessSettings,
     ServiceSettings,
     ChecklistSettings,
+    EvidenceSettings,
     MaintenanceSettings,
     RouteSettings,
 )
@@ -98,6 +100,7 @@ def build_schema() -> dict[str, Any]:
     for checks in ("HealthSettings", "HeadersSettings"):
         definitions[checks]["properties"]["expect"]["items"] = _ref(_EXPECT)
     definitions["HeadersSettings"]["properties"]["policies"]["items"] = policies_schema()
+    definitions["ServiceSettings"]["properties"]["evidence"]["items"] = _ref("EvidenceSettings")
     definitions["StepOptions"]["properties"]["expect"]["items"] = _ref(_EXPECT)
     for tried in ("RollbackSettings", "RemedySettings", "LevelSettings"):
         definitions[tried]["properties"]["steps"]["items"] = _ref("Step")

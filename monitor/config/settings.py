@@ -321,6 +321,7 @@ class ServiceSettings(Section):
     links: dict[Name, WebUrl] = Field(default_factory=dict)
     depends_on: list[Name] = Field(default_factory=list)
     checklist: Any = None  # Any: it is read by its own model
+    evidence: list[Any] = Field(default_factory=list)  # Any: each is read by its own model
     targets: TargetsSettings = TargetsSettings()
     version: VersionSettings | None = None
     rollback: RollbackSettings | None = None

@@ -42,6 +42,7 @@ def record(
     event: str,
     text: str,
     details: tuple[tuple[str, str], ...] = (),
+    evidence: str = "",
 ) -> tuple[Incident, TimelineEntry]:
     """Add a line to an incident's timeline; the incident carries the line's number."""
     entry = TimelineEntry(
@@ -51,6 +52,7 @@ def record(
         actor=actor,
         event=event,
         text=text,
+        evidence=evidence,
         details=details,
     )
 

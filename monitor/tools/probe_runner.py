@@ -80,7 +80,7 @@ def _find(compiled: Compiled, order: TiedOrder) -> TiedCommand | None:
         case Purpose.NOTICE:
             return _find_notifier(compiled, order.name)
         case Purpose.EVIDENCE:
-            return None
+            return _find_evidence(compiled, *order.name.split("/", 1))
 
 
 def _find_probe(compiled: Compiled, name: str) -> TiedCommand | None:
@@ -102,3 +102,9 @@ def _find_notifier(compiled: Compiled, name: str) -> TiedCommand | None:
     command: TiedCommand = plugin.options.command(name)
 
     return command
+
+
+def _find_evidence(compiled: Compiled, service: str, name: str = "") -> TiedCommand | None:
+    options = compiled.evidence.get(service, {}).get(name)
+
+    return options.command(service, name) if options is not None else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from monitor.core import wording
 from monitor.core.checklists import checklist
 from monitor.core.common_cause import common_cause
+from monitor.core.evidence import evidence_of
 from monitor.core.model.incident import IncidentClass, IncidentPhase
 from monitor.core.model.notice import Contact, Link, Notice, NoticeEvent
 from monitor.core.model.rollback import Mode, RollbackState
@@ -68,6 +69,7 @@ def describe(
         acknowledged_by=taken.by if taken else "",
         acknowledged_at=taken.at if taken else None,
         checklist=checklist(incident, directory, situation),
+        evidence=evidence_of(situation.timelines.get(incident.id, ())),
         affected=affected(incident, situation),
         common_cause=common_cause(incident, directory, situation),
     )
