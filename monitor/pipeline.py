@@ -218,4 +218,7 @@ def _log_turns(changes: Changes) -> None:
             service=rollback.service,
             state=rollback.state.value,
             blocked=rollback.blocked.value if rollback.blocked else None,
+            kind=rollback.kind.value,
+            level=rollback.level,
+            by=rollback.vetoed_by or rollback.approved_by or rollback.started_by or None,
         )

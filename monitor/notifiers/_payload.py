@@ -78,16 +78,22 @@ def _reasons(notice: Notice) -> list[dict[str, str]]:
     ]
 
 
-def _rollback(notice: Notice) -> dict[str, str | None] | None:
+def _rollback(notice: Notice) -> dict[str, Any] | None:
     if notice.rollback is None:
         return None
 
+    due = notice.rollback.due_at
+
     return {
         "id": notice.rollback.id,
+        "kind": notice.rollback.kind,
         "state": notice.rollback.state,
         "from": notice.rollback.from_version,
         "to": notice.rollback.to_version,
         "reason": notice.rollback.reason,
+        "approvable": notice.rollback.approvable,
+        "vetoable": notice.rollback.vetoable,
+        "due_at": due.isoformat() if due else None,
     }
 
 
