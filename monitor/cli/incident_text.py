@@ -19,6 +19,14 @@ _WHY: Final = {
     "silence": "a silence",
 }
 
+_TO_DO: Final = {
+    "before": "to do now:",
+    "during": "to do while it is rolled back:",
+    "after": "to do afterwards:",
+}
+_TICK: Final = {True: "[x]", False: "[ ]", None: "[?]"}
+"""Done, not done, and what only a person can know."""
+
 
 def write_incidents(found: dict[str, Any], look: Look) -> str:
     """Write many incidents, one below the other; ends in a line break."""
@@ -45,10 +53,21 @@ def write_incident(incident: dict[str, Any], look: Look) -> str:
         state = f"over at {_clock(over)}" if over else "fails"
         why = "; ".join(reason["message"] for reason in check["reasons"])
         page.line(escape(f"{check['check']}: {state}, since {_clock(check['since'])}: {why}"))
+    _write_checklist(page, incident)
     if incident["labels"]:
         page.line(escape(f"labels: {', '.join(incident['labels'])}"))
 
     return page.text()
+
+
+def _write_checklist(page: Page, incident: dict[str, Any]) -> None:
+    """Write what is to be done at the stage in which it is; an older monitor has no list."""
+    tasks = incident.get("checklists", {}).get(incident.get("stage"), ())
+    if tasks:
+        page.line()
+        page.line(_TO_DO[incident["stage"]])
+    for task in tasks:
+        page.line(escape(f"{_TICK[task['done']]} {task['text']}"), lead="  ")
 
 
 def show_incident(page: Page, incident: dict[str, Any], now: datetime) -> None:
@@ -89,6 +108,19 @@ def silence_line(silence: dict[str, Any]) -> str:
     )
 
 
+def maintenance_line(window: dict[str, Any]) -> str:
+    """Say what is in maintenance until when, or is so next, and why."""
+    what = ", ".join(window["services"]) or "every service"
+    span, now = window["active"] or window["next"], window["active"] is not None
+    if now:
+        when = f"in maintenance until {_clock(span['until'])}"
+    else:
+        when = f"in maintenance from {_clock(span['since'])} to {_clock(span['until'])}"
+    why = f": {window['reason']}" if window["reason"] else ""
+
+    return escape(f"{what} {when}{why}") + f" [dim]({escape(window['name'])})[/]"
+
+
 def _head(incident: dict[str, Any], now: datetime) -> str:
     since = datetime.fromisoformat(incident["since"])
     over = incident["resolved_at"]
@@ -113,6 +145,8 @@ def _attention(incident: dict[str, Any]) -> list[str]:
         until = f", until {_clock(hold['until'])}" if hold["until"] else ""
         why = f"{_WHY.get(hold['why'], hold['why'])} ({hold['by']})"
         lines.append(escape(f"nobody is told for now: {why}{until}"))
+    if affected := incident.get("affected"):
+        lines.append(escape(f"also affected: {', '.join(affected)}"))
 
     return lines
 

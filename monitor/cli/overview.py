@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.markup import escape
 
 from monitor.cli.common import count
-from monitor.cli.incident_text import show_incident, silence_line
+from monitor.cli.incident_text import maintenance_line, show_incident, silence_line
 from monitor.cli.page import Page, mark
 from monitor.core.model.verdict import Outcome
 
@@ -109,8 +109,9 @@ def _what_may_be_done(rollback: dict[str, Any], due: datetime) -> str:
 
 
 def _write_versions(page: Page, status: dict[str, Any], now: datetime) -> None:
-    """Say what is silenced, which versions run, and what became of the day's rollbacks."""
+    """Say what is silenced or in maintenance, what runs, and what became of the day's rollbacks."""
     lines = [silence_line(one) for one in status.get("silences", ())]
+    lines += [maintenance_line(one) for one in status.get("maintenance", ()) if _soon(one, now)]
     lines += [_version(deploy) for deploy in status["deploys"]]
     lines += [
         _ended(rollback)
@@ -123,6 +124,15 @@ def _write_versions(page: Page, status: dict[str, Any], now: datetime) -> None:
         page.line()
     for line in lines:
         page.line(line)
+
+
+def _soon(window: dict[str, Any], now: datetime) -> bool:
+    """Whether a window of maintenance is open, or opens within a day."""
+    following = window["next"]
+
+    return window["active"] is not None or (
+        following is not None and datetime.fromisoformat(following["since"]) - now <= _DAY
+    )
 
 
 def _version(deploy: dict[str, Any]) -> str:

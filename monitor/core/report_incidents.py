@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from monitor.core.withholding import affected_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from monitor.core.model.check_state import Flapping
+    from monitor.core.model.checklist import Stage
     from monitor.core.model.incident import Attention, Incident, Member, TimelineEntry
+    from monitor.core.model.notice import Task
     from monitor.core.model.silence import Silence
     from monitor.core.model.verdict import Reason
 
@@ -39,6 +41,14 @@ def incident_json(incident: Incident, timeline: Iterable[TimelineEntry]) -> dict
         "rollback": incident.rollback_id,
         "checks": [_member_json(member) for member in incident.members],
         "timeline": [_entry_json(entry) for entry in timeline],
+    }
+
+
+def checklists_json(stages: Mapping[Stage, Iterable[Task]]) -> dict[str, list[dict[str, Any]]]:
+    """Write what is to be done at each stage; `done` is null where only a person can know."""
+    return {
+        stage.value: [{"text": task.text, "done": task.done} for task in tasks]
+        for stage, tasks in stages.items()
     }
 
 

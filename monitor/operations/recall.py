@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core import postmortem
-from monitor.core.report_incidents import incident_json
+from monitor.core.checklists import checklists, stage_of
+from monitor.core.report_incidents import checklists_json, incident_json
 from monitor.operations.desk import NotFound, OperationError
 from monitor.store.errors import StoreError
 
@@ -47,10 +48,18 @@ async def list_incidents(
 
 
 async def show_incident(name: str, desk: Desk) -> dict[str, Any]:
-    """Give one incident with its timeline; raises OperationError where it is not known."""
-    incident = await find_incident(name, desk)
+    """Give one incident with its timeline, and what is to be done about it.
 
-    return incident_json(incident, await recall_timeline(incident, desk))
+    Raises OperationError where it is not known.
+    """
+    incident = await find_incident(name, desk)
+    engine = desk.engine
+
+    return {
+        **incident_json(incident, await recall_timeline(incident, desk)),
+        "stage": stage_of(incident, engine.situation).value,
+        "checklists": checklists_json(checklists(incident, engine.directory, engine.situation)),
+    }
 
 
 async def write_postmortem(name: str, desk: Desk) -> dict[str, Any]:

@@ -119,6 +119,8 @@ async def test_what_fails_when_maintenance_ends_is_told_then_and_not_before(
         ) as running:
             during = await running.until(lambda status: withheld(status, "shop"))
             quiet = heard(alerts)
+            _, page = await running.get("/")
+            shown = await run("incident", "show", "shop", "--url", running.url, cwd=tmp_path)
             await alerts.wait_for(1)
             told_at = datetime.now(UTC)
 
@@ -129,6 +131,9 @@ async def test_what_fails_when_maintenance_ends_is_told_then_and_not_before(
     assert window_now["reason"] == "new disks"
     assert window_now["active"]["until"] == maintenance[0]["to"]
     assert window_now["next"] is None
+    assert "<strong>Maintenance</strong> until" in page
+    assert "nobody is told for now: maintenance (maintenance 1), until" in shown.out
+    assert "[ ] Somebody leads" in shown.out
 
 
 async def test_runs_that_end_by_themselves_tell_after_the_window_what_they_saw_in_it(

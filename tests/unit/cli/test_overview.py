@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from monitor.cli.incident_text import write_incident
 from monitor.cli.look import Look
 from monitor.cli.overview import write_status
 
@@ -188,3 +189,49 @@ def test_who_could_not_be_told_is_named_with_what_to_do() -> None:
         "pager: 2 notices not delivered, since 2026-07-01 01:52 UTC; "
         "1 notice refused (notify requeue pager)"
     )
+
+
+def test_what_is_in_maintenance_now_or_soon_is_shown() -> None:
+    def window(name: str, active: bool, since: str) -> dict[str, Any]:
+        span = {"since": f"{since}+00:00", "until": "2026-07-02T13:00:00+00:00"}
+        own = {"active": span, "next": None} if active else {"active": None, "next": span}
+        return {"name": name, "services": ["api", "shop"], "reason": "disks", **own}
+
+    found = written(
+        maintenance=[
+            window("maintenance 1", True, "2026-07-01T12:00:00"),
+            window("maintenance 2", False, "2026-07-02T12:00:00"),
+            window("maintenance 3", False, "2026-07-02T12:30:00"),
+        ]
+    )
+
+    assert [line for line in found if "maintenance" in line] == [
+        "api, shop in maintenance until 2026-07-02 13:00 UTC: disks (maintenance 1)",
+        "api, shop in maintenance from 2026-07-02 12:00 UTC to 2026-07-02 13:00 UTC: disks"
+        " (maintenance 2)",
+    ]
+
+
+def test_an_incident_says_whom_it_affects_and_what_is_to_be_done() -> None:
+    tasks = [("Somebody leads", True), ("Tell support", None), ("Steps are done", False)]
+    text = write_incident(
+        incident(
+            checks=[],
+            labels=[],
+            affected=["api", "page"],
+            stage="before",
+            checklists={
+                "before": [{"text": text, "done": done} for text, done in tasks],
+                "after": [{"text": "Rest", "done": None}],
+            },
+        ),
+        Look(),
+    )
+
+    lines = [line.strip() for line in text.splitlines()]
+    assert "also affected: api, page" in lines
+    assert lines[lines.index("to do now:") + 1 :] == [
+        "[x] Somebody leads",
+        "[?] Tell support",
+        "[ ] Steps are done",
+    ]
