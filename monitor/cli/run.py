@@ -87,7 +87,7 @@ def run(
     with mistakes_end_it(), garbage.left_alone():
         from monitor.app import RunOptions
 
-        unused = ("notifiers",) if no_notify else ()
+        unused = ("notifiers", "routes") if no_notify else ()
         compiled, load = _load_once(loader(configs, without=unused))
         options = RunOptions(
             holder=f"production-monitor run{' --cycles' if cycles else ''}",

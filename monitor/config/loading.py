@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monitor.config.document import Document
 
 _MOST_NAMED: Final = 10
-_UNUSED_BY_PROBES: Final = ("notifiers", "services", "web")
+_UNUSED_BY_PROBES: Final = ("notifiers", "routes", "services", "maintenance", "web")
 
 
 class NoSuchEndpoint(Exception):

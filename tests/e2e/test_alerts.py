@@ -306,7 +306,8 @@ async def test_a_run_that_tells_nobody_silences_no_later_one(
 ) -> None:
     quick = ("--cycles", "3", "--every", "20ms")
     async with serve_receiver() as receiver:
-        configure(tmp_path, street, {"events": {"webhook": {"url": receiver.url()}}})
+        events = {"events": {"webhook": {"url": receiver.url()}}}
+        configure(tmp_path, street, events, routes=[{"notify": "events"}])
         street["shop"].broken = True
         silent = await run(*quick, "--no-notify", cwd=tmp_path, environ=ANYWHERE)
         heard = told(receiver)

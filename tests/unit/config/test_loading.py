@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 TEXT = """
     environment: production
     notifiers: {slack: {slack: {webhook_url: "${UNSET}"}}, odd: {slak: yes}}
+    routes: [{notify: slack}, {match: {service: nowhere}, notify: slack}]
     services: {shop: {runbook: "${UNSET}"}}
     endpoints:
       shop: https://shop.example/
       api: {url: "https://${UNSET}/", every: 5}
+    maintenance: [{services: [api], cron: "0 2 * * *", for: 1h}]
 """
 
 
@@ -31,7 +33,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_what_is_wrong_in_a_section_that_is_not_used_is_no_mistake(file: Path) -> None:
     with pytest.raises(ConfigError) as refused:
-        load([file], environ={}, without=["notifiers"])
+        load([file], environ={}, without=["notifiers", "routes"])
 
     assert [problem.path for problem in refused.value.problems] == [
         "services.shop.runbook",
