@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +12,10 @@ from monitor.cli.common import count, find_config, mistakes_end_it
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from monitor.config import Compiled
+
+_MOST_NAMED: Final = 5
 
 
 @click.command("check-config", short_help="Tell every mistake in the configuration at once.")
@@ -26,12 +30,34 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Accept variables and credentials that are not set here, as in CI or beside a service.",
 )
-def check_config(files: tuple[str, ...], show: bool, allow_unset: bool) -> None:
+@click.option(
+    "--explain-route",
+    "explained",
+    nargs=2,
+    metavar="SERVICE SEVERITY",
+    help="Say who would be told of such an incident, and when.",
+)
+@click.option(
+    "--class",
+    "klass",
+    type=click.Choice(["outage", "finding", "monitor"]),
+    help="Of which class the incident of --explain-route is. Default: outage.",
+)
+def check_config(
+    files: tuple[str, ...],
+    show: bool,
+    allow_unset: bool,
+    explained: tuple[str, str] | None,
+    klass: str | None,
+) -> None:
     """Read the configuration and tell every mistake at once: 0 if there is none, else 2.
 
     What is likely to be regretted is told as well, as a warning.
     """
     from monitor.config import find_doubts, load
+
+    if klass is not None and explained is None:
+        raise click.UsageError("--class is about --explain-route")
 
     paths = find_config(_paths(files))
     with mistakes_end_it():
@@ -39,6 +65,9 @@ def check_config(files: tuple[str, ...], show: bool, allow_unset: bool) -> None:
 
     for doubt in find_doubts(compiled):
         click.echo(f"warning: {doubt}", err=True)
+    if explained is not None:
+        _explain(compiled, *explained, klass)
+        return
     if show:
         click.echo(json.dumps(compiled.shown, ensure_ascii=False, indent=2))
         return
@@ -50,6 +79,38 @@ def check_config(files: tuple[str, ...], show: bool, allow_unset: bool) -> None:
         f"{count(len(compiled.notifiers), 'notifier')}, "
         f"{count(len(compiled.hooks), 'service')} with a rollback"
     )
+
+
+def _explain(compiled: Compiled, service: str, severity: str, klass: str | None) -> None:
+    """Print who would be told of an incident, and when; raises UsageError for unknown words."""
+    from datetime import UTC, datetime
+
+    from monitor.config.suggest import suggest
+    from monitor.core.alerting import explain
+    from monitor.core.incidents import MONITOR_SERVICE
+    from monitor.core.model.endpoint import Severity
+    from monitor.core.model.incident import IncidentClass
+
+    own = service == MONITOR_SERVICE
+    kind = IncidentClass(klass or (IncidentClass.MONITOR if own else IncidentClass.OUTAGE))
+    known = {*compiled.directory.services, *(one.service for one in compiled.endpoints)}
+    if not own and service not in known:
+        meant = suggest(service, known) or f"; there are {', '.join(sorted(known)[:_MOST_NAMED])}"
+        raise click.UsageError(f"unknown service {service}{meant}")
+    if severity not in set(Severity):
+        words = ", ".join(Severity)
+        raise click.UsageError(
+            f"unknown severity {severity}: expected one of {words}{suggest(severity, Severity)}"
+        )
+    if own is not (kind is IncidentClass.MONITOR):
+        raise click.UsageError(f"--class monitor and the service {MONITOR_SERVICE} go together")
+
+    rows = explain(service, Severity(severity), kind, compiled.directory, datetime.now(UTC))
+    width = max(len(when) for when, _ in rows)
+    what = "Trouble" if own else kind.value.capitalize()
+    click.echo(f"{what} of {service}, severity {severity}:")
+    for when, told in rows:
+        click.echo(f"  {when:<{width}}  {told}")
 
 
 @click.command()

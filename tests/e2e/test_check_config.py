@@ -235,3 +235,81 @@ async def test_the_version_is_told(tmp_path: Path) -> None:
 
     assert ended.code == 0
     assert ended.out.startswith("production-monitor, version ")
+
+
+ROUTED = """\
+endpoints: {shop: http://127.0.0.1:9/, db: http://127.0.0.1:9/}
+notifiers: {team: {log: {}}, boss: {log: {}}}
+routes:
+  - match: {severity: critical, class: outage}
+    notify: team
+    escalate: [{after: 10m, notify: boss}]
+  - notify: team
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (
+            ("shop", "critical"),
+            "Outage of shop, severity critical:\n"
+            "  at once       team (route 1)\n"
+            "  after 5 min   all who were told, if nobody has acknowledged it by then "
+            "(the usual target)\n"
+            "  after 10 min  boss, if nobody has acknowledged it by then (route 1)\n"
+            "  at the end    all who were told of it\n",
+        ),
+        (
+            ("shop", "critical", "--class", "finding"),
+            "Finding of shop, severity critical:\n"
+            "  at once      team (route 2)\n"
+            "  after 5 min  all who were told, if nobody has acknowledged it by then "
+            "(the usual target)\n"
+            "  at the end   all who were told of it\n",
+        ),
+        (
+            ("production-monitor", "medium"),
+            "Trouble of production-monitor, severity medium:\n"
+            "  at once     team (route 2)\n"
+            "  after 2 h   all who were told, if nobody has acknowledged it by then "
+            "(the usual target)\n"
+            "  at the end  all who were told of it\n",
+        ),
+    ],
+)
+async def test_who_would_be_told_when_is_explained(
+    asked: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "monitor.yml").write_text(ROUTED)
+
+    ended = await run("check-config", "--explain-route", *asked, cwd=tmp_path)
+
+    assert ended.code == 0
+    assert ended.out == told
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--explain-route", "shpo", "high"), "unknown service shpo; did you mean shop?"),
+        (
+            ("--explain-route", "shop", "hihg"),
+            "unknown severity hihg: expected one of critical, high, medium, low; did you mean",
+        ),
+        (
+            ("--explain-route", "shop", "high", "--class", "monitor"),
+            "--class monitor and the service production-monitor go together",
+        ),
+        (("--class", "outage"), "--class is about --explain-route"),
+    ],
+)
+async def test_what_cannot_be_explained_is_refused_in_words(
+    asked: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "monitor.yml").write_text(ROUTED)
+
+    ended = await run("check-config", *asked, cwd=tmp_path)
+
+    assert ended.code == 2
+    assert f"Error: {said}" in ended.err

@@ -1,0 +1,79 @@
+"""Who does not answer is not left alone: the next is told, unless somebody took it on."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.support.program import daemon, run
+from tests.support.receiver import serve_receiver
+from tests.support.street import Street, open_street, until_passing, write_config
+from tests.support.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.support.receiver import Receiver
+
+AFTER: Final = 2
+ANYWHERE: Final = {"PORT": "1"}
+"""For a command beside a daemon, which listens nowhere."""
+
+
+@pytest.fixture
+async def street(tmp_path: Path) -> AsyncIterator[Street]:
+    async with open_street(tmp_path) as opened:
+        yield opened
+
+
+def heard(receiver: Receiver) -> list[tuple[str, str]]:
+    return [(one.json["service"], one.json["event"]) for one in receiver.received]
+
+
+async def test_after_two_seconds_somebody_else_is_told_unless_it_was_acknowledged(
+    street: Street, tmp_path: Path
+) -> None:
+    async with serve_receiver() as team, serve_receiver() as boss:
+        write_config(
+            tmp_path,
+            street,
+            {},
+            endpoints={name: {"url": street.url(name)} for name in ("shop", "stock")},
+            notifiers={
+                "team": {"webhook": {"url": team.url()}},
+                "boss": {"webhook": {"url": boss.url()}},
+            },
+            routes=[
+                {"notify": "team", "escalate": [{"after": f"{AFTER}s", "notify": "boss"}]},
+            ],
+        )
+        async with daemon(tmp_path) as running:
+            await until_passing(running)
+            street["stock"].broken = True
+            await team.wait_for(1)
+            incident = team.received[0].json["incident"]
+            taken = await run("incident", "ack", incident, cwd=tmp_path, environ=ANYWHERE)
+            street["shop"].broken = True
+            await boss.wait_for(1)
+            street["shop"].broken = street["stock"].broken = False
+            await until(lambda: len(heard(team)) == 5 and len(heard(boss)) == 2)
+            status = await running.status()
+
+    assert taken.code == 0, taken.err
+    assert heard(boss) == [("shop", "escalated"), ("shop", "resolved")]
+    assert sorted(heard(team)) == [
+        *(("shop", "opened"), ("shop", "resolved")),
+        *(("stock", "acknowledged"), ("stock", "opened"), ("stock", "resolved")),
+    ]
+    opened = next(one for one in team.received if one.json["service"] == "shop")
+    waited = _when(boss.received[0].json) - _when(opened.json)
+    assert AFTER <= waited.total_seconds() < AFTER + 5
+    assert "; nobody has acknowledged it for " in boss.received[0].json["text"]
+    assert not status["undelivered"]
+
+
+def _when(payload: dict[str, str]) -> datetime:
+    return datetime.fromisoformat(payload["timestamp"])
