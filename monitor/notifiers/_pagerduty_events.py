@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core import wording
 from monitor.core.model.endpoint import Severity
+from monitor.core.model.incident import IncidentClass
 from monitor.core.model.notice import NoticeEvent
 from monitor.core.model.rollback import RollbackState
 from monitor.notifiers._payload import payload
@@ -63,13 +64,15 @@ class Plan:
     """The events of one notice, in order, all about the alert `dedup_key`.
 
     `reference` is kept where the alert is that of the incident alone. A `quiet` one tells of what
-    is over, so that it is of the lowest severity. `changed` says that production was changed.
+    is over, so that it is of the lowest severity. `begins`: it is the first of an outage. `changed`
+    says that a rollback changed production.
     """
 
     dedup_key: str
     actions: tuple[Action, ...]
     reference: str | None = None
     quiet: bool = False
+    begins: bool = False
     changed: bool = False
 
 
@@ -99,6 +102,8 @@ def plan_alerts(delivery: Delivery, earlier: Earlier) -> Plan:
             return Plan(dedup_key=own, actions=over, reference=own, quiet=True)
         case NoticeEvent.RESOLVED | NoticeEvent.ACKNOWLEDGED:
             return Plan(dedup_key=own, actions=(_ACTS[notice.event],), reference=own)
+        case NoticeEvent.OPENED if notice.klass is IncidentClass.OUTAGE:
+            return replace(_trigger(earlier, own), begins=True)
         case _:
             return _trigger(earlier, own)
 
@@ -135,18 +140,32 @@ def write_short(event: dict[str, Any]) -> dict[str, Any]:
     return {**{name: event[name] for name in ("event_action", "dedup_key")}, "payload": body}
 
 
-def write_change(delivery: Delivery) -> dict[str, Any]:
-    """Write what a rollback did to production, without the routing key."""
+def write_changes(delivery: Delivery, plan: Plan) -> list[dict[str, Any]]:
+    """Write what changed in production, without the routing key: a deploy, and what a rollback did.
+
+    The deploy is told with the outage that began while it was live, at its own time.
+    """
     notice = delivery.notice
+    changes = []
+    if plan.begins and notice.deploy and notice.deployed_at is not None:
+        said = f"deploy of {notice.service}: {notice.deploy}"
+        changes.append(_write_change(delivery, said, notice.deployed_at))
+    if plan.changed:
+        changes.append(_write_change(delivery, notice.headline, notice.at))
+
+    return changes
+
+
+def _write_change(delivery: Delivery, said: str, at: datetime) -> dict[str, Any]:
     details = _details(delivery)
     kept = ("service", "environment", "incident", "rollback", "idempotency_key")
 
     return {
         "payload": {
-            **_write_summary(notice, notice.at),
-            "custom_details": {name: details[name] for name in kept},
+            **_write_summary(replace(delivery.notice, headline=said), at),
+            "custom_details": {name: details[name] for name in kept if name in details},
         },
-        "links": _links(notice),
+        "links": _links(delivery.notice),
     }
 
 

@@ -18,7 +18,7 @@ from monitor.notifiers._pagerduty_events import (
     Action,
     plan_alerts,
     write_alert,
-    write_change,
+    write_changes,
     write_short,
 )
 from monitor.notifiers.notifier import Manner
@@ -60,8 +60,8 @@ def _read_base(url: str) -> str:
 class PagerDutyOptions(Options):
     """Whose alerts they are: the integration key, and where its account is.
 
-    `base_url` is https://events.eu.pagerduty.com for an account in the EU. With `changes`, what a
-    rollback did is sent as a change event as well.
+    `base_url` is https://events.eu.pagerduty.com for an account in the EU. With `changes`,
+    deploys and what rollbacks did are sent as change events as well.
     """
 
     routing_key: Annotated[SecretText, AfterValidator(_read_key)]
@@ -87,8 +87,8 @@ class PagerDutyNotifier:
             if not isinstance(receipt, Delivered):
                 return receipt
 
-        if plan.changed:
-            await self._tell_change(delivery)
+        for change in write_changes(delivery, plan):
+            await self._tell_change(delivery, change)
 
         return Delivered(reference=plan.reference)
 
@@ -110,12 +110,12 @@ class PagerDutyNotifier:
 
         return receipt
 
-    async def _tell_change(self, delivery: Delivery) -> None:
-        """Send what a rollback did, once: it has no key by which a repeat would be known."""
+    async def _tell_change(self, delivery: Delivery, change: dict[str, Any]) -> None:
+        """Send a change event, once: it has no key by which a repeat would be known."""
         if not self._options.changes or self._options.routing_key.reveal().startswith("R"):
             return  # the key of a ruleset, which takes no changes
 
-        receipt = await self._send("/v2/change/enqueue", write_change(delivery))
+        receipt = await self._send("/v2/change/enqueue", change)
         if not isinstance(receipt, Delivered):
             _log.warning(
                 "pagerduty_change_not_told",

@@ -42,6 +42,7 @@ def describe(
     service = directory.service(incident.service)
     concerned = _concerned(incident, directory)
     rollback = rollback or situation.rollbacks.get(incident.rollback_id or "")
+    deploy = situation.deploys.get(incident.deploy_id or "")
     taken = incident.acknowledgement
 
     return Notice(
@@ -63,6 +64,7 @@ def describe(
         contacts=_contacts(concerned),
         links=_links(concerned, incident.id, directory),
         deploy=_deploy(incident, situation),
+        deployed_at=deploy.at if deploy else None,
         rollback=summarize(rollback) if rollback else None,
         better=better,
         may_roll_back=_may_roll_back(service, incident),

@@ -93,11 +93,11 @@ class Notice:
     `headline` is the one sentence for the woken person. `members` are all checks of the incident
     as they stood at `at`. `sequence` orders the notices of one incident. `better` marks an update
     that only tells of what passes again; `may_roll_back` says that the service is rolled back by
-    itself, or would be. `checklist` is what to do now, each with whether it is done. `evidence` are
-    commands that were run when it opened, by name, with the beginning of what they said. A digest
-    has `lines`: it is about many incidents, and `incident` is the id of the digest. `affected` are
-    the services that fail because of this one, and `common_cause` says how many others began to
-    fail with it. All times are UTC.
+    itself, or would be. `deploy` was live when it began, since `deployed_at`. `checklist` is what
+    to do now, each with whether it is done. `evidence` are commands that were run when it opened,
+    by name, with the beginning of what they said. A digest has `lines`: it is about many incidents,
+    and `incident` is the id of the digest. `affected` are the services that fail because of this
+    one, and `common_cause` says how many others began to fail with it. All times are UTC.
     """
 
     event: NoticeEvent
@@ -118,6 +118,7 @@ class Notice:
     contacts: tuple[Contact, ...] = ()
     links: tuple[Link, ...] = ()
     deploy: str | None = None
+    deployed_at: datetime | None = None
     rollback: RollbackSummary | None = None
     better: bool = False
     may_roll_back: bool = False

@@ -253,6 +253,23 @@ async def test_a_rollback_is_told_in_the_alert_and_its_end_as_a_change(
     assert change["payload"]["custom_details"]["rollback"]["to"] == "v41"
 
 
+async def test_the_deploy_before_an_outage_is_a_change_of_its_own_time(
+    pagerduty: FakePagerDuty,
+) -> None:
+    deployed = NOON - timedelta(minutes=4)
+    opened = make_delivery(make_notice(deploy="v42@noon", deployed_at=deployed))
+    notifier = make(pagerduty)
+
+    receipt = await notifier.deliver(opened, Earlier())
+    updated = make_notice(NoticeEvent.UPDATED, deploy="v42@noon", deployed_at=deployed)
+    await notifier.deliver(make_delivery(updated), Earlier(reference="shop-1"))
+
+    [change] = pagerduty.changes
+    assert receipt == Delivered(reference="shop-1")
+    assert change["payload"]["summary"] == "deploy of shop: v42@noon"
+    assert change["payload"]["timestamp"] == deployed.isoformat(timespec="milliseconds")
+
+
 @pytest.mark.parametrize(
     ("state", "alerts"), [("recovered", []), ("cancelled", []), ("failed", ["shop-1/rb-1"])]
 )
