@@ -112,7 +112,7 @@ async def test_what_fails_when_maintenance_ends_is_told_then_and_not_before(
 ) -> None:
     async with open_shop() as shop, serve_receiver() as alerts:
         shop.statuses = {"/shop": 500}
-        maintenance = window(5)
+        maintenance = window(7)
         changes = write(tmp_path, maintenance=maintenance)
         async with daemon(
             tmp_path, "--config", changes, config=str(EXAMPLE), environ=environ(shop, alerts)
@@ -120,7 +120,7 @@ async def test_what_fails_when_maintenance_ends_is_told_then_and_not_before(
             during = await running.until(lambda status: withheld(status, "shop"))
             quiet = heard(alerts)
             _, page = await running.get("/")
-            shown = await run("incident", "show", "shop", "--url", running.url, cwd=tmp_path)
+            shown = await run("incident", "show", "shop", "--server", running.url, cwd=tmp_path)
             await alerts.wait_for(1)
             told_at = datetime.now(UTC)
 
