@@ -193,7 +193,7 @@ class Worker:
         rows = list(chain.from_iterable(rows.values() for rows in incidents.values()))
         hold = outbox.hold_until(rows)
         least = max(self._waits.left(hold), self._rest_until - _now(), self._pace_left(), 0)
-        new = max(least, self._new_until - _now()) if self._in_trouble else least
+        new = max(least, self._new_until - _now()) if self._saves_new else least
         timed = [
             (max(self._waits.left(one.not_before), new if _is_new(one) else least), one)
             for one in planned
@@ -246,8 +246,9 @@ class Worker:
             self._shared.moved()
 
     @property
-    def _in_trouble(self) -> bool:
-        return self._failures >= _TROUBLE
+    def _saves_new(self) -> bool:
+        """Whether what is new is to be told together once the receiver works again."""
+        return self._style.digests and self._failures >= _TROUBLE
 
     def _rest_after(self, receipt: Receipt, errand: Errand) -> None:
         """Let a receiver that may be in trouble itself rest, the longer the more often it failed.
