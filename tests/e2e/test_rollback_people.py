@@ -77,7 +77,7 @@ async def test_what_waits_for_approval_outlives_a_kill_and_is_done_once(
         answers = await asyncio.gather(*clicks)
         await running.until(lambda status: stands(status, "shop") == "recovered")
         counted = await running.metric(
-            "production_monitor_rollbacks_total", service="shop", outcome="recovered"
+            "rollbacks_total", service="shop", outcome="recovered"
         )
         done = await command(tmp_path, "status", "shop")
 

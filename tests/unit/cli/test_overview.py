@@ -124,6 +124,20 @@ def test_a_rollback_says_where_it_stands_and_why() -> None:
     assert "rollback of shop 1.0.9: blocked, COOLING_DOWN (too short a time ago)" in found
 
 
+def test_what_waits_says_until_when_and_what_may_be_done() -> None:
+    due = "2026-07-01T12:20:05+00:00"
+    found = written(
+        rollbacks=[
+            rollback("awaiting", id="0123456789", due_at=due),
+            rollback("countdown", id="abcdefabcdef", due_at=due, kind="remedy"),
+        ]
+    )
+
+    assert "  until 12:20:05 UTC: rollback approve 01234567, or rollback veto 01234567" in found
+    assert "  begins at 12:20:05 UTC, unless somebody says no: rollback veto abcdefab" in found
+    assert "remedy for shop: countdown, api.health fails" in found
+
+
 def test_rollbacks_of_the_last_day_say_how_they_ended() -> None:
     early, late = "2026-06-30T12:04:59+00:00", "2026-07-01T01:52:00+00:00"
     found = written(
