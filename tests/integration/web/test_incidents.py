@@ -238,6 +238,8 @@ async def test_an_act_on_what_memory_has_no_room_for_leaves_the_record_whole(
     )
     await failing.monitor.journal.now(Changes(incidents=many, timeline=lines))
     situation.apply(Changes(incidents=many, timeline=lines))
+    room = 500 - len(situation.incidents)  # the next one is too many
+    situation.apply(Changes(incidents=tuple(replace(one, id=f"x-{one.id}") for one in many[:room])))
     assert "old-000" not in situation.incidents
     await post(failing, "incidents/old-000/note", {"text": "one"})
     _, noted = await post(failing, "incidents/old-000/note", {"text": "two"})
