@@ -141,10 +141,13 @@ def _attention(incident: dict[str, Any]) -> list[str]:
     lines = []
     if taken := incident.get("acknowledged"):
         lines.append(escape(f"taken on by {taken['by']} at {_clock(taken['at'])}"))
-    if (hold := incident.get("withheld")) and not incident["resolved_at"]:
+    if hold := incident.get("withheld"):
         until = f", until {_clock(hold['until'])}" if hold["until"] else ""
         why = f"{_WHY.get(hold['why'], hold['why'])} ({hold['by']})"
-        lines.append(escape(f"nobody is told for now: {why}{until}"))
+        if not incident["resolved_at"]:
+            lines.append(escape(f"nobody is told for now: {why}{until}"))
+        elif not incident["told_at"]:
+            lines.append(escape(f"nobody was told: {why}"))
     if affected := incident.get("affected"):
         lines.append(escape(f"also affected: {', '.join(affected)}"))
 

@@ -278,13 +278,17 @@ class _Draft:
         match hold.why:
             case Withheld.DEPENDENCY:
                 down = self._situation.incidents.get(hold.by)
+                if down is not None and down.open:
+                    return f"it does not depend on {down.service} any more"
                 return f"{down.service if down else 'what it depends on'} has recovered"
             case Withheld.MAINTENANCE:
                 windows = self._directory.maintenance
                 window = next((one for one in windows if one.name == hold.by), None)
                 return f"{wording.maintenance(window) if window else hold.by} is over"
             case Withheld.SILENCE:
-                return "the silence is over"
+                silence = self._situation.silences.get(hold.by)
+                still = silence is not None and silence.active(self._now)
+                return f"the silence {'is not about it any more' if still else 'is over'}"
 
     def _write(
         self,

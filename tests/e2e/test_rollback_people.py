@@ -76,9 +76,7 @@ async def test_what_waits_for_approval_outlives_a_kill_and_is_done_once(
         clicks = [command(tmp_path, "approve", which) for which in ("shop", waiting["id"][:8])]
         answers = await asyncio.gather(*clicks)
         await running.until(lambda status: stands(status, "shop") == "recovered")
-        counted = await running.metric(
-            "rollbacks_total", service="shop", outcome="recovered"
-        )
+        counted = await running.metric("rollbacks_total", service="shop", outcome="recovered")
         done = await command(tmp_path, "status", "shop")
 
     assert (still["id"], still["due_at"]) == (waiting["id"], waiting["due_at"])

@@ -371,3 +371,37 @@ def test_a_circle_of_dependencies_does_not_hang() -> None:
     directory = Directory(services=services)
 
     assert directory.beneath == {"a": ("b", "nowhere"), "b": ("a", "nowhere")}
+
+
+def test_who_does_not_depend_on_it_any_more_is_told_of_so() -> None:
+    chain = make_chain()
+    chain.fail("shop")
+    chain.fail("database")
+    engine = chain.engine
+    alone = make_directory(*(Service(name=name) for name in NAMES))
+    engine.adopt(engine.endpoints.values(), alone, at(chain.seconds))
+    chain.look(shop=500)
+
+    assert chain.heard[-1] == ("shop", "updated")
+    assert "it does not depend on database any more, and it still fails" in (
+        chain.told[-1].notice.headline
+    )
+
+
+def test_what_became_worse_than_is_silenced_is_told() -> None:
+    chain = make_chain(silence=make_silence(severities=(Severity.HIGH,)))
+    chain.fail("shop")
+    worse = make_endpoint(
+        make_check(endpoint="shop", service="shop", severity=Severity.CRITICAL),
+        name="shop",
+        service="shop",
+    )
+    engine = chain.engine
+    others = [one for name, one in engine.endpoints.items() if name != "shop"]
+    engine.adopt([worse, *others], engine.directory, at(chain.seconds))
+    chain.look(shop=500)
+
+    assert chain.heard == [("shop", "opened")]
+    assert "the silence is not about it any more" in (
+        engine.situation.timelines[chain.of("shop").id][-1].text
+    )
