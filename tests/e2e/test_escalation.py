@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import yaml
 
 from tests.support.program import daemon, run
 from tests.support.receiver import serve_receiver
+from tests.support.slack import serve_slack
 from tests.support.street import Street, open_street, until_passing, write_config
 from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
     from tests.support.receiver import Receiver
+    from tests.support.shop import Shop
 
+EXAMPLE: Final = Path(__file__).parents[2] / "config" / "examples" / "runbook-003-escalation.yml"
 AFTER: Final = 2
 ANYWHERE: Final = {"PORT": "1"}
 """For a command beside a daemon, which listens nowhere."""
@@ -73,6 +78,45 @@ async def test_after_two_seconds_somebody_else_is_told_unless_it_was_acknowledge
     assert AFTER <= waited.total_seconds() < AFTER + 5
     assert "; nobody has acknowledged it for " in boss.received[0].json["text"]
     assert not status["undelivered"]
+
+
+async def test_the_example_calls_one_level_after_the_other(shop: Shop, tmp_path: Path) -> None:
+    routes = yaml.safe_load(EXAMPLE.read_text())["routes"]
+    for route in routes:
+        for number, step in enumerate(route.get("escalate", ()), 1):
+            step["after"] = f"{number}s"
+    changes = {
+        "web": {"listen": "127.0.0.1:${PORT}"},
+        "defaults": {"every": "300ms", "retry_every": "100ms", "timeout": "250ms"},
+        "endpoints": {"homepage": {"every": "300ms"}},
+        "routes": routes,
+    }
+    (tmp_path / "overlay.yml").write_text(json.dumps(changes))
+    shop.status = 500
+
+    async with (
+        serve_slack() as slack,
+        serve_receiver() as oncall,
+        serve_receiver() as lead,
+        serve_receiver() as cto,
+    ):
+        environ = {
+            "SHOP_URL": shop.url,
+            "SLACK_WEBHOOK_URL": slack.webhook_url,
+            "PAGING_SECRET": "whsec_dGhpcyBpcyBhIHNlY3JldA==",
+            **{
+                f"{name}_URL": one.url()
+                for name, one in (("ONCALL", oncall), ("LEAD", lead), ("CTO", cto))
+            },
+        }
+        overlaid = ("--config", str(tmp_path / "overlay.yml"))
+        async with daemon(tmp_path, *overlaid, config=str(EXAMPLE), environ=environ):
+            await cto.wait_for(1)
+
+    assert heard(oncall)[:1] == [("shop", "opened")]
+    assert heard(lead)[:1] == heard(cto)[:1] == [("shop", "escalated")]
+    assert _when(oncall.received[0].json) < _when(lead.received[0].json)
+    assert _when(lead.received[0].json) < _when(cto.received[0].json)
 
 
 def _when(payload: dict[str, str]) -> datetime:
