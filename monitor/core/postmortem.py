@@ -237,10 +237,11 @@ def _moments(case: Case) -> Iterator[tuple[str, datetime | None]]:
     if (taken := incident.acknowledgement) is not None:
         yield f"Acknowledged by {escape(taken.by)}", taken.at
     for rollback, _ in case.rollbacks:
-        yield "Rollback begun", rollback.started_at
-        yield "Rollback done", rollback.effect_done_at
+        what = rollback.kind.value.capitalize()
+        yield f"{what} begun", rollback.started_at
+        yield f"{what} done", rollback.effect_done_at
         if rollback.started_at:
-            ended = f"Rollback {rollback.state.value.replace('_', ' ')}"
+            ended = f"{what} {rollback.state.value.replace('_', ' ')}"
             yield ended, rollback.ended_at
     recovered = [one.closed_at for one in incident.members if one.closed_at is not None]
     if recovered and len(recovered) == len(incident.members):

@@ -20,9 +20,9 @@ def rollback_lines(rollback: Rollback, steps: Sequence[Step], incident: Incident
     """Write what is recorded of one rollback, or of a trip that was held back."""
     yield escape(wording.rollback_headline(rollback))
     yield ""
-    what = "Remedy" if rollback.kind is RollbackKind.REMEDY else "Versions"
-    versions = f"{rollback.from_version or 'none'} → {rollback.to_version or 'none'}"
-    yield f"- **{what}**: {escape(versions)}"
+    if rollback.kind is RollbackKind.ROLLBACK:
+        versions = f"{rollback.from_version or 'none'} → {rollback.to_version or 'none'}"
+        yield f"- **Versions**: {escape(versions)}"
     yield f"- **Tripped by**: {escape(rollback.reason or ', '.join(rollback.triggers))}"
     yield f"- **Mode**: {rollback.mode}"
     for act, name in (
