@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from monitor.options import Secret
 
 _SLACK: Final = "https://slack.com/api/"
-_APP_LEVEL: Final = "xapp-"
+_OTHERS: Final = ("xoxb-", "xoxp-")
+"""How the other tokens of an app begin."""
 
 
 def _read_base(url: str) -> str:
@@ -28,8 +29,8 @@ def _read_base(url: str) -> str:
 
 
 def _read_app_token(secret: Secret) -> Secret:
-    if not secret.reveal().startswith(_APP_LEVEL):
-        raise ValueError(f"expected an app-level token, which begins with {_APP_LEVEL}")
+    if secret.reveal().startswith(_OTHERS):
+        raise ValueError("expected an app-level token, which begins with xapp-, found another kind")
 
     return secret
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+import yaml
 
-from tests.support.program import Daemon, daemon
+from tests.support.program import Daemon, daemon, run
 from tests.support.receiver import serve_receiver
 from tests.support.slack import (
     ANA,
@@ -36,7 +39,9 @@ from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from pathlib import Path
+
+CONFIG: Final = Path(__file__).parents[2] / "config"
+EXAMPLE: Final = CONFIG / "examples" / "runbook-003-communication.yml"
 
 
 @pytest.fixture
@@ -164,3 +169,41 @@ async def test_a_rollback_is_approved_by_who_may_over_socket_mode(
     assert slack.sockets == []
     assert len(slack.first_posts) == 1
     assert "canary" not in said
+
+
+async def test_the_example_of_runbook_003_tells_how_it_stands(
+    street: Street, slack: FakeSlack, tmp_path: Path
+) -> None:
+    street["shop"].broken = True
+    overlay = {
+        "store": "sqlite:///monitor.db",
+        "notifiers": {"incidents": {"slack": {"base_url": slack.base_url, "channel": CHANNEL}}},
+        "endpoints": {"shop": {"url": street.url("shop")}},
+    }
+    (tmp_path / "overlay.yml").write_text(json.dumps(overlay))
+    command = ("--config", str(EXAMPLE), "--config", "overlay.yml", "--every", "50ms")
+    secrets = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_APP_TOKEN": APP_TOKEN}
+    down = await run(*command, "--cycles", "3", cwd=tmp_path, environ=secrets)
+    (message,) = slack.first_posts
+    opened = message.visible
+    street["shop"].broken = False
+    up = await run(*command, "--cycles", "3", cwd=tmp_path, environ=secrets)
+
+    assert (down.code, up.code) == (1, 0), down.err + up.err
+    assert message.earlier[0]["text"].endswith("<@U024BE7LH> <@U024BE7LJ>")
+    assert "Public shop, customers cannot buy" in opened
+    assert "*Phase*\ninvestigating" in opened
+    assert "<https://monitor.shop.example/incidents/" in opened
+    assert "Acknowledge" in opened
+    assert "*Phase*\nresolved" in message.visible
+    assert "Post-mortem: <https://monitor.shop.example/" in slack.thread_of(message)[-1].visible
+
+
+def test_the_manifest_asks_for_what_is_used_and_no_more() -> None:
+    manifest = yaml.safe_load((CONFIG / "slack-manifest.yml").read_text())
+
+    assert manifest["oauth_config"]["scopes"] == {
+        "bot": ["chat:write", "channels:history", "groups:history"]
+    }
+    assert manifest["settings"]["socket_mode_enabled"] is True
+    assert manifest["settings"]["interactivity"]["is_enabled"] is True

@@ -25,6 +25,7 @@ _VARIABLES: Final = {
         "HOOK_SECRET",
         "ONCALL_TOKEN",
         "RELEASE_TOKEN",
+        "SLACK_APP_TOKEN",
         "SLACK_BOT_TOKEN",
     )
 } | {"SLACK_WEBHOOK_URL": "https://hooks.example/services/T1/B1/secret"}

@@ -72,7 +72,7 @@ def test_what_people_write_is_taken(kind: str, data: dict[str, Any]) -> None:
         (
             "slack",
             {**BOT, "app_token": "xoxb-1"},
-            "expected an app-level token, which begins with xapp-",
+            "expected an app-level token, which begins with xapp-, found another kind",
         ),
         (
             "slack",
