@@ -125,6 +125,6 @@ async def _find_named(beginning: str, desk: Desk) -> list[Incident]:
 
 def _without_timeline(incident: Incident) -> dict[str, Any]:
     written = incident_json(incident, ())
-    del written["timeline"]
+    del written["timeline"], written["affected"]  # which stands in the timeline
 
     return written
