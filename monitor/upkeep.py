@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _log = Log()
 
 EVERY: Final = timedelta(minutes=1)
-LONGEST: Final = timedelta(seconds=45)
-"""How long one round may take for one receiver."""
+LONGEST: Final = timedelta(minutes=4)
+"""How long it may take one receiver to hear all of it."""
 
 ENDS_LAST: Final = timedelta(minutes=15)
 """For how long the end of an incident is told again: to a member that was away, say."""
@@ -49,28 +49,32 @@ class Upkeep:
         self._every = every
 
     async def run(self) -> None:
-        """Tell again now, and from then on each minute."""
-        while True:
-            await self._tell_all()
-            await asyncio.sleep(self._every.total_seconds())
+        """Tell again now, and from then on each minute; who is not done yet is left to it."""
+        under_way: dict[str, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as group:
+            while True:
+                for name, notifier, standing in self._list_due():
+                    if name not in under_way or under_way[name].done():
+                        work = self._tell(name, notifier, standing)
+                        under_way[name] = group.create_task(work, name=f"upkeep of {name}")
+                await asyncio.sleep(self._every.total_seconds())
 
-    async def _tell_all(self) -> None:
+    def _list_due(self) -> list[tuple[str, Lasting, list[Delivery]]]:
         lasting = {
             name: notifier
             for name, notifier in self._notifiers().items()
             if isinstance(notifier, Lasting)
         }
         if not lasting:
-            return
+            return []
 
         standing = list_standing(self._situation, self._clock())
-        await asyncio.gather(
-            *(
-                self._tell(name, notifier, standing[name])
-                for name, notifier in lasting.items()
-                if name in standing
-            )
-        )
+
+        return [
+            (name, notifier, standing[name])
+            for name, notifier in lasting.items()
+            if name in standing
+        ]
 
     async def _tell(self, name: str, notifier: Lasting, standing: list[Delivery]) -> None:
         try:

@@ -36,7 +36,7 @@ _log = Log()
 
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _OWN_LABELS: Final = frozenset({"alertname", "class", "environment", "service", "severity"})
-_AT_ONCE: Final = 200
+_AT_ONCE: Final = 100
 """How many alerts are sent in one request when they are sent again."""
 
 
@@ -177,20 +177,24 @@ class AlertmanagerNotifier:
 
     async def upkeep(self, standing: Sequence[Delivery]) -> None:
         """Send the alerts of these deliveries again, as they were told last, to all members."""
-        now = self._context.clock()
-        alerts = [
-            write_alert(one, labels, now, lasts=self._options.expires_after)
-            for one in standing
-            if (labels := read_labels(one.reference))
-        ]
-        failing: dict[str, str] = {}
-        for start in range(0, len(alerts), _AT_ONCE):
-            receipts = await self._send(alerts[start : start + _AT_ONCE])
-            for url, receipt in receipts.items():
-                if not isinstance(receipt, Delivered):
-                    failing[url] = receipt.error
-        for url, error in failing.items():
-            _log.debug("alertmanager_member_not_kept_up", member=_place(url), error=error)
+        await asyncio.gather(*(self._keep_up(url, standing) for url in self._options.urls))
+
+    async def _keep_up(self, url: str, standing: Sequence[Delivery]) -> None:
+        """Send one member a part after the other; one that does not answer is left alone."""
+        for start in range(0, len(standing), _AT_ONCE):
+            now = self._context.clock()
+            alerts = [
+                write_alert(one, labels, now, lasts=self._options.expires_after)
+                for one in standing[start : start + _AT_ONCE]
+                if (labels := read_labels(one.reference))
+            ]
+            receipt = await self._post(url, _encode(alerts))
+            if not isinstance(receipt, Delivered):
+                _log.debug(
+                    "alertmanager_member_not_kept_up", member=_place(url), error=receipt.error
+                )
+            if isinstance(receipt, TryAgain):
+                return
 
     async def examine(self) -> str:
         """Ask each member for its status, and send no alert."""
@@ -206,7 +210,7 @@ class AlertmanagerNotifier:
         """Hold nothing between requests."""
 
     async def _send(self, alerts: Sequence[dict[str, Any]]) -> dict[str, Receipt]:
-        body = json.dumps(alerts, ensure_ascii=False).encode("utf-8", "replace")
+        body = _encode(alerts)
         urls = self._options.urls
         receipts = await asyncio.gather(*(self._post(url, body) for url in urls))
 
@@ -265,6 +269,10 @@ class AlertmanagerNotifier:
             return False, f"{_place(url)} does not answer as Alertmanager does"
 
         return True, f"{_place(url)} is Alertmanager {version}"
+
+
+def _encode(alerts: Sequence[dict[str, Any]]) -> bytes:
+    return json.dumps(alerts, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def _choose(receipts: list[Receipt]) -> Receipt:

@@ -239,6 +239,15 @@ async def test_many_incidents_are_kept_up_in_few_requests(tmp_path: Path) -> Non
         assert len(await alertmanager.alerts()) == 501
 
 
+async def test_a_member_that_hangs_keeps_no_other_from_hearing_all_of_it() -> None:
+    row = told(make_delivery(notice()), Delivered(reference='{"service": "shop"}'))
+    async with serve_receiver(then=answers(200, "")) as working, serve_receiver(hangs()) as slow:
+        await make(slow.origin, working.origin, timeout="300ms").upkeep([row] * 250)
+
+    assert sum(len(request.json) for request in working.received) == 250
+    assert len(slow.received) == 1
+
+
 @real
 async def test_doctor_asks_each_member_and_fires_nothing(tmp_path: Path) -> None:
     async with serve_alertmanager(tmp_path / "am", NOBODY) as alertmanager:

@@ -373,7 +373,7 @@ def test_a_notice_carries_all_that_a_receiver_needs(desk: Desk) -> None:
         Link(name="runbook", url="https://wiki.test/shop"),
         Link(name="incident", url=f"https://status.test/incidents/{notice.incident}"),
     )
-    assert notice.deploy == "v2 (build-7)"
+    assert (notice.deploy, notice.deployed_at) == ("v2 (build-7)", at(0))
     assert notice.rollback is None
 
 
