@@ -43,6 +43,7 @@ def read_routes(
 
     before = len(findings.problems)
     known = notifiers if isinstance(notifiers, dict) else {}
+    served = dict.fromkeys((*sorted(services), MONITOR_SERVICE))
     routes = []
     for index, item in enumerate(data):
         place = (*at, index)
@@ -50,7 +51,7 @@ def read_routes(
         if settings is None:
             continue
         route = _route(f"route {index + 1}", settings)
-        _check_services(findings, settings.match.service, place, services)
+        _check_services(findings, settings.match.service, place, served)
         _check_notifiers(findings, settings, place, known)
         if whole:
             _check_escalation(findings, route, place)
@@ -102,8 +103,9 @@ def _route(name: str, settings: RouteSettings) -> Route:
     )
 
 
-def _check_services(findings: Findings, names: Sequence[str], at: At, services: set[str]) -> None:
-    known = dict.fromkeys((*sorted(services), MONITOR_SERVICE))
+def _check_services(
+    findings: Findings, names: Sequence[str], at: At, known: Mapping[str, object]
+) -> None:
     for place, name in _each(findings, names, (*at, "match", "service")):
         if name not in known:
             findings.dangling(place, "service", name, known)

@@ -59,6 +59,7 @@ class Engine:
         self.checks: dict[str, Check] = {}
         self._sight = Sight(mask)
         self._applied: list[Changes] = []
+        self._looks_since: datetime | None = None
         self._mask = mask
         self._conditions = conditions
         self._watch(endpoints)
@@ -105,7 +106,8 @@ class Engine:
             self._verify(service, now)
             self._notify(incidents.NO_STEP, now, self._decide(service, now))
         self._tell(review(self.directory, self.situation, now), now)
-        self._apply(alerting.attend(self.directory, self.situation, now))
+        since = self._looks_since
+        self._apply(alerting.attend(self.directory, self.situation, now, looks_since=since))
         if self._conditions().warms_up:  # a daemon, on which pings are heard
             self._apply(pings.attend(self.situation, now))
 
@@ -194,6 +196,7 @@ class Engine:
         was to tell nobody left untold.
         """
         self.directory = directory
+        self._looks_since = self._looks_since or now
         self._watch(endpoints)
         gone = tuple(check for check in self.situation.states if check not in self.checks)
         kept = tuple(
@@ -214,6 +217,7 @@ class Engine:
     def set_clock(self, by: timedelta, now: datetime) -> Changes:
         """Go on by a clock that was set by so much and shows `now`; nothing is decided thereby."""
         self._sight.set_clock(by)
+        self._looks_since = self._looks_since and self._looks_since + by
         self._apply(clock_set.move(self.situation, by, now))
         self._apply(pings.interrupt(self.situation, now, abs(by)))
 
@@ -222,6 +226,7 @@ class Engine:
     def note_absence(self, until: datetime) -> Changes:
         """Take note that this process stood still until now: nobody saw that all was well."""
         self._sight.note_absence(until)
+        self._looks_since = until
         self._apply(deploys.watch_anew(self.situation))
         self._apply(pings.interrupt(self.situation, until))
 

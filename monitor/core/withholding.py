@@ -185,7 +185,7 @@ class _Draft:
 
         assert hold.ended_at is not None
         waited = self._now - hold.ended_at
-        if waited < SETTLING and not _fails_since(hold.ended_at, incident, self._situation):
+        if waited < SETTLING and not fails_since(hold.ended_at, incident, self._situation):
             return
 
         told, lasted = incident.attention.told_at, self._now - hold.since
@@ -339,7 +339,7 @@ def _with_hold(incident: Incident, hold: Hold) -> Incident:
     return replace(incident, attention=replace(incident.attention, hold=hold))
 
 
-def _fails_since(moment: datetime, incident: Incident, situation: Situation) -> bool:
+def fails_since(moment: datetime, incident: Incident, situation: Situation) -> bool:
     """Whether a sample since a moment shows that an incident goes on; without checks it does."""
     still = [one.check for one in incident.members if one.closed_at is None]
     if not still or STORE_CHECK in still:

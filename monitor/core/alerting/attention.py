@@ -21,6 +21,7 @@ from monitor.core.model.changes import NOTHING, Changes
 from monitor.core.model.incident import Reminder
 from monitor.core.model.notice import NoticeEvent
 from monitor.core.timeline import MONITOR, record
+from monitor.core.withholding import SETTLING, fails_since
 from monitor.options import format_duration
 
 if TYPE_CHECKING:
@@ -47,8 +48,18 @@ class _Turn:
     details: tuple[tuple[str, str], ...] = ()
 
 
-def attend(directory: Directory, situation: Situation, now: datetime) -> Changes:
-    """Give what time alone brings to the open incidents of which people know."""
+def attend(
+    directory: Directory,
+    situation: Situation,
+    now: datetime,
+    *,
+    looks_since: datetime | None = None,
+) -> Changes:
+    """Give what time alone brings to the open incidents of which people know.
+
+    `looks_since` is since when this process looks: of what began before, a sample is awaited that
+    shows that it goes on, for a while.
+    """
     incidents = situation.open_incidents()
     if not incidents or not directory.notifiers:
         return NOTHING
@@ -58,7 +69,18 @@ def attend(directory: Directory, situation: Situation, now: datetime) -> Changes
         for incident in incidents
         if incident.attention.told_at is not None and incident.attention.hold is None
         if (changes := _attend(incident, directory, situation, now))
+        if _goes_on(incident, looks_since, situation, now)
     )
+
+
+def _goes_on(
+    incident: Incident, looks_since: datetime | None, situation: Situation, now: datetime
+) -> bool:
+    """Whether an incident is known to go on: it may have ended while nobody looked."""
+    if looks_since is None or now - looks_since >= SETTLING:
+        return True
+
+    return fails_since(looks_since, incident, situation)
 
 
 def name_of(step: Escalation) -> str:

@@ -27,7 +27,8 @@ _LATEST: Final = timedelta(days=1)
 def tell_missed(directory: Directory, situation: Situation, now: datetime) -> Changes:
     """Queue the beginning of what is open and nobody was told of, and ends that were not told.
 
-    Whoever was never told of an incident is not told of its end.
+    Whoever was never told of an incident is not told of its end. Who is no notifier any more
+    counts as nobody: others have to take over.
     """
     if not directory.notifiers:
         return NOTHING
@@ -35,6 +36,8 @@ def tell_missed(directory: Directory, situation: Situation, now: datetime) -> Ch
     first: dict[str, datetime] = {}
     ended = set()
     for delivery in situation.deliveries.values():
+        if delivery.notifier not in directory.notifiers:
+            continue
         id, queued_at = delivery.notice.incident, delivery.queued_at
         first[id] = min(first.get(id, queued_at), queued_at)
         if delivery.notice.event is NoticeEvent.RESOLVED:
