@@ -202,7 +202,13 @@ def probe_slots() -> int:
 def _log_turns(changes: Changes) -> None:
     """Log transitions, not repetitions: the timeline holds exactly them."""
     for entry in changes.timeline:
-        _log.info("incident", incident=entry.incident, event_name=entry.event, text=entry.text)
+        _log.info(
+            "incident",
+            incident=entry.incident,
+            event_name=entry.event,
+            actor=entry.actor,
+            text=entry.text,
+        )
     for deploy in changes.deploys:
         _log.info(
             "deploy",
@@ -210,6 +216,15 @@ def _log_turns(changes: Changes) -> None:
             version=deploy.version,
             state=deploy.state.value,
             kind=deploy.kind.value,
+        )
+    for silence in changes.silences:
+        _log.info(
+            "silence",
+            id=silence.id,
+            services=silence.services,
+            until=silence.ends_at.isoformat(),
+            by=silence.by,
+            removed_by=silence.removed_by,
         )
     for rollback in changes.rollbacks:
         _log.info(

@@ -80,13 +80,18 @@ async def test_kept_it_goes_on_until_ctrl_c(folder: Path) -> None:
 
     found = re.search(r"http://\S+/", line)
     assert found is not None
-    async with aiohttp.ClientSession() as session, session.get(found[0]) as answer:
-        page = await answer.text()
+    url = (await read_until(process, "The post-mortem is at")).split()[-1]
+    async with aiohttp.ClientSession() as session:
+        async with session.get(found[0]) as answer:
+            page = await answer.text()
+        async with session.get(url) as answer:
+            written = await answer.text()
     process.send_signal(signal.SIGINT)
     await process.communicate()
 
     assert answer.status == 200
     assert "api.health" in page
+    assert "Proof**: recovered; api.health recovered" in written
     assert process.returncode == 0
     assert list(folder.iterdir()) == []
     assert processes_naming(str(folder)) == []

@@ -54,9 +54,13 @@ async def run_demo(
             if keep:
                 telling.add(f"The page will be at {stage.monitor_url}/\n")
             await _Play(stage, telling, patience).perform()
-            telling.conclude(await asyncio.to_thread(_look, stage.monitor_url))
+            status = await asyncio.to_thread(_look, stage.monitor_url)
+            telling.conclude(status)
             if keep:
                 telling.add(f"\nThe page is at {stage.monitor_url}/ until Ctrl-C.", "bold")
+                for incident in status["incidents"]:
+                    url = f"{stage.monitor_url}/api/v1/incidents/{incident['id']}/postmortem"
+                    telling.add(f"The post-mortem is at {url}")
                 await _until_interrupted()
             else:
                 telling.add(f"\nTo look around in the browser: {command} demo --keep")
