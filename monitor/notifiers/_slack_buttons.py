@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.model.incident import IncidentPhase
 from monitor.core.model.notice import NoticeEvent
+from monitor.core.model.rollback import RollbackKind
 from monitor.notifiers._slack_text import plain
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _decide_text(rollback: RollbackSummary, presses: tuple[Press, ...]) -> str:
     id = plain(rollback.id, 100)
     if rollback.approvable:
         if Press.APPROVE in presses:
-            return "Press *Approve rollback*, or *Veto*."
+            return f"Press *{_name(Press.APPROVE, rollback)}*, or *Veto*."
         return f"To decide: `production-monitor rollback approve {id}`, or `veto`."
     if rollback.vetoable:
         if Press.VETO in presses:
@@ -116,7 +117,7 @@ def _write(press: Press, notice: Notice) -> dict[str, Any]:
     button = {
         "type": "button",
         "action_id": press.value,
-        "text": _plain_text(_NAMES[press]),
+        "text": _plain_text(_name(press, notice.rollback)),
         "value": id[:_LONGEST_VALUE],
     }
     match press:
@@ -129,11 +130,18 @@ def _write(press: Press, notice: Notice) -> dict[str, Any]:
             return button
 
 
-_NAMES: Final = {
-    Press.ACKNOWLEDGE: "Acknowledge",
-    Press.APPROVE: "Approve rollback",
-    Press.VETO: "Veto",
-}
+def _name(press: Press, rollback: RollbackSummary | None) -> str:
+    match press:
+        case Press.ACKNOWLEDGE:
+            return "Acknowledge"
+        case Press.VETO:
+            return "Veto"
+        case Press.APPROVE:
+            return "Approve remedy" if _is_remedy(rollback) else "Approve rollback"
+
+
+def _is_remedy(rollback: RollbackSummary | None) -> bool:
+    return rollback is not None and rollback.kind == RollbackKind.REMEDY
 
 
 def _confirm(notice: Notice, rollback: RollbackSummary) -> dict[str, Any]:
@@ -142,12 +150,14 @@ def _confirm(notice: Notice, rollback: RollbackSummary) -> dict[str, Any]:
         for word, version in (("from", rollback.from_version), ("to", rollback.to_version))
         if version
     )
-    what = _ODD.sub("?", f"{notice.service} is rolled back{versions}")[:_LONGEST_VERSIONS]
+    remedy = _is_remedy(rollback)
+    how = "gets its remedy" if remedy else f"is rolled back{versions}"
+    what = _ODD.sub("?", f"{notice.service} {how}")[:_LONGEST_VERSIONS]
 
     return {
-        "title": _plain_text("Approve this rollback?"),
+        "title": _plain_text(f"Approve this {'remedy' if remedy else 'rollback'}?"),
         "text": _plain_text(f"{what} at once, if nothing has come in between."),
-        "confirm": _plain_text("Roll back"),
+        "confirm": _plain_text("Do it" if remedy else "Roll back"),
         "deny": _plain_text("Not now"),
         "style": "danger",
     }

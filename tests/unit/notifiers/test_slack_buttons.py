@@ -93,6 +93,14 @@ def test_buttons_say_on_what_and_below_whose_message() -> None:
     assert "confirm" not in buttons["Veto"]
 
 
+def test_a_remedy_is_called_one() -> None:
+    message = seen(make_notice(rollback=waiting(kind="remedy")))
+    dialogue = message.buttons["Approve remedy"]["confirm"]
+
+    assert dialogue["text"]["text"].startswith("shop gets its remedy at once")
+    assert "Press *Approve remedy*, or *Veto*." in message.visible
+
+
 @pytest.mark.parametrize("block", ["", "facts", "press", "press/1", "other/1/oncall"])
 def test_a_block_that_is_not_ours_names_no_notifier(block: str) -> None:
     assert read_notifier(block) == ""
