@@ -10,7 +10,7 @@ from dataclasses import replace
 from email.utils import parseaddr
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from monitor.core.model.notice import Delivered, TryAgain
 from monitor.core.outbox import Why
@@ -66,6 +66,19 @@ def _as_list(value: object) -> object:
 
 
 MailAddress = Annotated[str, AfterValidator(_read_address)]
+Recipients = Annotated[
+    list[MailAddress],
+    BeforeValidator(_as_list),
+    Field(min_length=1, max_length=50),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": 50},
+            ]
+        }
+    ),
+]
 
 
 class EmailOptions(Options):
@@ -83,7 +96,7 @@ class EmailOptions(Options):
     username: Annotated[str, Field(min_length=1)] | None = None
     password: SecretLine | None = None
     from_: MailAddress = Field(alias="from")
-    to: Annotated[list[MailAddress], BeforeValidator(_as_list), Field(min_length=1, max_length=50)]
+    to: Recipients
     hello: Annotated[str, AfterValidator(_read_host)] | None = None
     timeout: Timeout = LONGEST_TIMEOUT  # many servers let strangers wait before they greet them
 

@@ -76,6 +76,7 @@ def test_a_mistake_is_shown_while_typing(
         {"endpoints": {"api": {"url": "https://api.shop.example/", "health": False}}},
         {"endpoints": None, "services": {"api": None}},
         {"services": {"api": {"rollback": {"steps": [{"command": ["./restore.sh"]}]}}}},
+        {"notifiers": {"mail": {"email": {"host": "mail", "from": "a@b.test", "to": "c@d.test"}}}},
     ],
     ids=str,
 )
