@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -55,6 +56,7 @@ def check_config(
     What is likely to be regretted is told as well, as a warning.
     """
     from monitor.config import find_doubts, load
+    from monitor.core.model.rollback import RollbackKind
 
     if klass is not None and explained is None:
         raise click.UsageError("--class is about --explain-route")
@@ -72,12 +74,16 @@ def check_config(
         click.echo(json.dumps(compiled.shown, ensure_ascii=False, indent=2))
         return
 
+    services = compiled.directory.services.values()
+    acting = Counter(policy.kind for one in services for policy in one.policies if policy.acts)
+    remedies = acting[RollbackKind.REMEDY]
     endpoints, checks = len(compiled.endpoints), sum(len(one.checks) for one in compiled.endpoints)
     names = ", ".join(map(str, paths))
     click.echo(
         f"{names}: good: {count(endpoints, 'endpoint')} with {count(checks, 'check')}, "
         f"{count(len(compiled.notifiers), 'notifier')}, "
-        f"{count(len(compiled.hooks), 'service')} with a rollback"
+        f"{count(acting[RollbackKind.ROLLBACK], 'service')} with a rollback"
+        + (f", {remedies} with a remedy" if remedies else "")
     )
 
 

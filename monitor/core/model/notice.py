@@ -33,7 +33,8 @@ class RollbackSummary:
     """The rollback as a notice tells it.
 
     `approvable` and `vetoable` say what a person may press; `due_at` is when it begins by itself,
-    or when nobody may approve it any more. `kind` is `rollback` or `remedy`.
+    or when nobody may approve it any more. `kind` is `rollback` or `remedy`. `by` is
+    who started or approved it.
     """
 
     id: str
@@ -46,6 +47,7 @@ class RollbackSummary:
     due_at: datetime | None = None
     kind: str = "rollback"
     level: int = 1
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,8 @@ class Notice:
     to do now, each with whether it is done. `evidence` are commands that were run when it opened,
     by name, with the beginning of what they said. A digest has `lines`: it is about many incidents,
     and `incident` is the id of the digest. `affected` are the services that fail because of this
-    one, and `common_cause` says how many others began to fail with it. All times are UTC.
+    one, and `common_cause` says how many others began to fail with it. `title` is what a person
+    called it who opened it. All times are UTC.
     """
 
     event: NoticeEvent
@@ -127,6 +130,7 @@ class Notice:
     checklist: tuple[Task, ...] = ()
     evidence: tuple[tuple[str, str], ...] = ()
     lines: tuple[DigestLine, ...] = ()
+    title: str = ""
     affected: tuple[str, ...] = ()
     common_cause: str = ""
 

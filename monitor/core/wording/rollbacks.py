@@ -147,6 +147,7 @@ def summarize(rollback: Rollback) -> RollbackSummary:
         due_at=rollback.due_at,
         kind=rollback.kind.value,
         level=rollback.level,
+        by=rollback.approved_by or rollback.started_by,
     )
 
 
@@ -161,6 +162,8 @@ def _phrase(rollback: RollbackSummary, *, over: bool = False) -> str:
         how = f"goes on with level {rollback.level}"
     elif rollback.due_at is not None:
         how += _by_when(state, rollback.due_at)
+    elif state is RollbackState.EXECUTING and rollback.by:
+        how += f", as {rollback.by} decided"
     telling = state not in _GOES_WELL or further
     why = f": {rollback.reason}" if rollback.reason and telling else ""
 

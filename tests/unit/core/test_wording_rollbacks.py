@@ -31,6 +31,11 @@ DUE = NOON + timedelta(minutes=15, seconds=5)
             id="an approval",
         ),
         pytest.param(
+            {"state": RollbackState.EXECUTING, "approved_by": "ann"},
+            "shop: rollback from v2 to v1 under way, as ann decided",
+            id="an approval that came",
+        ),
+        pytest.param(
             {"state": RollbackState.BLOCKED, "blocked": Blocked.EXPIRED},
             "shop: rollback from v2 to v1 blocked: EXPIRED (nobody approved it in time)",
             id="an approval that came too late",
