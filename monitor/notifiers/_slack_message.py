@@ -31,7 +31,7 @@ _LONGEST_CHECKS: Final = 1_900
 _LONGEST_TASK: Final = 150
 _LONGEST_TASKS: Final = 900
 _LONGEST_NAME: Final = 60
-_LONGEST_FACT: Final = 150
+_LONGEST_FACT: Final = 120
 _LONGEST_LINKS: Final = 900
 _LONGEST_SHORT: Final = 300
 _LONGEST_EVIDENCE: Final = 2_800
@@ -51,7 +51,7 @@ _COLOURS: Final = {
     Severity.MEDIUM: "#ecb22e",
     Severity.LOW: "#8d8d8d",
 }
-_TOLD_ABOVE: Final = frozenset({"Severity", "Since", "Resolved", "Rollback", "Incident"})
+_TOLD_ABOVE: Final = frozenset({"Service", "Severity", "Since", "Resolved", "Rollback", "Incident"})
 _OWN_WORDS: Final = frozenset(
     {
         NoticeEvent.OPENED,

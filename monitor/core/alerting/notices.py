@@ -70,6 +70,7 @@ def describe(
         may_roll_back=_may_roll_back(service, incident),
         acknowledged_by=taken.by if taken else "",
         acknowledged_at=taken.at if taken else None,
+        title=incident.title,
         checklist=checklist(incident, directory, situation),
         evidence=evidence_of(situation.timelines.get(incident.id, ())),
         affected=affected(incident, situation),

@@ -19,9 +19,10 @@ def standing(notice: Notice) -> str:
     """Say in one sentence what is wrong as it stood when a notice was written.
 
     That it was acknowledged, say, is news; but who reads it first has to know of what. A notice
-    without an open check says what it says.
+    without an open check says what it says, unless a person named what is wrong.
     """
-    if all(member.closed_at is not None for member in notice.members):
+    still = any(member.closed_at is None for member in notice.members)
+    if not still and not (notice.title and notice.resolved_at is None):
         return notice.headline
 
     incident = Incident(
@@ -33,6 +34,7 @@ def standing(notice: Notice) -> str:
         since=notice.since,
         opened_at=notice.since,
         members=notice.members,
+        title=notice.title,
     )
 
     return headline(incident, at=notice.at)

@@ -344,3 +344,16 @@ def test_the_fullest_message_is_within_all_limits() -> None:
             assert len(message.visible) < 9_000
             assert len(content["attachments"][0]["blocks"]) <= 45
             assert message.mentions == []
+
+
+def test_what_a_person_saw_stays_in_the_first_line() -> None:
+    told = make_notice(
+        NoticeEvent.ACKNOWLEDGED,
+        title="customers cannot pay",
+        members=(),
+        headline="shop: ana has taken it on",
+    )
+    over = replace(told, event=NoticeEvent.RESOLVED, resolved_at=NOON, headline="it is over")
+
+    assert "shop: customers cannot pay, for 2 min" in seen(told).text
+    assert seen(over).text == ":white_check_mark: *it is over*"
