@@ -99,6 +99,7 @@ def test_each_example_is_exercised_here() -> None:
         "runbook-004-metrics.yml",
         "runbook-001-post-deploy.yml",  # by test_post_deploy_example.py
         "runbook-003-escalation.yml",  # by test_escalation.py
+        "runbook-002-incident.yml",  # by test_incident_example.py
         "runbook-001-backups.yml",  # by test_backup_examples.py
         "runbook-002-backups.yml",
         "runbook-000-webhook-platform.yml",  # by test_sql_examples.py
