@@ -183,11 +183,12 @@ class Worker:
         if not incidents:
             return []
 
-        crowded = self._style.digests and self._crowd.storms(incidents, now)
+        storms = self._style.digests and self._crowd.storms(incidents, now)
         planned = outbox.plan(
             [rows.values() for rows in incidents.values()],
             self._style,
-            storms=crowded and not self._shared.hurried(),
+            storms=storms,
+            waits=storms and not self._shared.hurried(),
             is_tracked=self._is_tracked,
         )
         rows = list(chain.from_iterable(rows.values() for rows in incidents.values()))

@@ -248,6 +248,7 @@ def test_draining_gathers_nothing() -> None:
             await asyncio.sleep(0.1)
         assert await stage.dispatch.drain(timedelta(seconds=5)) == 0
         await stage.dispatch.stop()
+        assert len(stage.receivers["mail"].arrived) == 10
 
         return loop.time()
 

@@ -92,14 +92,15 @@ def plan(
     style: Style,
     *,
     storms: bool = False,
+    waits: bool = False,
     is_tracked: Callable[[str], bool] = lambda _incident: False,
 ) -> list[Upcoming]:
     """Give what is told next, of what one notifier has to tell of each incident.
 
     A digest that may have arrived is sent again as it was: what has come since waits where it is
-    about the same incident. So is a single message, unless there are many. `storms` lets what comes
-    be gathered. `is_tracked` says whether the receiver has a message of its own about an incident,
-    which is then kept up to date.
+    about the same incident. So is a single message, unless there are many. With `storms` few are
+    told together as well, and with `waits` what comes is gathered before. `is_tracked` says whether
+    the receiver has a message of its own about an incident, which is then kept up to date.
     """
     alone: list[Upcoming] = []
     gathered: list[Collection[Delivery]] = []
@@ -118,7 +119,7 @@ def plan(
     else:
         alone += [_one(rows, style) for rows in repeats]
     if storms or len(gathered) >= MANY:
-        sent += _gather(gathered, style, waits=storms)
+        sent += _gather(gathered, style, waits=waits)
     else:
         alone += [_one(rows, style) for rows in gathered]
 

@@ -340,12 +340,13 @@ def test_it_storms_from_the_tenth_incident_of_a_minute_also_if_each_was_told_at_
 def test_in_a_storm_what_comes_is_gathered_for_a_moment() -> None:
     rows = [opening(30), opening(34)]
 
-    [digest] = outbox.plan([[row] for row in rows], DIGESTS, storms=True)
-    [single] = outbox.plan([rows[:1]], DIGESTS, storms=True)
+    [digest] = outbox.plan([[row] for row in rows], DIGESTS, storms=True, waits=True)
+    [single] = outbox.plan([rows[:1]], DIGESTS, storms=True, waits=True)
     [urgent] = outbox.plan(
         [[opening(35, rollback=replace(make_rollback("blocked"), approvable=True))]],
         DIGESTS,
         storms=True,
+        waits=True,
     )
 
     until = NOON + timedelta(seconds=30) + outbox.GATHER
