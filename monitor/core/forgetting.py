@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from monitor.core.model.rollback import RollbackState
+from monitor.core.model.rollback import RollbackKind, RollbackState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,8 @@ def find_old(
     """Find what no guard asks for any more among all deploys and rollbacks of one service.
 
     There stay the newest deploys, those in `deciding` (the current and the last known good one),
-    the newest rollback and the newest that latches (a blocked trip may have followed it), rollbacks
+    the newest rollback, the newest remedy that nobody started by hand (it was tried once in its
+    incident, which may last), the newest that latches (a blocked trip may have followed it), those
     that have not ended, and what deploys and rollbacks that stay refer to.
     """
     newest = sorted(deploys, key=lambda deploy: deploy.at, reverse=True)[:_KEPT_DEPLOYS]
@@ -59,6 +60,8 @@ def _old_rollbacks(
     """Give what has ended long ago and holds nothing back."""
     ordered = sorted(rollbacks, key=lambda rollback: rollback.tripped_at, reverse=True)
     latching = next((rollback for rollback in ordered if rollback.latches), None)
+    remedies = (one for one in ordered if one.kind is RollbackKind.REMEDY and not one.started_by)
+    tried = next(remedies, None)
 
     return {
         rollback.id: rollback
@@ -67,4 +70,5 @@ def _old_rollbacks(
         and (rollback.state.ended or rollback.state is RollbackState.BLOCKED)
         and rollback.deploy_id not in needed
         and rollback is not latching
+        and rollback is not tried
     }

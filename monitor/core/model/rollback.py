@@ -205,7 +205,7 @@ class Rollback:
         """Whether nothing automatic may follow until a person or a new planned deploy comes."""
         if self.state is RollbackState.BLOCKED:
             over = self.ended_at is not None or self.blocked is Blocked.EXPIRED
-            return over and self.blocked not in _LATCH_NOTHING
+            return over and self.blocked not in _LATCH_NOTHING and not self.started_by
 
         return self.state.ended and self.state not in _HARMLESS
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import Deploy, DeployKind, DeployState
+from monitor.core.model.rollback import RollbackKind
 from monitor.core.model.verdict import Outcome
 from monitor.core.rollback.guards import failing_before, lead_of
 
@@ -294,6 +295,7 @@ def _own_rollback(
             one
             for one in reversed(situation.rollbacks_of(service))
             if one.started_at is not None
+            and one.kind is RollbackKind.ROLLBACK
             and one.from_version != version
             and at >= one.started_at
             and (one.ended_at is None or at - one.ended_at <= ONE_DEPLOY)

@@ -78,7 +78,9 @@ def _find_row_of_rollback(
             return None
         if any(_ended_in(incident, one) for one in situation.rollbacks_of(service.name)):
             return None
-        return rollback_id(service.name, "", incident_id)
+        row = rollback_id(service.name, "", incident_id)
+        vetoed = row in situation.rollbacks and situation.rollbacks[row].vetoed_by
+        return None if vetoed else row
 
     row = rollback_id(service.name, deploy.id)
     known = situation.rollbacks.get(row)

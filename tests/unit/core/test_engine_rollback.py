@@ -12,10 +12,11 @@ import pytest
 from monitor.core.engine import Conditions
 from monitor.core.model.deploy import DeployKind, DeployState
 from monitor.core.model.incident import IncidentPhase
-from monitor.core.model.rollback import Effect, EffectOutcome, Mode, RollbackState
+from monitor.core.model.rollback import Blocked, Effect, EffectOutcome, Mode, RollbackState
 from monitor.core.model.service import (
     Directory,
     LevelPlan,
+    Maintenance,
     RollbackPolicy,
     Service,
     StepPlan,
@@ -358,3 +359,45 @@ def test_a_version_in_an_answer_is_a_deploy() -> None:
     assert deploy is not None
     assert (deploy.version, deploy.observed, deploy.announced) == ("v2", True, True)
     assert story.said[-1].results[0].version == "v2"
+
+
+def test_in_maintenance_nothing_is_rolled_back_until_it_is_over() -> None:
+    window = Maintenance(
+        name="maintenance 1", services=frozenset({"shop"}), starts_at=at(0), ends_at=at(1020)
+    )
+    story = make_story(
+        make_endpoint(make_check()),
+        directory=replace(make_directory(shop()), maintenance=(window,)),
+    )
+    story.sees(*[200] * 30)
+    announce(story)
+    story.sees(500, 500, 500)
+    held, why = only(story).blocked, only(story).detail
+    story.seconds = 1030
+    story.engine.tick(story.now)
+
+    assert held is Blocked.MAINTENANCE
+    assert why == "maintenance 1 holds for it"
+    assert only(story).state is RollbackState.EXECUTING
+
+
+def test_while_what_it_depends_on_is_down_nothing_is_rolled_back() -> None:
+    story = make_story(
+        make_endpoint(make_check()),
+        make_endpoint(name="db", service="database"),
+        directory=make_directory(replace(shop(), depends_on=("database",))),
+    )
+    for _ in range(30):
+        story.sees(200)
+        story.sees(200, endpoint="db")
+    announce(story)
+    for _ in range(3):
+        story.sees(500, endpoint="db")
+        story.sees(500)
+    held, why = only(story).blocked, only(story).detail
+    story.sees(200, 200, endpoint="db")
+    story.engine.tick(story.now)
+
+    assert held is Blocked.DEPENDENCY_DOWN
+    assert why == "database, which it depends on, is down"
+    assert only(story).state is RollbackState.EXECUTING

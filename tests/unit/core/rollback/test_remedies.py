@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor.core.conditions import Conditions
+from monitor.core.model.deploy import DeployKind
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.rollback import Blocked, EffectOutcome, Mode, RollbackKind, RollbackState
 from monitor.core.model.service import LevelPlan, StepPlan
-from monitor.core.rollback import Circumstances
+from monitor.core.rollback import Circumstances, acts
 from monitor.core.rollback.rows import remedy_id
 from tests.support.deciding import Shop, Witness, remedy
-from tests.support.rolling import World, make_policy, make_rollback
+from tests.support.rolling import NOON, World, make_policy, make_rollback
 
 if TYPE_CHECKING:
     from monitor.core.model.rollback import Rollback
@@ -327,3 +328,49 @@ def test_the_severity_of_an_incident_may_decide_how_long_people_have() -> None:
 
     assert policy.wait_of(Severity.HIGH) == timedelta(seconds=5)
     assert policy.wait_of(Severity.LOW) == timedelta(minutes=3)
+
+
+def test_what_was_tried_in_an_incident_is_remembered_however_long_that_lasts() -> None:
+    world = trip()
+    world.decide()
+    remedied = world.newest
+    ended = replace(remedied, state=RollbackState.NOT_RECOVERED, ended_at=world.now)
+    later = make_rollback("by hand", tripped_at=NOON + timedelta(days=1), started_by="ann")
+    world.know(ended, later)
+    world.situation.forget_deploys(NOON + timedelta(days=100))
+
+    assert remedied.id in world.situation.rollbacks
+
+
+def test_a_version_that_people_put_back_after_a_remedy_is_their_deploy() -> None:
+    world = trip()
+    world.announce("v1")
+    world.later(1).announce("v2")
+    done = make_rollback(
+        "r", kind=RollbackKind.REMEDY, from_version="v2", started_at=world.now, ended_at=world.now
+    )
+    world.know(done)
+    world.later(1).announce("v1")
+
+    live = world.situation.current_deploy("shop")
+    assert live is not None
+    assert live.kind is DeployKind.PLANNED
+
+
+def test_a_veto_of_what_no_deploy_explains_is_not_asked_again() -> None:
+    world = World(policy=make_policy(Mode.APPROVE))
+    world.passes()
+    world.later(60).fails()
+    world.decide()
+    world.keep(acts.veto(world.newest, "ann", "", world.now))
+
+    assert not world.later(1).decide()
+    assert len(world.situation.rollbacks) == 1
+
+
+def test_what_a_person_started_and_a_guard_stopped_latches_nothing() -> None:
+    stopped = make_rollback(
+        state=RollbackState.BLOCKED, blocked=Blocked.KILL_SWITCH, started_by="ann"
+    )
+
+    assert not stopped.latches
