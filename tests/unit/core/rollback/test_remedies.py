@@ -334,7 +334,7 @@ def test_what_was_tried_in_an_incident_is_remembered_however_long_that_lasts() -
     world = trip()
     world.decide()
     remedied = world.newest
-    ended = replace(remedied, state=RollbackState.NOT_RECOVERED, ended_at=world.now)
+    ended = replace(remedied, state=RollbackState.RECOVERED, ended_at=world.now)
     later = make_rollback("by hand", tripped_at=NOON + timedelta(days=1), started_by="ann")
     world.know(ended, later)
     world.situation.forget_deploys(NOON + timedelta(days=100))
