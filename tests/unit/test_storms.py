@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from monitor.core.model.changes import Changes
+from monitor.core.model.endpoint import Severity
 from monitor.core.model.notice import (
     Delivered,
     DeliveryState,
@@ -23,7 +25,7 @@ from monitor.core.situation import Situation
 from monitor.dispatch import Dispatch
 from monitor.notifiers.notifier import Manner
 from tests.support.logs import capture_logs
-from tests.support.notices import ScriptedNotifier, make_delivery, make_notice
+from tests.support.notices import ScriptedNotifier, make_delivery, make_notice, make_rollback
 from tests.support.simulated import SimulatedLoop, simulate
 
 if TYPE_CHECKING:
@@ -96,13 +98,17 @@ class Stage:
     async def _record(self, changes: Changes) -> None:
         self.commits.append(changes.deliveries)
 
-    def tell(self, incident: str, event: NoticeEvent, *names: str) -> None:
+    def tell(self, incident: str, event: NoticeEvent, *names: str, **parts: Any) -> None:
         """Queue a notice for these receivers, or for all."""
         now = self.loop.wall()
         number = len(self.situation.deliveries_of(incident)) + 1
         over = now if event is NoticeEvent.RESOLVED else None
         notice = make_notice(
-            event, incident=incident, service=incident, sequence=number, at=now, resolved_at=over
+            event,
+            incident=incident,
+            service=incident,
+            sequence=number,
+            **{"at": now, "resolved_at": over, **parts},
         )
         rows = tuple(make_delivery(notice, notifier=name) for name in names or self.receivers)
         self.situation.apply(Changes(deliveries=rows))
@@ -237,6 +243,48 @@ def test_in_a_storm_that_goes_on_there_is_a_message_every_ten_seconds() -> None:
     assert len(single) == 9
     assert 5 <= len(digests) <= 7
     assert sum(len(one.notice.lines) for one in digests) == 191
+
+
+def test_what_is_worst_is_told_first_and_before_it_what_somebody_has_to_press() -> None:
+    async def story(loop: SimulatedLoop) -> list[str]:
+        paced = Manner(every=timedelta(seconds=1), digests=False)
+        pager = Receiver(loop, paced)
+        stage = Stage(loop, {"pager": pager})
+        approval = replace(make_rollback("blocked"), approvable=True)
+        stage.tell("low", NoticeEvent.OPENED, severity=Severity.LOW)
+        stage.tell("high", NoticeEvent.OPENED)
+        stage.tell("approve", NoticeEvent.OPENED, severity=Severity.LOW, rollback=approval)
+        stage.tell("critical", NoticeEvent.OPENED, severity=Severity.CRITICAL)
+        stage.dispatch.start()
+        await stage.until_told(timedelta(minutes=1))
+        await stage.dispatch.stop()
+
+        return [one.notice.incident for one in pager.arrived]
+
+    assert simulate(story) == ["approve", "critical", "high", "low"]
+
+
+def test_a_restart_gives_a_receiver_no_fresh_burst() -> None:
+    async def story(loop: SimulatedLoop) -> list[float]:
+        slack = Receiver(loop, SLACK)
+        before = Stage(loop, {"slack": slack})
+        before.dispatch.start()
+        for number in range(3):
+            before.tell(f"i-{number}", NoticeEvent.OPENED)
+        await asyncio.sleep(0.1)
+        await before.dispatch.stop()
+
+        after = Stage(loop, {"slack": slack})
+        after.situation.apply(before.situation.everything())
+        for number in range(3, 6):
+            after.tell(f"i-{number}", NoticeEvent.OPENED)
+        after.dispatch.start()
+        await after.until_told(timedelta(minutes=1))
+        await after.dispatch.stop()
+
+        return slack.times
+
+    assert simulate(story) == pytest.approx([0, 0, 0, 1, 2, 3])
 
 
 def test_draining_gathers_nothing() -> None:
