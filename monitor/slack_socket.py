@@ -203,7 +203,7 @@ class _Connection:
         client.wss_uri = url
         try:
             await client.aiohttp_client_session.close()
-            client.aiohttp_client_session = open_session(redirected=_refuse_redirect)
+            client.aiohttp_client_session = open_session(redirected=refuse_redirect)
             async with asyncio.timeout(_TIMEOUT.total_seconds()):
                 await client.connect()
         except TimeoutError:
@@ -292,7 +292,8 @@ def _make_socket(web: AsyncWebClient, ping_every: timedelta) -> Any:
     return socket
 
 
-async def _refuse_redirect(*_seen: object) -> None:
+async def refuse_redirect(*_seen: object) -> None:
+    """Give up what would be sent elsewhere: the address holds a ticket."""
     raise ConnectionError("redirects are not followed")
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from monitor import slack_socket
+from monitor.outbound import open_session
 from tests.support.logs import capture_logs
 from tests.support.receiver import redirects, serve_receiver
 from tests.support.running import running, write
@@ -141,16 +142,26 @@ async def test_it_connects_once_slack_lets_it_and_says_so_once(
     assert said[0]["error"] == "Slack says internal_error"
 
 
-async def test_a_redirect_is_not_followed(tmp_path: Path, slack: FakeSlack) -> None:
+async def test_a_redirect_is_not_followed() -> None:
     async with (
         serve_receiver() as elsewhere,
         serve_receiver(then=redirects(elsewhere.url())) as proxy,
+        open_session(redirected=slack_socket.refuse_redirect) as session,
     ):
+        with pytest.raises(ConnectionError):
+            await session.ws_connect(f"ws://127.0.0.1:{proxy.port}/link/?ticket=x")
+
+    assert len(proxy.received) == 1
+    assert elsewhere.received == []
+
+
+async def test_the_address_that_redirects_is_given_up(tmp_path: Path, slack: FakeSlack) -> None:
+    async with serve_receiver(then=redirects("/elsewhere")) as proxy:
         slack.link = f"ws://127.0.0.1:{proxy.port}/link/?ticket=x"
         async with running(tmp_path, configure(slack)):
             await proxy.wait_for(1)
 
-    assert elsewhere.received == []
+    assert {one.path for one in proxy.received} == {"/link/?ticket=x"}
 
 
 @pytest.mark.parametrize(
