@@ -285,12 +285,12 @@ async def test_a_webhook_carries_what_others_rely_on(street: Street, tmp_path: P
 
     opened, *_, resolved = [one.json for one in receiver.received]
     for one in receiver.received:
-        assert one.json.keys() == promised | {"may_repeat", "resolved_at"}
+        assert one.json.keys() >= promised | {"may_repeat", "resolved_at"}
         assert one.headers["idempotency-key"] == one.json["idempotency_key"]
         assert one.json["environment"] == "test"
     assert [one.json["event"] for one in receiver.received] == [*("opened", "rollback", "resolved")]
     assert opened["rollback"]["state"] == "executing"
-    assert resolved["rollback"].keys() == {"id", "state", "from", "to", "reason"}
+    assert resolved["rollback"].keys() >= {"id", "state", "from", "to", "reason"}
     assert resolved["rollback"]["from"] == "2.0"
     assert (opened["class"], opened["severity"]) == ("outage", "high")
     assert (opened["phase"], resolved["phase"]) == ("identified", "resolved")
