@@ -36,6 +36,8 @@ HOOK = Path("/usr/local/sbin/restore-shop")
 PLUGIN = Path("/usr/local/sbin/check-shop")
 PLUGIN_SAID = Path("/run/plugin-said")
 BOMB = Path("/run/plugin-bomb")
+TELL = Path("/usr/local/sbin/tell-shop")
+TELL_SAID = Path("/run/tell-said")
 CREDENTIAL = Path("/etc/production-monitor/credentials/token")
 SECRET = "credential-canary-77a0"
 KEPT = Path("/var/lib/production-monitor-hooks")
@@ -69,6 +71,15 @@ touch /etc/from-a-probe 2>/dev/null && wrote=yes
 }} >{PLUGIN_SAID}
 setsid sleep 4322 &
 echo 'SHOP OK | time=5ms'
+"""
+TELL_SOURCE = f"""#!/bin/sh
+{{
+    id -un
+    echo "token $TOKEN, $MONITOR_EVENT of $MONITOR_SERVICE"
+    grep -o 'production-monitor[^/]*' /proc/self/cgroup | sort -u
+    cat
+    echo
+}} >{TELL_SAID}
 """
 MONITOR = ("--reuid=production-monitor", "--regid=production-monitor", "--clear-groups")
 ASK = """
@@ -151,8 +162,14 @@ class Box:
         self.shop = shop
         self.port = port
 
-    def configure(self, **more: Any) -> None:
-        """Write the configuration, as root has it."""
+    def configure(
+        self,
+        *,
+        services: dict[str, Any] | None = None,
+        notifiers: dict[str, Any] | None = None,
+        **more: Any,
+    ) -> None:
+        """Write the configuration, as root has it; `more` are endpoints."""
         shop = f"http://127.0.0.1:{self.shop}"
         config = {
             "store": "sqlite:////var/lib/production-monitor/monitor.db",
@@ -174,7 +191,9 @@ class Box:
                 },
                 **more,
             },
+            "notifiers": notifiers or {},
             "services": {
+                **(services or {}),
                 "shop": {
                     "version": {"endpoint": "shop", "json": "$.version"},
                     "rollback": {
@@ -189,7 +208,7 @@ class Box:
                             }
                         ],
                     },
-                }
+                },
             },
         }
         CONFIG.write_text(json.dumps(config, indent=1))
@@ -404,19 +423,36 @@ def run_a_plugin(box: Box) -> None:
     PLUGIN.chmod(0o755)
     PLUGIN_SAID.touch()
     PLUGIN_SAID.chmod(0o666)
+    TELL.write_text(TELL_SOURCE)
+    TELL.chmod(0o755)
+    TELL_SAID.touch()
+    TELL_SAID.chmod(0o666)
     unit = "production-monitor-probes@.service"
     drop_in(unit, f"[Service]\nLoadCredential=token:{CREDENTIAL}\n")
     call("systemctl", "daemon-reload")
     command = {"run": [str(PLUGIN)], "nagios": True, "env": {"TOKEN": "${credential:token}"}}
     times = {"every": "3s", "retry_every": "3s", "timeout": "2500ms"}
-    box.configure(plugin={"command": command, **times})
+    tell = {"command": {"run": [str(TELL)], "env": {"TOKEN": "${credential:token}"}}}
+    seen = {"name": "who", "command": {"run": ["/bin/sh", "-c", "id -un; touch /etc/from-a-look"]}}
+    box.configure(
+        plugin={"command": command, **times},
+        notifiers={"tasks": tell},
+        services={"plugin": {"evidence": [seen]}},
+    )
     call("systemctl", "reload", UNIT)
     until(lambda: state_of(box, "plugin.health") == "pass" and PLUGIN_SAID.read_text(), "a plugin")
     facts["plugin_said"] = PLUGIN_SAID.read_text().splitlines()
     facts["plugin_series"] = "probe_command_perfdata_seconds" in box.get("/metrics")
 
-    probe = {"wish": "probe", "endpoint": "plugin", "fingerprint": "0" * 64}
-    line = json.dumps({**probe, "key": f"{int(time.time() * 1000)}-{'0' * 32}"}).encode() + b"\n"
+    probe = {
+        "purpose": "probe",
+        "name": "plugin",
+        "fingerprint": "0" * 64,
+        "key": f"{int(time.time() * 1000)}-{'0' * 32}",
+        "variables": {},
+        "input": "",
+    }
+    line = json.dumps(probe).encode() + b"\n"
     stranger = ("--reuid=nobody", "--regid=nogroup", "--clear-groups")
     facts["denied_probes"] = {
         "another command": ask(MONITOR, line, PROBES),
@@ -431,6 +467,14 @@ def run_a_plugin(box: Box) -> None:
     BOMB.unlink()
     until(lambda: state_of(box, "plugin.health") == "pass", "a plugin that is well again")
     facts["bomb_left_alone"] = main_pid() == process
+    until(lambda: " of plugin" in TELL_SAID.read_text(), "a notifier's command")
+    facts["told"] = TELL_SAID.read_text().splitlines()
+    facts["seen"] = [
+        (entry["text"], entry["evidence"])
+        for incident in box.status()["incidents"]
+        for entry in json.loads(box.get(f"/api/v1/incidents/{incident['id']}"))["timeline"]
+        if entry["event"] == "evidence"
+    ]
     box.configure()
     call("systemctl", "reload", UNIT)
     until(lambda: not call("pgrep", "-f", "sleep 4322", may_fail=True), "what a plugin left behind")

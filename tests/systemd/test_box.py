@@ -218,7 +218,7 @@ class TestACommandOfAProbe:
         denied = facts["denied_probes"]
 
         assert "plugin has another command" in denied["another command"]
-        assert "expected the wish probe" in denied["a rollback step"]
+        assert "expected exactly fingerprint, input, key" in denied["a rollback step"]
         assert (
             "expected wish, fingerprint and context" in denied["a probe at the socket of rollbacks"]
         )
@@ -226,6 +226,26 @@ class TestACommandOfAProbe:
 
     def test_that_forks_without_end_harms_nobody(self, facts: Facts) -> None:
         assert facts["bomb_left_alone"]
+
+
+class TestACommandOfANotifier:
+    def test_runs_where_those_of_probes_do_and_is_told_what_happened(self, facts: Facts) -> None:
+        user, told, *groups, notice = facts["told"]
+
+        assert user == "production-monitor-probes"
+        assert told.startswith("token credential-canary-77a0, ")
+        assert told.endswith(" of plugin")
+        assert any("production-monitor-probes@" in one for one in groups)
+        assert "production-monitor.service" not in groups
+        assert json.loads(notice)["service"] == "plugin"
+
+
+def test_evidence_is_collected_by_a_user_who_owns_nothing(facts: Facts) -> None:
+    [(text, said)] = facts["seen"]
+
+    assert text == "evidence who: exit 1"
+    assert said.splitlines()[0] == "production-monitor-probes"
+    assert "Permission denied" in said
 
 
 class TestAMonitorThatWasTakenOver:
