@@ -30,6 +30,7 @@ AT_ONCE: Final = 3
     [
         pytest.param(Rounds, Tale.TOLD, False, 0.4, id="as rounds, told"),
         pytest.param(Service, Tale.TOLD, False, 0.6, id="as a service, told"),
+        pytest.param(Service, Tale.TOLD_TO_ALL, False, 0.1, id="as a service, told to all"),
         pytest.param(Rounds, Tale.ROLLED_BACK, False, 0.3, id="as rounds, rolled back"),
         pytest.param(Service, Tale.ROLLED_BACK, False, 0.4, id="as a service, rolled back"),
         pytest.param(Service, Tale.ROLLED_BACK, True, 0.3, id="by the hook runner, rolled back"),

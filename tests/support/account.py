@@ -22,6 +22,8 @@ from monitor.store.codec import decode
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from tests.support.mail import Mailbox
+    from tests.support.pagerduty import FakePagerDuty
     from tests.support.receiver import Received, Receiver
     from tests.support.slack import FakeSlack
 
@@ -167,6 +169,36 @@ def heard_by_slack(slack: FakeSlack) -> list[str]:
         else message.earlier[0]["metadata"]["event_payload"]["idempotency_key"]
         for message in slack.messages
     ]
+
+
+def heard_by_pagerduty(pagerduty: FakePagerDuty, rows: Iterable[Delivery]) -> list[str]:
+    """Give the keys of the events it took; an end has none, but names its incident."""
+    ends = {
+        row.notice.incident: row.key
+        for row in rows
+        if row.notifier == "pager" and row.notice.event is NoticeEvent.RESOLVED
+    }
+
+    return [
+        event["payload"]["custom_details"]["idempotency_key"]
+        if event["event_action"] == "trigger"
+        else ends[event["dedup_key"]]
+        for event in pagerduty.events
+    ]
+
+
+def heard_by_mail(mailbox: Mailbox) -> list[str]:
+    """Give the keys of the messages, by which a mail program knows a repeat."""
+    return [str(one.message["Message-ID"]).strip("<").partition("@")[0] for one in mailbox.mails]
+
+
+def heard_by_alertmanager(receiver: Receiver) -> list[str]:
+    """Give the keys of the alerts, each once: they are sent again for as long as they fire."""
+    keys = [
+        alert["annotations"]["idempotency_key"] for one in receiver.received for alert in one.json
+    ]
+
+    return list(dict.fromkeys(keys))
 
 
 def heard_in_log(log: Path) -> list[str]:

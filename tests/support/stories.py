@@ -21,12 +21,17 @@ from tests.support.account import (
     Account,
     Books,
     effects_twice,
+    heard_by_alertmanager,
+    heard_by_mail,
+    heard_by_pagerduty,
     heard_by_slack,
     heard_by_webhook,
     heard_in_log,
     states_of,
 )
 from tests.support.hook_runner import runner_as_started
+from tests.support.mail import serve_mailbox
+from tests.support.pagerduty import ROUTING_KEY, serve_pagerduty
 from tests.support.receiver import answers, drops, serve_receiver
 from tests.support.slack import TOKEN, serve_slack
 from tests.support.street import NOTE, UNLIMITED, Stall, open_street, write_hook
@@ -36,15 +41,21 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
+    from tests.support.mail import Mailbox
+    from tests.support.pagerduty import FakePagerDuty
     from tests.support.receiver import Receiver
     from tests.support.slack import FakeSlack
     from tests.support.street import Street
 
 
 class Tale(StrEnum):
-    """What a story is about: an outage that is over by itself, or what puts the shop right."""
+    """What a story is about: an outage that is over by itself, or what puts the shop right.
+
+    One is told to receivers of further kinds.
+    """
 
     TOLD = "told"
+    TOLD_TO_ALL = "told to all"
     ROLLED_BACK = "rolled back"
     REMEDIED = "remedied"
     APPROVED = "approved"
@@ -101,6 +112,9 @@ class Neighbourhood:
     street: Street
     webhook: Receiver
     slack: FakeSlack
+    pagerduty: FakePagerDuty
+    mailbox: Mailbox
+    alertmanager: Receiver
     random: Random
     tale: Tale
     environ: dict[str, str]
@@ -146,11 +160,26 @@ class Neighbourhood:
                     }
                 },
                 "journal": {"log": {}},
+                **self._further(),
             },
         }
         path = self.folder / "monitor.yml"
         path.write_text(json.dumps(config, indent=1))
         path.chmod(0o644)
+
+    def _further(self) -> dict[str, Any]:
+        if self.tale is not Tale.TOLD_TO_ALL:
+            return {}
+
+        mail = {"host": "127.0.0.1", "port": self.mailbox.port, "tls": "none"}
+
+        return {
+            "pager": {
+                "pagerduty": {"routing_key": ROUTING_KEY, "base_url": self.pagerduty.base_url}
+            },
+            "mail": {"email": {**mail, "from": "m@shop.example", "to": "a@shop.example"}},
+            "alerts": {"alertmanager": {"urls": [self.alertmanager.origin]}},
+        }
 
     def refuse_some(self) -> None:
         """Let the receivers be in trouble now and then: what was told is told together later."""
@@ -158,16 +187,29 @@ class Neighbourhood:
             self.webhook.next.append(self.random.choice([answers(500), drops()]))
         if self.random.random() < 0.3:
             self.slack.fail(status=500)
+        if self.random.random() < 0.3:
+            self.pagerduty.next.append(self.random.choice([answers(500), drops()]))
+        if self.random.random() < 0.3:
+            self.mailbox.then.append(self.random.choice(["451 later", "drop"]))
+        if self.random.random() < 0.3:
+            self.alertmanager.next.append(self.random.choice([answers(500), drops()]))
 
     def account(self) -> Account:
         """Give what everybody heard until now."""
-        return Account(
-            {
-                "events": heard_by_webhook(self.webhook),
-                "chat": heard_by_slack(self.slack),
-                "journal": heard_in_log(self.log),
+        heard = {
+            "events": heard_by_webhook(self.webhook),
+            "chat": heard_by_slack(self.slack),
+            "journal": heard_in_log(self.log),
+        }
+        if self.tale is Tale.TOLD_TO_ALL:
+            rows = Books.read(self.store).deliveries
+            heard |= {
+                "pager": heard_by_pagerduty(self.pagerduty, rows),
+                "mail": heard_by_mail(self.mailbox),
+                "alerts": heard_by_alertmanager(self.alertmanager),
             }
-        )
+
+        return Account(heard)
 
     def judge(self, tally: Tally) -> Tally:
         """Close the books over all stories; the program has ended."""
@@ -178,6 +220,11 @@ class Neighbourhood:
         tally.broken += [f"no incident of {name}" for name in self.told if name not in known]
         tally.broken += effects_twice(self.effects())
         tally.broken += self._unapproved()
+        tally.broken += [
+            f"the alert of {alert.dedup_key} is still {alert.status}"
+            for alert in self.pagerduty.alerts
+            if alert.status != "resolved"
+        ]
         tally.broken += [
             f"{incident.id} of {incident.service} is still open"
             for incident in books.incidents
@@ -234,13 +281,13 @@ class Neighbourhood:
         return [f"{id} was carried out, and nobody approved it" for id in sorted(alone)]
 
     def _stall(self) -> Stall:
-        by_itself = self.tale is Tale.TOLD
+        by_itself = self.tale in (Tale.TOLD, Tale.TOLD_TO_ALL)
 
         return Stall(good_answers=2, bad_answers=_BAD_ANSWERS if by_itself else None)
 
     def _service(self, name: str) -> dict[str, Any]:
         match self.tale:
-            case Tale.TOLD:
+            case Tale.TOLD | Tale.TOLD_TO_ALL:
                 return {}
             case Tale.REMEDIED:
                 return {"remedy": self._remedy(name)}
@@ -295,6 +342,9 @@ async def neighbourhood(
             street=street,
             webhook=await stack.enter_async_context(serve_receiver()),
             slack=await stack.enter_async_context(serve_slack()),
+            pagerduty=await stack.enter_async_context(serve_pagerduty()),
+            mailbox=await stack.enter_async_context(serve_mailbox()),
+            alertmanager=await stack.enter_async_context(serve_receiver(then=answers(200, ""))),
             random=random,
             tale=tale,
             environ=environ,
