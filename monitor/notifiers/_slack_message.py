@@ -26,13 +26,14 @@ if TYPE_CHECKING:
 # these keep a whole message below 9000.
 _LONGEST_TEXT: Final = 1_000
 _LONGEST_WHEN: Final = 700
+_LONGEST_BESIDE: Final = 600
 _LONGEST_CHECK: Final = 400
-_LONGEST_CHECKS: Final = 1_900
+_LONGEST_CHECKS: Final = 1_700
 _LONGEST_TASK: Final = 150
-_LONGEST_TASKS: Final = 900
+_LONGEST_TASKS: Final = 800
 _LONGEST_NAME: Final = 60
 _LONGEST_FACT: Final = 120
-_LONGEST_LINKS: Final = 900
+_LONGEST_LINKS: Final = 700
 _LONGEST_SHORT: Final = 300
 _LONGEST_EVIDENCE: Final = 2_800
 _LONGEST_EVIDENCES: Final = 7_000
@@ -77,28 +78,36 @@ _QUIET: Final = {"unfurl_links": False, "unfurl_media": False}
 
 
 def write_message(delivery: Delivery, buttons: Buttons = NO_BUTTONS) -> dict[str, Any]:
-    """Give a whole message: what is wrong, since when and how bad, what to press, where to look."""
+    """Give the message of an incident: what is wrong, since when and how bad, what to press.
+
+    Whatever else it was begun for, such as an escalation, stands below that.
+    """
     notice = delivery.notice
+    first = _standing(notice)
+    news = notice.headline if notice.headline != first.headline else ""
 
     return {
-        "text": " ".join((_text(_standing(notice), _LONGEST_TEXT), *_call(notice))),
-        "attachments": [
-            {
-                "color": _colour(notice),
-                "fallback": _text(_standing(notice), _LONGEST_SHORT),
-                "blocks": _write_blocks(delivery, buttons),
-            }
-        ],
+        **_compose(delivery, first, buttons, beside=news),
         "metadata": _write_metadata(delivery),
         **_QUIET,
     }
 
 
 def write_update(delivery: Delivery, buttons: Buttons = NO_BUTTONS) -> dict[str, Any]:
-    """Give what an incident's message becomes."""
-    message = write_message(delivery, buttons)
+    """Give what an incident's message becomes; the news is in its thread."""
+    return _compose(delivery, _standing(delivery.notice), buttons)
 
-    return {part: message[part] for part in ("text", "attachments")}
+
+def write_single(delivery: Delivery) -> dict[str, Any]:
+    """Give a message that stands alone: the news first, and below it what is wrong."""
+    notice = delivery.notice
+    wrong = _standing(notice).headline
+
+    return {
+        **_compose(delivery, notice, NO_BUTTONS, beside=wrong if wrong != notice.headline else ""),
+        "metadata": _write_metadata(delivery),
+        **_QUIET,
+    }
 
 
 def write_reply(delivery: Delivery) -> dict[str, Any]:
@@ -107,10 +116,8 @@ def write_reply(delivery: Delivery) -> dict[str, Any]:
     Where a person has to act, it is shown in the channel as well: a thread wakes nobody.
     """
     notice = delivery.notice
-    message = write_message(delivery)
-    message["text"] = " ".join((_text(notice, _LONGEST_TEXT), *_call(notice)))
+    message = _compose(delivery, notice, NO_BUTTONS)
     attachment = message["attachments"][0]
-    attachment["fallback"] = _text(notice, _LONGEST_SHORT)
     attachment["blocks"] = [
         block for block in attachment["blocks"] if block["block_id"] in _news_of(notice)
     ]
@@ -119,7 +126,12 @@ def write_reply(delivery: Delivery) -> dict[str, Any]:
     if _needs_a_person(notice):
         message["reply_broadcast"] = True
 
-    return message
+    return {**message, "metadata": _write_metadata(delivery), **_QUIET}
+
+
+def write_short(message: dict[str, Any]) -> dict[str, Any]:
+    """Give a message in one line, for when Slack does not take the whole one."""
+    return {"text": message["attachments"][0]["fallback"], "attachments": []}
 
 
 def write_evidence(delivery: Delivery, evidence: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -145,9 +157,20 @@ def evidence_key(delivery: Delivery, name: str) -> str:
     return f"{delivery.notice.incident}/evidence/{name}"
 
 
-def write_short(delivery: Delivery) -> dict[str, Any]:
-    """Give a message of one line, for when Slack does not take the whole one."""
-    return {"text": _text(delivery.notice, _LONGEST_SHORT), "attachments": []}
+def _compose(
+    delivery: Delivery, first: Notice, buttons: Buttons, *, beside: str = ""
+) -> dict[str, Any]:
+    """Write a message whose first lines are those of `first`, and `beside` below them."""
+    return {
+        "text": " ".join((_text(first, _LONGEST_TEXT), *_call(first))),
+        "attachments": [
+            {
+                "color": _colour(first),
+                "fallback": _text(first, _LONGEST_SHORT),
+                "blocks": _write_blocks(delivery, first, buttons, beside),
+            }
+        ],
+    }
 
 
 def _standing(notice: Notice) -> Notice:
@@ -228,11 +251,15 @@ def _news_of(notice: Notice) -> frozenset[str]:
     return _NEWS - {"when", "checks"} if notice.event is NoticeEvent.ACKNOWLEDGED else _NEWS
 
 
-def _write_blocks(delivery: Delivery, buttons: Buttons) -> list[dict[str, Any]]:
+def _write_blocks(
+    delivery: Delivery, first: Notice, buttons: Buttons, beside: str
+) -> list[dict[str, Any]]:
     notice = delivery.notice
-    blocks = [section("when", _write_when(_standing(notice), buttons))]
+    blocks = [section("when", _write_when(first, buttons))]
     if pressed := write_buttons(delivery, buttons):
         blocks.append(pressed)
+    if beside:
+        blocks.append(section("beside", plain(beside, _LONGEST_BESIDE)))
     if lines := _write_digest(notice):
         blocks.append(section("checks", lines))
     if checks := _write_checks(notice):

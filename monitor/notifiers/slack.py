@@ -28,6 +28,7 @@ from monitor.notifiers._slack_message import (
     write_message,
     write_reply,
     write_short,
+    write_single,
     write_update,
 )
 from monitor.notifiers._slack_options import SlackOptions
@@ -44,9 +45,9 @@ if TYPE_CHECKING:
 _log = Log()
 
 _CHANNEL_ID: Final = re.compile(r"[CGD][A-Z0-9]{6,}")
-_PACE: Final = timedelta(seconds=1)
+_PACE: Final = timedelta(seconds=1.2)
 _BURST: Final = 3
-"""Slack takes a message a second for each channel, and short bursts."""
+"""Slack takes a message a second for each channel and fifty updates a minute, and short bursts."""
 
 _LOOK_BACK: Final = timedelta(minutes=10)
 """By so much the clocks of Slack and of the monitor may differ."""
@@ -147,12 +148,13 @@ class SlackNotifier:
         """Hold nothing between requests."""
 
     async def _tell_webhook(self, delivery: Delivery, _thread: str | None) -> Receipt:
+        message = write_single(delivery)
         try:
-            await self._post_webhook(write_message(delivery))
+            await self._post_webhook(message)
         except SlackRefusal as refusal:
             if not refusal.about_form:
                 raise
-            await self._post_webhook(write_short(delivery))
+            await self._post_webhook(write_short(message))
 
         return Delivered()
 
@@ -192,7 +194,7 @@ class SlackNotifier:
         """
         message = write_update(delivery, self._buttons)
         try:
-            await self._call("chat_update", message, delivery, channel, ts=ts)
+            await self._call("chat_update", message, channel, ts=ts)
         except SlackRefusal as refusal:
             if refusal.error in _GONE or not isinstance(refusal.receipt, Refused):
                 raise
@@ -200,7 +202,7 @@ class SlackNotifier:
             _log.warning("slack_message_not_updated", error=self._mask(refusal.error))
 
         await self._tell_evidence(delivery, channel, ts)
-        await self._call("chat_postMessage", write_reply(delivery), delivery, channel, thread_ts=ts)
+        await self._call("chat_postMessage", write_reply(delivery), channel, thread_ts=ts)
 
     async def _tell_evidence(self, delivery: Delivery, channel: str, ts: str) -> None:
         """Write into the thread what commands said, once: each notice has all that is known.
@@ -243,7 +245,7 @@ class SlackNotifier:
     async def _begin_thread(self, delivery: Delivery) -> Receipt:
         assert self._options.channel is not None
         message = write_message(delivery, self._buttons)
-        said = await self._call("chat_postMessage", message, delivery, self._options.channel)
+        said = await self._call("chat_postMessage", message, self._options.channel)
         channel, ts = said.get("channel"), said.get("ts")
         if not channel or not ts:
             return Delivered()
@@ -253,7 +255,7 @@ class SlackNotifier:
         return Delivered(reference=f"{channel}:{ts}")
 
     async def _call(
-        self, method: str, message: dict[str, Any], delivery: Delivery, channel: str, **more: str
+        self, method: str, message: dict[str, Any], channel: str, **more: str
     ) -> dict[str, Any]:
         """Call a method of the SDK; what is refused for its form is tried once more as one line."""
         send = getattr(self._authorised(), method)
@@ -267,7 +269,7 @@ class SlackNotifier:
                 for name, value in message.items()
                 if name == "reply_broadcast" or (name == "metadata" and name not in refusal.error)
             }
-            answer = await send(channel=channel, **write_short(delivery), **kept, **more)
+            answer = await send(channel=channel, **write_short(message), **kept, **more)
 
         data: dict[str, Any] = answer.data
 

@@ -24,6 +24,8 @@ from monitor.notifiers._slack_message import (
     write_evidence,
     write_message,
     write_reply,
+    write_short,
+    write_single,
     write_update,
 )
 from monitor.notifiers._slack_text import code
@@ -338,6 +340,7 @@ def test_the_fullest_message_is_within_all_limits() -> None:
             write_message(delivery, ALL),
             write_update(delivery, ALL),
             write_reply(delivery),
+            write_single(delivery),
         ):
             message = Message("C1", "1.1", content)
             assert find_error(content) is None
@@ -357,3 +360,30 @@ def test_what_a_person_saw_stays_in_the_first_line() -> None:
 
     assert "shop: customers cannot pay, for 2 min" in seen(told).text
     assert seen(over).text == ":white_check_mark: *it is over*"
+
+
+def test_who_hears_first_by_an_escalation_reads_what_is_wrong_and_why_they_are_called() -> None:
+    news = "shop: nobody has taken it on for 5 min"
+    escalated = make_delivery(make_notice(NoticeEvent.ESCALATED, headline=news))
+    message = Message("C1", "1.1", write_message(escalated, ALL))
+
+    assert "shop answers 500, expected 2xx, for 2 min" in message.text
+    assert news in message.visible
+    assert news not in Message("C1", "1.1", write_update(escalated, ALL)).visible
+
+
+def test_a_message_that_stands_alone_says_the_news_first_and_below_it_what_is_wrong() -> None:
+    news = "shop: home.health fails as well"
+    update = write_single(make_delivery(make_notice(NoticeEvent.UPDATED, headline=news)))
+    opened = write_single(make_delivery())
+
+    assert news in update["text"]
+    assert "shop answers 500, expected 2xx, for 2 min" in Message("C1", "1.1", update).visible
+    assert [block["block_id"] for block in opened["attachments"][0]["blocks"]].count("beside") == 0
+
+
+def test_a_message_in_short_begins_as_the_whole_one() -> None:
+    update = make_delivery(make_notice(NoticeEvent.UPDATED, headline="shop: one more"))
+
+    assert "shop answers 500" in write_short(write_update(update))["text"]
+    assert "shop: one more" in write_short(write_reply(update))["text"]

@@ -16,6 +16,7 @@ from monitor.notifiers._slack_message import (
     write_message,
     write_reply,
     write_short,
+    write_single,
     write_update,
 )
 from monitor.notifiers._slack_text import plain
@@ -170,8 +171,10 @@ def test_whatever_a_target_says_the_message_is_valid_bounded_and_calls_nobody(
     )
     delivery = make_delivery(notice, id="d", maybe_sent=True)
 
-    for write in (write_message, write_reply, write_update, write_short):
-        content = write(delivery)
+    written = [
+        write(delivery) for write in (write_message, write_reply, write_update, write_single)
+    ]
+    for content in (*written, *map(write_short, written)):
         message = seen(content)
 
         assert find_error(content) is None
