@@ -197,6 +197,7 @@ class Engine:
         """
         self.directory = directory
         self._looks_since = self._looks_since or now
+        before = self.checks
         self._watch(endpoints)
         gone = tuple(check for check in self.situation.states if check not in self.checks)
         kept = tuple(
@@ -204,8 +205,14 @@ class Engine:
             for known in self.situation.states_of(self.checks)
             if (state := tracker.adopt(self.checks[known.check], known, now)) != known
         )
+        anew = tuple(
+            state
+            for id, check in self.checks.items()
+            if id not in self.situation.states
+            if (state := tracker.begin_anew(check, before.get(id), now)) is not None
+        )
         self._tell(incidents.adopt(self.checks, self.situation, now), now)
-        self._apply(Changes(states=kept, forgotten=gone))
+        self._apply(Changes(states=(*kept, *anew), forgotten=gone))
         self._apply(pings.adopt(endpoints, self.situation, now))
         if self._conditions().store_works:
             self._tell(incidents.store_works_again(self.situation, now), now)

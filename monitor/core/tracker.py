@@ -74,6 +74,20 @@ def adopt(check: Check, state: CheckState, now: datetime) -> CheckState:
             return _keep_recent(state, n)
 
 
+def begin_anew(check: Check, before: Check | None, now: datetime) -> CheckState | None:
+    """Give the state of a window that came to mean something else before it was ever judged.
+
+    Without it the next process would fill the window with samples of what it meant before. None
+    where nothing has changed, or where counts alone remember.
+    """
+    if before is None or before.fingerprint == check.fingerprint:
+        return None
+    if not isinstance(check.rule, WindowRule):
+        return None
+
+    return CheckState(check=check.id, fingerprint=check.fingerprint, counted_since=now)
+
+
 def settled(check: Check, state: CheckState) -> bool:
     """Whether a check is neither failing on its way to open, nor passing on its way to close.
 

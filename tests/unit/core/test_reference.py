@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from monitor.core.engine import Engine
@@ -445,8 +445,21 @@ async def _live_with_store(setting: Setting, steps: list[Step], path: Path) -> N
         await pair.store.close()
 
 
+FIRST = {name: Threshold(fails=1, passes=1, among=None) for name in NAMES}
+"""Thresholds that one verdict crosses."""
+
+
 @settings(max_examples=LONG or 200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(SETTINGS, STEPS)
+@example(
+    # a window that means something else before it was judged, and another process fills it
+    Setting(FIRST, least=1, short=OnInsufficient.HOLD, rank=95),
+    [
+        Probes((100, 100, 999), times=1, apart=10),
+        Reload(FIRST, anew=True),
+        Probes((100,), times=3, apart=30, runs=True),
+    ],
+)
 def test_the_engine_agrees_with_the_reference_whatever_is_seen_and_done(
     setting: Setting, steps: list[Step]
 ) -> None:
