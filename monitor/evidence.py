@@ -36,6 +36,9 @@ AT_ONCE: Final = 2
 MOST_WAITING: Final = 40
 """How many wait; of more, those that wait longest are dropped, since they say least by then."""
 
+_AT_A_TIME: Final = 20
+"""How many lines are written before probes get on."""
+
 _PAUSE: Final = 0.1
 """How long openings are gathered before they are looked at, in seconds."""
 
@@ -87,7 +90,7 @@ class Evidence:
             await self._woken.wait()
             await asyncio.sleep(_PAUSE)
             self._woken.clear()
-            self._look()
+            await self._look()
             self._begin()
             self._settle()
 
@@ -105,7 +108,7 @@ class Evidence:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         """Queue what is wanted and not begun, and drop what is too much."""
         now = self._clock()
         self._begun = {key: at for key, at in self._begun.items() if now - at <= 2 * FRESH}
@@ -118,13 +121,14 @@ class Evidence:
                 self._begun[key] = now
                 self._waiting.append(key)
 
-        dropped = len(self._waiting) - MOST_WAITING
-        if dropped > 0:
-            _log.warning("evidence_dropped", commands=dropped)
-        for _ in range(dropped):
+        dropped = [self._waiting.popleft() for _ in range(len(self._waiting) - MOST_WAITING)]
+        if dropped:
+            _log.warning("evidence_dropped", commands=len(dropped))
+        for number, (incident_id, name) in enumerate(dropped, start=1):
             ending = f"not collected, since {MOST_WAITING} others were waiting"
-            incident_id, name = self._waiting.popleft()
             self._keep(incident_id, Seen(name=name, ending=ending))
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)
 
     def _begin(self) -> None:
         while self._waiting and len(self._running) < AT_ONCE:

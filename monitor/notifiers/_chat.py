@@ -37,6 +37,9 @@ _SIGNS: Final = {
     NoticeEvent.ESCALATED: "\U0001f6a8",
 }
 _TICKS: Final = {True: "\u2611", False: "\u2610", None: "\u25a2"}
+_MOST_LINES: Final = 40
+"""More than any chat has room for."""
+
 _TOLD_ABOVE: Final = frozenset({"Severity", "Since", "Resolved", "Rollback", "Incident"})
 _OWN_WORDS: Final = frozenset(
     {
@@ -59,8 +62,9 @@ _HIDDEN: Final = re.compile(
 class Said:
     """What is said of one notice, in the order in which it is read; all of it is plain text.
 
-    `colour` is `#rrggbb`. `lines` are the checks, or what a digest tells. `tasks` are the
-    checklist. The `evidence` is what commands said, by name. `quiet` is what has to wake nobody.
+    `colour` is `#rrggbb`. `lines` are the first checks, or what a digest tells first, and `more` is
+    how many others there are. `tasks` are the checklist. The `evidence` is what commands said, by
+    name. `quiet` is what has to wake nobody.
     """
 
     sign: str
@@ -68,6 +72,7 @@ class Said:
     headline: str
     when: str
     lines: tuple[str, ...]
+    more: int
     tasks: tuple[str, ...]
     facts: tuple[tuple[str, str], ...]
     links: tuple[Link, ...]
@@ -88,6 +93,7 @@ def say_whole(delivery: Delivery) -> Said:
         headline=notice.headline,
         when=_say_when(notice),
         lines=_say_lines(notice),
+        more=max(0, len(notice.lines or notice.members) - _MOST_LINES),
         tasks=tuple(f"{_TICKS[task.done]} {task.text}" for task in notice.checklist),
         facts=tuple(fact for fact in wording.facts(notice) if fact[0] not in _TOLD_ABOVE),
         links=tuple(link for link in notice.links if is_usable(link.url)),
@@ -106,6 +112,7 @@ def say_news(delivery: Delivery) -> Said:
         whole,
         headline=notice.headline,
         lines=() if acknowledged else whole.lines,
+        more=0 if acknowledged else whole.more,
         tasks=(),
         facts=(),
         links=(),
@@ -158,8 +165,8 @@ def cut(text: str, longest: int, escape: Callable[[str], str] = str) -> str:
 
     It is cut before it is escaped, so that no escape is torn.
     """
-    shown = escape(text)
-    if units(shown) <= longest:
+    head = text[: 2 * longest]  # whatever is taken out of it, seldom half
+    if len(head) == len(text) and units(shown := escape(text)) <= longest:
         return shown
 
     low, high = 0, min(len(text), longest)
@@ -182,15 +189,15 @@ def cut_front(text: str, longest: int) -> str:
     return shown if shown == text else f"\u2026{shown}"
 
 
-def fill(lines: Sequence[str], room: int) -> list[str]:
-    """Give as many lines as there is room for, and say how many more there are."""
+def fill(lines: Sequence[str], room: int, more: int = 0) -> list[str]:
+    """Give as many lines as there is room for, and say how many more there are, with `more`."""
     shown: list[str] = []
     for line in lines:
         if units(line) + 20 >= room:
             break
         shown.append(line)
         room -= units(line) + 1
-    if more := len(lines) - len(shown):
+    if more := more + len(lines) - len(shown):
         shown.append(f"\u2026 and {more} more")
 
     return shown
@@ -209,9 +216,9 @@ def _say_when(notice: Notice) -> str:
 
 def _say_lines(notice: Notice) -> tuple[str, ...]:
     if notice.lines:
-        return tuple(map(digest_line, notice.lines))
+        return tuple(map(digest_line, notice.lines[:_MOST_LINES]))
 
-    return tuple(map(wording.member_line, notice.members))
+    return tuple(map(wording.member_line, notice.members[:_MOST_LINES]))
 
 
 def _say_about(delivery: Delivery) -> str:

@@ -97,7 +97,7 @@ def _write(said: Said) -> dict[str, Any]:
 def _describe(said: Said) -> list[str]:
     lines = [f"• {cut(line, _LONGEST_LINE, escape)}" for line in said.lines]
     tasks = [cut(task, _LONGEST_TASK, escape) for task in said.tasks]
-    parts = [cut(said.when, _LONGEST_WHEN, escape), *fill(lines, _LONGEST_LINES)]
+    parts = [cut(said.when, _LONGEST_WHEN, escape), *fill(lines, _LONGEST_LINES, said.more)]
     parts += fill(tasks, _LONGEST_TASKS)
     seen = said.evidence[:_MOST_EVIDENCE]
     for name, text in seen:

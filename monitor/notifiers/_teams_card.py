@@ -53,7 +53,15 @@ def write_body(delivery: Delivery) -> bytes:
         said,
         replace(said, evidence=()),
         replace(said, evidence=(), tasks=(), facts=said.facts[:4], links=said.links[:2]),
-        replace(said, evidence=(), tasks=(), facts=(), links=(), lines=said.lines[:3]),
+        replace(
+            said,
+            evidence=(),
+            tasks=(),
+            facts=(),
+            links=(),
+            lines=said.lines[:3],
+            more=said.more + len(said.lines[3:]),
+        ),
     )
     for one in smaller:
         body = json.dumps(_write(one, delivery), ensure_ascii=False).encode("utf-8", "replace")
@@ -106,7 +114,7 @@ def _write(said: Said, delivery: Delivery) -> dict[str, Any]:
 
 def _write_parts(said: Said) -> Iterator[dict[str, Any]]:
     lines = [f"• {cut(one_line(line), _LONGEST_LINE)}" for line in said.lines]
-    for line in fill(lines, _LONGEST_LINES):
+    for line in fill(lines, _LONGEST_LINES, said.more):
         yield _text(line)
     for task in said.tasks:
         yield _text(cut(one_line(task), _LONGEST_LINE))

@@ -83,7 +83,7 @@ def _say(said: Said) -> list[str]:
     parts = [
         f"{said.sign} <b>{cut(said.headline, _LONGEST_HEADLINE, escape)}</b>",
         cut(said.when, _LONGEST_WHEN, escape),
-        *fill(lines, _LONGEST_LINES),
+        *fill(lines, _LONGEST_LINES, said.more),
         *fill(tasks, _LONGEST_TASKS),
         *fill(facts, _LONGEST_FACTS),
     ]

@@ -158,6 +158,8 @@ def _write(delivery: Delivery) -> tuple[str, str]:
     """Give title and text: plain, and calling nobody wherever it may come to."""
     said = say_whole(delivery)
     lines = [said.when, *(f"- {cut(one_line(line), _LONGEST_LINE)}" for line in said.lines)]
+    if said.more:
+        lines.append(f"… and {said.more} more")
     lines += list(said.tasks)
     lines += [f"{name}: {one_line(text)}" for name, text in said.facts]
     lines += [f"{link.name}: {link.url}" for link in said.links]

@@ -113,6 +113,8 @@ class DiscordNotifier:
                 return Delivered(reference=first)
 
         answer = await self._write("POST", write_message(delivery), delivery)
+        if answer.status == 204:  # something between us takes our `wait` away
+            return Delivered()
         id = read_json(answer).get("id")
         if not isinstance(id, str):
             # Without ?wait=true heeded, a message that was not saved gives no error.
@@ -128,7 +130,7 @@ class DiscordNotifier:
         answer = await self._send(method, url, message)
         if answer.status == 400:
             answer = await self._send(method, url, write_short(delivery))
-        if answer.status == 200:
+        if answer.status in (200, 204):
             return answer
 
         raise _Refusal(answer, self._judge(answer))

@@ -97,7 +97,7 @@ class Notice:
     that only tells of what passes again; `may_roll_back` says that the service is rolled back by
     itself, or would be. `deploy` was live when it began, since `deployed_at`. `checklist` is what
     to do now, each with whether it is done. `evidence` are commands that were run when it opened,
-    by name, with the beginning of what they said. A digest has `lines`: it is about many incidents,
+    by name, with the end of what they said. A digest has `lines`: it is about many incidents,
     and `incident` is the id of the digest. `affected` are the services that fail because of this
     one, and `common_cause` says how many others began to fail with it. `title` is what a person
     called it who opened it. All times are UTC.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,6 +22,7 @@ from monitor.core.model.notice import (
     TryAgain,
 )
 from monitor.examination import Unfit
+from monitor.notifiers._discord_message import write_message
 from monitor.notifiers.discord import DiscordNotifier, DiscordOptions
 from tests.support.discord import FakeDiscord, serve_discord
 from tests.support.notices import NOON, make_context, make_delivery, make_member, make_notice
@@ -184,6 +187,15 @@ async def test_each_event_has_its_sign(event: NoticeEvent, sign: str) -> None:
     assert "Acknowledged by ana." in discord.messages[0].visible
 
 
+async def test_where_nothing_is_said_of_the_message_it_is_not_sent_again_and_again() -> None:
+    async with serve_discord() as discord:
+        discord.heeds_wait = False
+        receipt = await make(discord).deliver(make_delivery(), Earlier())
+
+    assert receipt == Delivered()
+    assert len(discord.messages) == 1
+
+
 async def test_a_message_that_was_not_kept_is_tried_again() -> None:
     async with serve_discord() as discord:
         discord.fail(200, {"no": "id"})
@@ -254,3 +266,16 @@ async def test_the_examination_writes_nothing() -> None:
 
     assert "nothing was sent" in said
     assert discord.messages == []
+
+
+def test_a_message_about_ten_thousand_checks_is_written_at_once() -> None:
+    members = tuple(
+        make_member(f"c{number}.health", reason="*" * 5_000) for number in range(10_000)
+    )
+    delivery = make_delivery(make_notice(headline="*" * 5_000, members=members))
+    begun = time.process_time()
+
+    embed = write_message(delivery)["embeds"][0]
+
+    assert time.process_time() - begun < 0.5
+    assert re.search(r"and 99\d\d more", embed["description"])
