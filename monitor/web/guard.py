@@ -31,6 +31,9 @@ _log = Log()
 TOKEN: Final = web.RequestKey("token", str)
 """The name of the token that a request was let through for."""
 
+PUBLIC: Final = web.RequestKey("public", bool)
+"""Whether a request was let through without a token, because what it asks for is open."""
+
 _LONGEST_TOKEN: Final = 512
 _READING: Final = ("GET", "HEAD")
 _HEADERS: Final = {
@@ -89,6 +92,7 @@ def guard(
 
         need = needs(request)
         if need.keyed or (not need.changes and (loopback or need.area in settings().open)):
+            request[PUBLIC] = not loopback
             return await handler(request)
 
         try:

@@ -19,6 +19,7 @@ from monitor.core.report import rollback_json
 from monitor.core.wording import duration_text
 from monitor.web.acting import refusals
 from monitor.web.backend import BACKEND
+from monitor.web.public import is_public, public_incident, public_status
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -45,7 +46,7 @@ _WHEN: Final = {
 async def index(request: web.Request) -> web.Response:
     """Show the status as a page."""
     backend = request.app[BACKEND]
-    status = backend.status()
+    status = public_status(backend.status()) if is_public(request) else backend.status()
     now = backend.now()
     page = _template("index.html").render(
         status=status,
@@ -67,7 +68,7 @@ async def service(request: web.Request) -> web.Response:
     """Show one service: its checks, incidents and rollbacks."""
     backend = request.app[BACKEND]
     name = request.match_info["service"]
-    status = backend.status()
+    status = public_status(backend.status()) if is_public(request) else backend.status()
     found = [one for one in _services(status, backend.engine.directory) if one["name"] == name]
     if not found:
         raise web.HTTPNotFound(text=f"there is no service {name!r:.200}")
@@ -95,6 +96,8 @@ async def incident(request: web.Request) -> web.Response:
     backend = request.app[BACKEND]
     with refusals():
         found = await operations.show_incident(request.match_info["id"], backend.desk)
+    if is_public(request):
+        found = public_incident(found)
     engine, id = backend.engine, found["id"]
     known = engine.situation.incidents.get(id)
     rollback = engine.situation.rollbacks.get(found["rollback"] or "")
@@ -104,7 +107,7 @@ async def incident(request: web.Request) -> web.Response:
         phases=_phases(found["phase"]),
         known=engine.directory.service(found["service"]),
         rollback=rollback_json(rollback, engine.situation) if rollback else None,
-        checklists=_checklists(known, engine) if known else [],
+        checklists=_checklists(known, engine) if known and not is_public(request) else [],
         environment=engine.directory.environment,
         now=backend.now(),
         version=__version__,

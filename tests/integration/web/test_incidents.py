@@ -181,6 +181,41 @@ async def test_the_command_line_on_the_socket_says_who_sits_there(
     assert (forged, json.loads(text)["timeline"][-1]["actor"]) == (200, WHO)
 
 
+async def test_the_public_reads_nothing_that_people_wrote_and_no_evidence(serve: Any) -> None:
+    web = f"open: [public]\n  {TOKENS}"
+    async with serve(web=web, listen="0.0.0.0:0", more=BROKEN) as served:
+        await until(served.monitor.engine.situation.open_incidents)
+        incident = opened(served)
+        secrets = ["between us", "from the log", f"by {WHO}", f"{WHO} ", "capacity", "a new disk"]
+        await post(served, "incidents/shop/note", {"text": secrets[0]})
+        await post(served, "incidents/shop/ack", {})
+        await post(served, "incidents/shop/label", {"labels": ["capacity"]})
+        await post(served, "silences", {"services": ["shop"], "minutes": 5, "reason": "a new disk"})
+        entry = TimelineEntry(
+            incident=incident.id,
+            sequence=opened(served).sequence + 1,
+            at=served.monitor.now(),
+            actor="monitor",
+            event="evidence",
+            text="last logs",
+            evidence="from the log",
+        )
+        served.monitor.engine.situation.apply(Changes(timeline=(entry,)))
+        await until(lambda: opened(served).attention.hold)
+        pages = [
+            (await served.ask("GET", path))[:2]
+            for path in ("/", f"/incidents/{incident.id}", "/services/shop")
+        ]
+        closed, _, _ = await served.ask("GET", f"/api/v1/incidents/{incident.id}")
+
+    assert closed == 401
+    for code, page in pages:
+        assert code == 200
+        assert incident.id in page
+        assert "broken.health" in page
+        assert not [secret for secret in secrets if secret in page]
+
+
 async def test_what_is_too_old_for_memory_is_found_in_the_store(failing: Any) -> None:
     monitor = failing.monitor
     now = monitor.now()
