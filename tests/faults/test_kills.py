@@ -31,6 +31,7 @@ AT_ONCE: Final = 3
         pytest.param(Rounds, Tale.TOLD, False, 0.4, id="as rounds, told"),
         pytest.param(Service, Tale.TOLD, False, 0.6, id="as a service, told"),
         pytest.param(Service, Tale.TOLD_TO_ALL, False, 0.1, id="as a service, told to all"),
+        pytest.param(Rounds, Tale.STORM, False, 0.1, id="as rounds, a storm"),
         pytest.param(Rounds, Tale.ROLLED_BACK, False, 0.3, id="as rounds, rolled back"),
         pytest.param(Service, Tale.ROLLED_BACK, False, 0.4, id="as a service, rolled back"),
         pytest.param(Service, Tale.ROLLED_BACK, True, 0.3, id="by the hook runner, rolled back"),
@@ -70,4 +71,5 @@ async def test_killed_at_any_call_it_loses_no_alert_and_has_each_effect_at_most_
 
     assert tally.broken == []
     assert tally.killed > 0.6 * points
+    assert bool(tally.digests) is bool(tally.stand_ins) is (tale is Tale.STORM)
     assert not runner or "uncertain" not in tally.ends

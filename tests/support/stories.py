@@ -51,11 +51,13 @@ if TYPE_CHECKING:
 class Tale(StrEnum):
     """What a story is about: an outage that is over by itself, or what puts the shop right.
 
-    One is told to receivers of further kinds.
+    One is told to receivers of further kinds. In a storm a dozen shops fail at once, which is told
+    in digests, and one receiver refuses all that it is told, so that another stands in for it.
     """
 
     TOLD = "told"
     TOLD_TO_ALL = "told to all"
+    STORM = "storm"
     ROLLED_BACK = "rolled back"
     REMEDIED = "remedied"
     APPROVED = "approved"
@@ -70,6 +72,8 @@ _ENVIRON: Final = {"MONITOR_LOG_FORMAT": "json", "COVERAGE_PROCESS_CONFIG": ""}
 
 _BAD_ANSWERS: Final = 6
 _QUIET: Final = range(12)
+_BESIDE: Final = range(11)
+_TELL: Final = 'echo "$MONITOR_IDEMPOTENCY_KEY" >> told'
 _PASSING: Final = (Blocked.WARMING_UP, Blocked.STORE)
 
 
@@ -81,6 +85,8 @@ class Tally:
     killed: int = 0
     killed_again: int = 0
     repeats: int = 0
+    digests: int = 0
+    stand_ins: int = 0
     ends: dict[str, int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
@@ -90,6 +96,8 @@ class Tally:
             killed=self.killed + other.killed,
             killed_again=self.killed_again + other.killed_again,
             repeats=self.repeats + other.repeats,
+            digests=self.digests + other.digests,
+            stand_ins=self.stand_ins + other.stand_ins,
             ends=dict(Counter(self.ends) + Counter(other.ends)),
             broken=self.broken + other.broken,
         )
@@ -100,6 +108,8 @@ class Tally:
         return (
             f"{self.killed} of {self.moments} moments killed it, {self.killed_again} times it was"
             f" killed again as it started, {self.repeats} notices came twice"
+            + (f", {self.digests} were digests" if self.digests else "")
+            + (f", {self.stand_ins} were told by another" if self.stand_ins else "")
             + (f"; rollbacks: {ends}" if ends else "")
         )
 
@@ -115,6 +125,7 @@ class Neighbourhood:
     pagerduty: FakePagerDuty
     mailbox: Mailbox
     alertmanager: Receiver
+    spare: Receiver
     random: Random
     tale: Tale
     environ: dict[str, str]
@@ -132,7 +143,8 @@ class Neighbourhood:
     def begin(self, number: int, open_stories: Iterable[str]) -> str:
         """Open a shop that answers well at first, and let it be watched with those before it."""
         name = f"shop-{number}"
-        self.street.stalls[name] = self._stall()
+        for shop in self._shops(name):
+            self.street.stalls[shop] = self._stall()
         self.configure([*open_stories, name])
         self.told.append(name)
 
@@ -140,46 +152,60 @@ class Neighbourhood:
 
     def configure(self, names: list[str]) -> None:
         """Write the configuration for these stories, and nothing besides."""
-        config = {
+        config: dict[str, Any] = {
             "environment": "test",
             "web": {"listen": "127.0.0.1:${PORT:-1}"},
             "defaults": {**_PACE, "failure_threshold": 3, "success_threshold": 2},
             "endpoints": {
-                **{name: {"url": self.street.url(name)} for name in names},
+                **{
+                    shop: {"url": self.street.url(shop)}
+                    for name in names
+                    for shop in self._shops(name)
+                },
                 # So many are well that a few stories at once have no common cause.
                 **{f"quiet-{n}": {"url": self.street.url("quiet"), "every": "1h"} for n in _QUIET},
             },
             "services": {name: self._service(name) for name in names},
             "notifiers": {
                 "events": {"webhook": {"url": self.webhook.url(), "secret": SIGNING}},
-                "chat": {
-                    "slack": {
-                        "token": TOKEN,
-                        "channel": "#on-call",
-                        "base_url": self.slack.base_url,
-                    }
-                },
                 "journal": {"log": {}},
-                **self._further(),
+                **(self._stormy() if self.tale is Tale.STORM else self._further()),
             },
         }
+        if self.tale is Tale.STORM:
+            told = ["events", "journal", "people", "refusing"]
+            config["routes"] = [{"notify": told, "fallback": "spare"}]
         path = self.folder / "monitor.yml"
         path.write_text(json.dumps(config, indent=1))
         path.chmod(0o644)
 
     def _further(self) -> dict[str, Any]:
+        chat = {"token": TOKEN, "channel": "#on-call", "base_url": self.slack.base_url}
         if self.tale is not Tale.TOLD_TO_ALL:
-            return {}
+            return {"chat": {"slack": chat}}
 
         mail = {"host": "127.0.0.1", "port": self.mailbox.port, "tls": "none"}
 
         return {
+            "chat": {"slack": chat},
             "pager": {
                 "pagerduty": {"routing_key": ROUTING_KEY, "base_url": self.pagerduty.base_url}
             },
             "mail": {"email": {**mail, "from": "m@shop.example", "to": "a@shop.example"}},
             "alerts": {"alertmanager": {"urls": [self.alertmanager.origin]}},
         }
+
+    def _stormy(self) -> dict[str, Any]:
+        return {
+            "people": {"command": {"run": write_hook(self.folder, "tell", _TELL)}},
+            "refusing": {"webhook": {"url": self.alertmanager.url("/gone")}},
+            "spare": {"webhook": {"url": self.spare.url(), "secret": SIGNING}},
+        }
+
+    def _shops(self, name: str) -> list[str]:
+        beside = _BESIDE if self.tale is Tale.STORM else ()
+
+        return [name, *(f"{name}-{number}" for number in beside)]
 
     def refuse_some(self) -> None:
         """Let the receivers be in trouble now and then: what was told is told together later."""
@@ -193,14 +219,20 @@ class Neighbourhood:
             self.mailbox.then.append(self.random.choice(["451 later", "drop"]))
         if self.random.random() < 0.3:
             self.alertmanager.next.append(self.random.choice([answers(500), drops()]))
+        if self.random.random() < 0.3:
+            self.spare.next.append(self.random.choice([answers(500), drops()]))
 
     def account(self) -> Account:
         """Give what everybody heard until now."""
         heard = {
             "events": heard_by_webhook(self.webhook),
-            "chat": heard_by_slack(self.slack),
             "journal": heard_in_log(self.log),
         }
+        if self.tale is Tale.STORM:
+            people = (self.folder / "told").read_text().splitlines()
+            return Account({**heard, "people": people, "spare": heard_by_webhook(self.spare)})
+
+        heard["chat"] = heard_by_slack(self.slack)
         if self.tale is Tale.TOLD_TO_ALL:
             rows = Books.read(self.store).deliveries
             heard |= {
@@ -231,6 +263,8 @@ class Neighbourhood:
             if incident.open
         ]
         tally.repeats = account.repeats
+        tally.digests = sum(row.told_in == row.id for row in books.deliveries)
+        tally.stand_ins = sum(bool(row.instead_of) for row in books.deliveries)
         tally.ends = {state.value: count for state, count in states_of(books).items()}
 
         return tally
@@ -281,13 +315,13 @@ class Neighbourhood:
         return [f"{id} was carried out, and nobody approved it" for id in sorted(alone)]
 
     def _stall(self) -> Stall:
-        by_itself = self.tale in (Tale.TOLD, Tale.TOLD_TO_ALL)
+        by_itself = self.tale in (Tale.TOLD, Tale.TOLD_TO_ALL, Tale.STORM)
 
         return Stall(good_answers=2, bad_answers=_BAD_ANSWERS if by_itself else None)
 
     def _service(self, name: str) -> dict[str, Any]:
         match self.tale:
-            case Tale.TOLD | Tale.TOLD_TO_ALL:
+            case Tale.TOLD | Tale.TOLD_TO_ALL | Tale.STORM:
                 return {}
             case Tale.REMEDIED:
                 return {"remedy": self._remedy(name)}
@@ -344,7 +378,10 @@ async def neighbourhood(
             slack=await stack.enter_async_context(serve_slack()),
             pagerduty=await stack.enter_async_context(serve_pagerduty()),
             mailbox=await stack.enter_async_context(serve_mailbox()),
-            alertmanager=await stack.enter_async_context(serve_receiver(then=answers(200, ""))),
+            alertmanager=await stack.enter_async_context(
+                serve_receiver(then=answers(404 if tale is Tale.STORM else 200, ""))
+            ),
+            spare=await stack.enter_async_context(serve_receiver()),
             random=random,
             tale=tale,
             environ=environ,
