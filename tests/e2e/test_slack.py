@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -62,8 +63,7 @@ def bot(slack: FakeSlack, **options: Any) -> dict[str, Any]:
             "token": TOKEN,
             "channel": CHANNEL,
             "base_url": slack.base_url,
-            "users": [ANA, BEN],
-            "approvers": [ANA],
+            **({"users": [ANA, BEN], "approvers": [ANA]} if options else {}),
             **options,
         }
     }
@@ -169,6 +169,29 @@ async def test_a_rollback_is_approved_by_who_may_over_socket_mode(
     assert slack.sockets == []
     assert len(slack.first_posts) == 1
     assert "canary" not in said
+
+
+async def test_a_message_that_arrived_before_a_kill_is_not_written_again(
+    street: Street, slack: FakeSlack, tmp_path: Path
+) -> None:
+    endpoints = {"shop": {"url": street.url("shop")}}
+    write_config(tmp_path, street, {}, endpoints=endpoints, notifiers={"oncall": bot(slack)})
+    async with daemon(tmp_path) as running:
+        await until_passing(running)
+        slack.fail(takes=True)
+        street["shop"].broken = True
+        await until(lambda: slack.messages)
+        await running.stop(signal.SIGKILL)
+    async with daemon(tmp_path) as running:
+        await running.until(lambda status: not status["undelivered"])
+        told = len(slack.messages)
+        street["shop"].broken = False
+        await until(lambda: slack.first_posts[0].colour == "#2eb67d")
+        await running.until(lambda status: not status["undelivered"])
+
+    assert told == 1
+    assert len(slack.first_posts) == 1
+    assert [one.text.split(" ")[0] for one in slack.messages[1:]] == [":white_check_mark:"]
 
 
 async def test_the_example_of_runbook_003_tells_how_it_stands(

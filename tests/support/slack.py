@@ -103,6 +103,7 @@ class Fault:
     retry_after: str | None = None
     body: str | None = None
     passes: bool = False
+    takes: bool = False  # it is done, but nobody hears of it
     hangs: bool = False
     drops: bool = False
 
@@ -191,7 +192,8 @@ class FakeSlack:
         """Answer as the Web API does: nearly always 200, and `ok` tells."""
         method = request.match_info["method"]
         body = await self._read(request)
-        if (fault := await self._next_fault(request)) is not None:
+        fault = await self._next_fault(request)
+        if fault is not None and not fault.takes:
             said = json.dumps({"ok": False, "error": fault.error or "fatal_error"})
             return _say_fault(fault, 200, said, "application/json")
 
@@ -203,7 +205,11 @@ class FakeSlack:
         if body is None:
             return _error("invalid_json")
 
-        return self._answer(method, body)
+        answer = self._answer(method, body)
+        if fault is not None:
+            await asyncio.Event().wait()
+
+        return answer
 
     def _answer(self, method: str, body: dict[str, Any]) -> web.Response:
         if method == "auth.test":
