@@ -82,6 +82,8 @@ def headline(incident: Incident, *, at: datetime) -> str:
     still = _worst_first([member for member in incident.members if member.closed_at is None])
     if incident.title and incident.open:
         return as_sentence(_declared(incident, still, at))
+    if not incident.open and (still or incident.title):
+        return as_sentence(_ended_by_hand(incident, still, at))
     if not still:
         return as_sentence(_over(incident, at))
     if incident.klass is IncidentClass.MONITOR:
@@ -254,6 +256,19 @@ def _declared(incident: Incident, still: Sequence[Member], at: datetime) -> str:
     said = f"{incident.service}: {one_line(incident.title)}{lasting}"
 
     return "; ".join((said, *(f"{one.check}: {reasons_text(one.reasons)}" for one in still[:1])))
+
+
+def _ended_by_hand(incident: Incident, still: Sequence[Member], at: datetime) -> str:
+    """Say that it is over because a person said so, and what fails all the same."""
+    what = one_line(incident.title) if incident.title else "the incident"
+    lasted = duration_text((incident.resolved_at or at) - incident.since)
+    said = f"{incident.service}: {what} was closed by hand after {lasted}"
+    if not still:
+        return said
+
+    fails = "fails" if len(still) == 1 else "fail"
+
+    return f"{said}; {listed([one.check for one in still])} still {fails}"
 
 
 def _over(incident: Incident, at: datetime) -> str:

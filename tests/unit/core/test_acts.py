@@ -100,6 +100,8 @@ def test_what_a_person_ended_is_told_and_does_not_open_again_while_it_fails(
     assert said == "shop: ana has closed the incident after 2 min; known; api.health still fails"
     assert failing.engine.situation.states["api.health"].open
     assert acts.resolve(newest(failing, incident), "bob", "", failing.now) is NO_STEP
+    shown = wording.headline(newest(failing, incident), at=at(900))
+    assert shown == "shop: the incident was closed by hand after 2 min; api.health still fails"
 
 
 def test_the_recovery_of_what_a_person_ended_is_written_into_it_quietly(failing: Story) -> None:
@@ -190,6 +192,8 @@ def test_what_a_person_opened_ends_by_a_person_and_may_be_opened_again() -> None
 
     assert story.events == ["opened", "resolved", "opened"]
     assert again.id != incident.id
+    shown = wording.headline(newest(story, incident), at=at(900))
+    assert shown == "shop: customers cannot pay was closed by hand after 60 s"
 
 
 def test_a_service_with_an_outage_gets_no_second_by_hand(failing: Story) -> None:
