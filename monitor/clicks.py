@@ -35,6 +35,7 @@ ANSWER_WITHIN: Final = timedelta(seconds=2)
 _REPLY_WITHIN: Final = timedelta(seconds=5)
 _MOST_AT_ONCE: Final = 100
 _MOST_ACTIONS: Final = 5
+_LONGEST_ID: Final = 500
 _LONGEST_REPLY: Final = 500
 _SLACK_REPLIES: Final = URL("https://hooks.slack.com")
 _ID: Final = re.compile(r"[UW][A-Z0-9]{1,30}")
@@ -196,7 +197,7 @@ def read_clicks(payload: object) -> list[Click]:
     for action in actions[:_MOST_ACTIONS]:
         match action:
             case {"action_id": str(press), "block_id": str(block), "value": str(id)} if (
-                press in set(Press) and id
+                press in set(Press) and 0 < len(id) <= _LONGEST_ID
             ):
                 found.append(
                     Click(

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _log = Log()
 
 _TIMEOUT: Final = timedelta(seconds=10)
+_LONGEST_WAIT: Final = timedelta(minutes=1)
+"""Slack gives an address once a minute for as long as one likes."""
+
 _STABLE: Final = timedelta(seconds=10)
 """A connection that ends sooner than that did not go well: the next one waits longer."""
 
@@ -119,7 +122,7 @@ class SlackSockets:
 
     async def _stay_connected(self, app: App) -> None:
         """Hold a connection; where Slack announces its end, open the next before that."""
-        failures = 0
+        failures, told = 0, False
         current: _Connection | None = None
         try:
             while True:
@@ -128,16 +131,18 @@ class SlackSockets:
                     fresh = await self._open(app)
                 except Trouble as trouble:
                     failures += 1
-                    if failures == 1:
+                    if not told:
                         _log.warning("slack_socket_failed", error=str(trouble))
+                    told = True
                     await asyncio.sleep(_wait(failures, trouble.after))
                     continue
 
                 old, current = current, fresh
+                if told or old is None:
+                    _log.info("slack_socket_connected")
+                told = False
                 if old is not None:
                     await old.leave()
-                else:
-                    _log.info("slack_socket_connected")
                 await current.ended.wait()
                 failures = 0 if monotonic() - began > _STABLE.total_seconds() else failures + 1
                 if not current.alive:
@@ -312,4 +317,4 @@ def is_socket(url: str, base_url: str) -> bool:
 def _wait(failures: int, after: timedelta | None = None) -> float:
     wait = back_off(failures, jitter=random.uniform(0.5, 1))  # noqa: S311 - no secret hangs on it
 
-    return max(wait, after or timedelta()).total_seconds()
+    return max(min(wait, _LONGEST_WAIT), after or timedelta()).total_seconds()
