@@ -219,13 +219,12 @@ async def remedied(
     changes: dict[str, Any] = {
         "endpoints": {
             "stuck-escrows": {
-                "every": "200ms",
+                "every": "10s",
                 "retry_every": "100ms",
-                "timeout": "200ms",
                 "tags": ["escrow"],
             }
         },
-        "services": {"escrow": {"remedy": {"verify": {"within": "5s"}}}},
+        "services": {"escrow": {"remedy": {"verify": {"within": "20s"}}}},
     }
     if recover_within:
         example = yaml.safe_load(Path(DATABASE).read_text())["services"]["escrow"]["remedy"]
