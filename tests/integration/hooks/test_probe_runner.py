@@ -18,6 +18,7 @@ from monitor.runner.elsewhere import CommandsElsewhere
 from monitor.runner.protocol import LARGEST_ORDER, Malformed
 from monitor.runner.records import FRESH, Keys
 from monitor.runner.tied_protocol import (
+    LARGEST_INPUT,
     TiedOrder,
     make_key,
     read_order,
@@ -189,6 +190,33 @@ def test_an_argument_list_is_no_part_of_an_order(folder: Path) -> None:
     for more in additions:
         with pytest.raises(Malformed):
             read_order(json.dumps({**data, **more}).encode())
+
+
+@pytest.mark.parametrize(
+    ("purpose", "told"),
+    [
+        ("probe", {"variables": {"MONITOR_X": "1"}}),
+        ("probe", {"input": "{}"}),
+        ("evidence", {"input": "{}"}),
+        ("notice", {"variables": {"PATH": "/tmp"}}),
+        ("notice", {"variables": {"MONITOR_X=1\nPATH": "/tmp"}}),
+        ("notice", {"variables": {"MONITOR_X": "a\0b"}}),
+        ("notice", {"variables": {"MONITOR_X": 1}}),
+        ("notice", {"variables": {"MONITOR_X": "x" * 4_001}}),
+        ("notice", {"variables": {f"MONITOR_{'X' * n}": "" for n in range(1, 50)}}),
+        ("notice", {"variables": []}),
+        ("notice", {"input": "x" * (LARGEST_INPUT + 1)}),
+        ("notice", {"input": {}}),
+        ("rollback", {}),
+    ],
+)
+def test_a_command_is_told_nothing_but_what_it_may_be(
+    folder: Path, purpose: str, told: dict[str, Any]
+) -> None:
+    data = {**json.loads(write_order(order(folder))), "purpose": purpose, **told}
+
+    with pytest.raises(Malformed):
+        read_order(json.dumps(data).encode())
 
 
 def test_a_key_is_used_once(folder: Path) -> None:
