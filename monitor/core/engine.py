@@ -206,10 +206,10 @@ class Engine:
             if (state := tracker.adopt(self.checks[known.check], known, now)) != known
         )
         anew = tuple(
-            state
+            begun
             for id, check in self.checks.items()
             if id not in self.situation.states
-            if (state := tracker.begin_anew(check, before.get(id), now)) is not None
+            if (begun := tracker.begin_anew(check, before.get(id), now)) is not None
         )
         self._tell(incidents.adopt(self.checks, self.situation, now), now)
         self._apply(Changes(states=(*kept, *anew), forgotten=gone))
