@@ -49,8 +49,13 @@ class Order:
 
     @property
     def step(self) -> int:
-        """The place of the step among those of its rollback, from 1."""
+        """The place of the step among those of its level, from 1."""
         return int(self.context.step_key.rpartition(".")[2])
+
+    @property
+    def level(self) -> int:
+        """The place of the level among those of its rollback or remedy, from 1."""
+        return int(self.context.step_key.split(".")[-2])
 
 
 class Known(StrEnum):

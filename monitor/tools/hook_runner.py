@@ -61,16 +61,25 @@ def prepare(
 
 
 def _find_step(compiled: Compiled, order: Order) -> Plugin:
+    """Find the command at the place that an order names, of the rollback or else of the remedy."""
     service = order.context.service
-    steps = compiled.hooks.get(service, ())
-    if order.step > len(steps) or steps[order.step - 1].kind != "command":
-        raise Denied(f"step {order.step} of {service} is no command that is set up for it")
+    hooks = compiled.hooks.get(service, ())
+    levels = (policy.level(order.level) for policy in compiled.directory.service(service).policies)
+    commands = [
+        plugin
+        for level in levels
+        if level is not None and order.step <= len(level.steps)
+        for plugin in (hooks[level.first_hook + order.step - 1],)
+        if plugin.kind == "command"
+    ]
+    step = f"step {order.step}" if order.level == 1 else f"step {order.step} of level {order.level}"
+    if not commands:
+        raise Denied(f"{step} of {service} is no command that is set up for it")
 
-    plugin = steps[order.step - 1]
-    if plugin.options.fingerprint != order.fingerprint:
+    plugin = next((one for one in commands if one.options.fingerprint == order.fingerprint), None)
+    if plugin is None:
         raise Denied(
-            f"step {order.step} of {service} is another command in the configuration now: "
-            "reload the monitor"
+            f"{step} of {service} is another command in the configuration now: reload the monitor"
         )
     trust_program(plugin.options.program)
 

@@ -36,6 +36,7 @@ AT_ONCE: Final = 3
         pytest.param(Service, Tale.ROLLED_BACK, False, 0.4, id="as a service, rolled back"),
         pytest.param(Service, Tale.ROLLED_BACK, True, 0.3, id="by the hook runner, rolled back"),
         pytest.param(Service, Tale.REMEDIED, False, 0.2, id="as a service, remedied"),
+        pytest.param(Service, Tale.REMEDIED, True, 0.1, id="by the hook runner, remedied"),
         pytest.param(Service, Tale.APPROVED, False, 0.2, id="as a service, approved"),
     ],
 )

@@ -69,6 +69,7 @@ async def die_at_random(folder: Path, random: Random) -> list[str]:
         (Service, Tale.TOLD, False),
         (Service, Tale.ROLLED_BACK, True),
         (Service, Tale.REMEDIED, False),
+        (Service, Tale.REMEDIED, True),
         (Service, Tale.APPROVED, False),
         (Rounds, Tale.ROLLED_BACK, False),
         (Rounds, Tale.TOLD, False),

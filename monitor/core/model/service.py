@@ -126,7 +126,7 @@ class RollbackPolicy:
 
     def level(self, number: int) -> LevelPlan | None:
         """Give a level by its number, which counts from 1."""
-        return self.levels[number - 1] if number <= len(self.levels) else None
+        return self.levels[number - 1] if 1 <= number <= len(self.levels) else None
 
     @property
     def acts(self) -> bool:

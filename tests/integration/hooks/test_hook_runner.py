@@ -38,6 +38,12 @@ if TYPE_CHECKING:
 
 SOON = timedelta(milliseconds=50)
 TIMEOUT = timedelta(seconds=20)
+REMEDY = """
+    remedy:
+      levels:
+        - {name: retry, steps: [{command: {run: [./hook.py, --retry], env: {A: x}}}]}
+        - {name: undo, steps: [{command: {run: [./hook.py, --undo], env: {A: x}}}]}
+"""
 COUNTS = "open('runs', 'a').write('run\\n')\n"
 WAITS = (
     "import pathlib, time\n"
@@ -95,6 +101,27 @@ class TestAStep:
 
         assert effect.outcome is EffectOutcome.DONE
         assert effect.output == f"--back *** v1 {TOLD.reason} {folder}\n"
+
+    @pytest.mark.parametrize(("level", "option"), [(1, "--retry"), (2, "--undo")])
+    async def test_of_a_remedy_is_that_of_its_level(
+        self, folder: Path, level: int, option: str
+    ) -> None:
+        write_program(folder, "import sys\nprint(sys.argv[1])\n")
+        (folder / "monitor.yml").write_text(CONFIG + REMEDY)
+        told = replace(TOLD, step_key=f"{TOLD.rollback_id}.{level}.1")
+        wrong = {"--retry": "--undo", "--undo": "--retry"}[option]
+        with runner_here(folder) as runner:
+            client = HookRunner(runner.path)
+            refused = await client.run(
+                fingerprint(folder, "./hook.py", wrong, A="x"), told, TIMEOUT
+            )
+            effect = await client.run(
+                fingerprint(folder, "./hook.py", option, A="x"), told, TIMEOUT
+            )
+
+        assert refused.outcome is EffectOutcome.REFUSED
+        assert "is another command in the configuration now" in refused.detail
+        assert (effect.outcome, effect.output) == (EffectOutcome.DONE, f"{option}\n")
 
     async def test_is_run_once_however_often_it_is_asked_for(self, folder: Path) -> None:
         with runner_here(folder) as runner:
