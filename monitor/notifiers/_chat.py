@@ -36,7 +36,7 @@ _SIGNS: Final = {
     NoticeEvent.ACKNOWLEDGED: "\U0001f440",
     NoticeEvent.ESCALATED: "\U0001f6a8",
 }
-_TICKS: Final = {True: "\u2611", False: "\u2610", None: "\u25a2"}
+TICKS: Final = {True: "\u2611", False: "\u2610", None: "\u25a2"}
 _MOST_LINES: Final = 40
 """More than any chat has room for."""
 
@@ -83,9 +83,7 @@ class Said:
 
 def say_whole(delivery: Delivery) -> Said:
     """Say how an incident stands, whatever the notice was written about, and all that is known."""
-    notice = delivery.notice
-    if notice.event not in _OWN_WORDS:
-        notice = replace(notice, headline=standing(notice))
+    notice = as_it_stands(delivery.notice)
 
     return Said(
         sign=sign(notice),
@@ -94,12 +92,20 @@ def say_whole(delivery: Delivery) -> Said:
         when=_say_when(notice),
         lines=_say_lines(notice),
         more=max(0, len(notice.lines or notice.members) - _MOST_LINES),
-        tasks=tuple(f"{_TICKS[task.done]} {task.text}" for task in notice.checklist),
+        tasks=tuple(f"{TICKS[task.done]} {task.text}" for task in notice.checklist),
         facts=tuple(fact for fact in wording.facts(notice) if fact[0] not in _TOLD_ABOVE),
         links=tuple(link for link in notice.links if is_usable(link.url)),
         evidence=notice.evidence,
-        about=_say_about(delivery),
+        about=say_about(delivery),
     )
+
+
+def as_it_stands(notice: Notice) -> Notice:
+    """Let a notice say first what is wrong, whatever it was written about."""
+    if notice.event in _OWN_WORDS:
+        return notice
+
+    return replace(notice, headline=standing(notice))
 
 
 def say_news(delivery: Delivery) -> Said:
@@ -221,7 +227,8 @@ def _say_lines(notice: Notice) -> tuple[str, ...]:
     return tuple(map(wording.member_line, notice.members[:_MOST_LINES]))
 
 
-def _say_about(delivery: Delivery) -> str:
+def say_about(delivery: Delivery) -> str:
+    """Name what it is about, for who looks it up."""
     notice = delivery.notice
     what = "digest" if notice.event is NoticeEvent.DIGEST else "incident"
     about = f"{what} {notice.incident}, {wording.time_text(notice.at)}"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core import wording
 from monitor.core.model.endpoint import Severity
-from monitor.core.model.incident import IncidentPhase
 from monitor.core.model.notice import NoticeEvent
 from monitor.core.model.rollback import RollbackState
-from monitor.core.wording.told import digest_line, standing
+from monitor.core.wording.told import digest_line
+from monitor.notifiers._chat import GREY, TICKS, as_it_stands, colour, say_about
 from monitor.notifiers._slack_api import METADATA
 from monitor.notifiers._slack_buttons import NO_BUTTONS, press_text, write_buttons
 from monitor.notifiers._slack_text import ENTITIES, code, find_person, mrkdwn, plain, section
@@ -43,27 +42,7 @@ _MOST_CHECKS: Final = 10
 _MOST_TASKS: Final = 12
 _MOST_CALLED: Final = 5
 
-_GREEN: Final = "#2eb67d"
-_BLUE: Final = "#36c5f0"
-_GREY: Final = "#8d8d8d"
-_COLOURS: Final = {
-    Severity.CRITICAL: "#e01e5a",
-    Severity.HIGH: "#e8602c",
-    Severity.MEDIUM: "#ecb22e",
-    Severity.LOW: "#8d8d8d",
-}
 _TOLD_ABOVE: Final = frozenset({"Service", "Severity", "Since", "Resolved", "Rollback", "Incident"})
-_OWN_WORDS: Final = frozenset(
-    {
-        NoticeEvent.OPENED,
-        NoticeEvent.BLIND,
-        NoticeEvent.RESOLVED,
-        NoticeEvent.DIGEST,
-        NoticeEvent.TEST,
-    }
-)
-"""The notices that say by themselves what is wrong; all others say what has changed about it."""
-
 _PEOPLE_ACT: Final = frozenset(
     {
         RollbackState.UNCERTAIN,
@@ -72,7 +51,6 @@ _PEOPLE_ACT: Final = frozenset(
         RollbackState.FAILED,
     }
 )
-_TICKS: Final = {True: "\u2611", False: "\u2610", None: "\u25a2"}
 _NEWS: Final = frozenset({"when", "checks", "after", "about"})
 _QUIET: Final = {"unfurl_links": False, "unfurl_media": False}
 
@@ -83,7 +61,7 @@ def write_message(delivery: Delivery, buttons: Buttons = NO_BUTTONS) -> dict[str
     Whatever else it was begun for, such as an escalation, stands below that.
     """
     notice = delivery.notice
-    first = _standing(notice)
+    first = as_it_stands(notice)
     news = notice.headline if notice.headline != first.headline else ""
 
     return {
@@ -95,13 +73,13 @@ def write_message(delivery: Delivery, buttons: Buttons = NO_BUTTONS) -> dict[str
 
 def write_update(delivery: Delivery, buttons: Buttons = NO_BUTTONS) -> dict[str, Any]:
     """Give what an incident's message becomes; the news is in its thread."""
-    return _compose(delivery, _standing(delivery.notice), buttons)
+    return _compose(delivery, as_it_stands(delivery.notice), buttons)
 
 
 def write_single(delivery: Delivery) -> dict[str, Any]:
     """Give a message that stands alone: the news first, and below it what is wrong."""
     notice = delivery.notice
-    wrong = _standing(notice).headline
+    wrong = as_it_stands(notice).headline
 
     return {
         **_compose(delivery, notice, NO_BUTTONS, beside=wrong if wrong != notice.headline else ""),
@@ -146,7 +124,7 @@ def write_evidence(delivery: Delivery, evidence: Sequence[tuple[str, str]]) -> d
 
     return {
         "text": text,
-        "attachments": [{"color": _GREY, "fallback": text, "blocks": blocks}],
+        "attachments": [{"color": GREY, "fallback": text, "blocks": blocks}],
         "metadata": _write_metadata(delivery, evidence_key(delivery, evidence[0][0])),
         **_QUIET,
     }
@@ -165,20 +143,12 @@ def _compose(
         "text": " ".join((_text(first, _LONGEST_TEXT), *_call(first))),
         "attachments": [
             {
-                "color": _colour(first),
+                "color": colour(first),
                 "fallback": _text(first, _LONGEST_SHORT),
                 "blocks": _write_blocks(delivery, first, buttons, beside),
             }
         ],
     }
-
-
-def _standing(notice: Notice) -> Notice:
-    """Let a notice say first what is wrong, whatever it was written about."""
-    if notice.event in _OWN_WORDS:
-        return notice
-
-    return replace(notice, headline=standing(notice))
 
 
 def _text(notice: Notice, longest: int) -> str:
@@ -208,17 +178,6 @@ def _sign(notice: Notice) -> str:
         case _:
             serious = notice.severity in (Severity.CRITICAL, Severity.HIGH)
             return ":rotating_light:" if serious else ":warning:"
-
-
-def _colour(notice: Notice) -> str:
-    if notice.resolved_at is not None or notice.phase is IncidentPhase.RESOLVED:
-        return _GREEN
-    if notice.phase is IncidentPhase.MONITORING:
-        return _BLUE
-    if notice.event in (NoticeEvent.BLIND, NoticeEvent.TEST):
-        return _GREY
-
-    return _COLOURS[notice.severity]
 
 
 def _call(notice: Notice) -> list[str]:
@@ -270,11 +229,7 @@ def _write_blocks(
         blocks.append({"type": "section", "block_id": "facts", "fields": facts})
     if links := _write_links(notice.links):
         blocks.append(section("links", links))
-    what = "digest" if notice.event is NoticeEvent.DIGEST else "incident"
-    about = f"{what} {notice.incident}, {wording.time_text(notice.at)}"
-    if delivery.maybe_sent:
-        about += ", may repeat an earlier message"
-    element = mrkdwn(plain(about, _LONGEST_SHORT))
+    element = mrkdwn(plain(say_about(delivery), _LONGEST_SHORT))
 
     return [*blocks, {"type": "context", "block_id": "about", "elements": [element]}]
 
@@ -308,7 +263,7 @@ def _write_digest(notice: Notice) -> str:
 def _write_tasks(notice: Notice) -> str:
     """Give the checklist: ticked, open, and what only a person can know."""
     lines = (
-        f"{_TICKS[task.done]} {plain(task.text, _LONGEST_TASK)}"
+        f"{TICKS[task.done]} {plain(task.text, _LONGEST_TASK)}"
         for task in notice.checklist[:_MOST_TASKS]
     )
 
