@@ -18,6 +18,7 @@ from monitor.core.model.notice import (
     Notice,
     NoticeEvent,
     RollbackSummary,
+    Task,
 )
 from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Reason
@@ -81,6 +82,24 @@ def make_delivery(
     wanted = {"queued_at": notice.at, **parts}
 
     return Delivery(id=named, key=f"key-{named}", notifier=notifier, notice=notice, **wanted)
+
+
+def make_endless_notice(letter: str) -> Notice:
+    """Give a notice of which each part is longer than any receiver takes."""
+    long = letter * 5_000
+
+    return make_notice(
+        headline=long,
+        description=long,
+        members=tuple(
+            make_member(f"c{number}.health", reason=long, target=long) for number in range(300)
+        ),
+        links=tuple(
+            Link(name=long, url=f"https://x.example/{'u' * 2_000}{number}") for number in range(50)
+        ),
+        checklist=tuple(Task(text=long) for _ in range(50)),
+        evidence=tuple((long, "\n".join([long] * 50)) for _ in range(5)),
+    )
 
 
 def make_pair(incident: str = "shop-1", **parts: Any) -> tuple[Delivery, Delivery]:

@@ -18,14 +18,20 @@ from monitor.core.model.notice import (
     Link,
     NoticeEvent,
     Refused,
-    Task,
     TryAgain,
 )
 from monitor.examination import Unfit
 from monitor.notifiers._discord_message import write_message
 from monitor.notifiers.discord import DiscordNotifier, DiscordOptions
 from tests.support.discord import FakeDiscord, serve_discord
-from tests.support.notices import NOON, make_context, make_delivery, make_member, make_notice
+from tests.support.notices import (
+    NOON,
+    make_context,
+    make_delivery,
+    make_endless_notice,
+    make_member,
+    make_notice,
+)
 
 NASTY = (
     "@everyone @here <@123> <@&456> <#789> <:x:1> **bold** __u__ ~~s~~ ||spoiler|| `code` "
@@ -129,19 +135,8 @@ async def test_what_a_target_says_calls_nobody_and_forges_nothing() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "*", "\U0001f600", "@everyone "])
 async def test_the_longest_notice_is_within_all_limits(letter: str) -> None:
-    long = letter * 5_000
-    notice = make_notice(
-        headline=long,
-        description=long,
-        members=tuple(
-            make_member(f"c{number}.health", reason=long, target=long) for number in range(300)
-        ),
-        links=tuple(Link(name=long, url=f"https://x.example/{n}") for n in range(50)),
-        checklist=tuple(Task(text=long) for _ in range(50)),
-        evidence=tuple((long, long) for _ in range(5)),
-    )
     async with serve_discord() as discord:
-        receipt = await make(discord).deliver(make_delivery(notice), Earlier())
+        receipt = await make(discord).deliver(make_delivery(make_endless_notice(letter)), Earlier())
 
     assert isinstance(receipt, Delivered)
     assert len(discord.requests) == 1  # at the first attempt

@@ -10,14 +10,18 @@ import pytest
 from monitor.core.model.notice import (
     Delivered,
     Earlier,
-    Link,
     NoticeEvent,
     Refused,
-    Task,
     TryAgain,
 )
 from monitor.notifiers.teams import TeamsNotifier, TeamsOptions
-from tests.support.notices import make_context, make_delivery, make_member, make_notice
+from tests.support.notices import (
+    make_context,
+    make_delivery,
+    make_endless_notice,
+    make_member,
+    make_notice,
+)
 from tests.support.teams import SIGNATURE, FakeTeams, serve_teams, texts_of
 
 NASTY = "**bold** [click](https://evil.example) <at>everyone</at> - list\n# heading"
@@ -68,19 +72,8 @@ async def test_what_a_target_says_stands_where_nothing_is_markup() -> None:
 
 @pytest.mark.parametrize("letter", ["x", '"', "\u20ac", "\U0001f600"])
 async def test_the_longest_notice_is_small_enough(letter: str) -> None:
-    long = letter * 5_000
-    notice = make_notice(
-        headline=long,
-        description=long,
-        members=tuple(
-            make_member(f"c{number}.health", reason=long, target=long) for number in range(300)
-        ),
-        links=tuple(Link(name=long, url=f"https://x.example/{'u' * 2_000}{n}") for n in range(50)),
-        checklist=tuple(Task(text=long) for _ in range(50)),
-        evidence=tuple((long, "\n".join([long] * 50)) for _ in range(5)),
-    )
     async with serve_teams() as teams:
-        receipt = await make(teams).deliver(make_delivery(notice), Earlier())
+        receipt = await make(teams).deliver(make_delivery(make_endless_notice(letter)), Earlier())
 
     assert receipt == Delivered()
     assert max(teams.sizes) <= 28_000

@@ -15,12 +15,17 @@ from monitor.core.model.notice import (
     Link,
     NoticeEvent,
     Refused,
-    Task,
     TryAgain,
 )
 from monitor.examination import Unfit
 from monitor.notifiers.telegram import TelegramNotifier, TelegramOptions
-from tests.support.notices import make_context, make_delivery, make_member, make_notice
+from tests.support.notices import (
+    make_context,
+    make_delivery,
+    make_endless_notice,
+    make_member,
+    make_notice,
+)
 from tests.support.telegram import CHANNEL, CHAT, TOKEN, FakeTelegram, serve_telegram
 
 NASTY = "@everybody /start <b>bold</b> <a href='https://evil.example'>x</a> & &lt; *b* _i_"
@@ -129,19 +134,10 @@ async def test_what_a_target_says_calls_nobody_and_forges_nothing() -> None:
 
 @pytest.mark.parametrize("letter", ["x", "<", "\U0001f600", "@a "])
 async def test_the_longest_notice_is_within_all_limits(letter: str) -> None:
-    long = letter * 5_000
-    notice = make_notice(
-        headline=long,
-        description=long,
-        members=tuple(
-            make_member(f"c{number}.health", reason=long, target=long) for number in range(300)
-        ),
-        links=tuple(Link(name=long, url=f"https://x.example/{n}") for n in range(50)),
-        checklist=tuple(Task(text=long) for _ in range(50)),
-        evidence=tuple((long, long) for _ in range(5)),
-    )
     async with serve_telegram() as telegram:
-        receipt = await make(telegram).deliver(make_delivery(notice), Earlier())
+        receipt = await make(telegram).deliver(
+            make_delivery(make_endless_notice(letter)), Earlier()
+        )
 
     assert isinstance(receipt, Delivered)
     assert len(telegram.requests) == 1
