@@ -25,10 +25,10 @@ from monitor.tools.explain import explain
 from monitor.witness import Witnesses
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from monitor.config import Compiled
+    from monitor.config import Compiled, Plugin
     from monitor.core.model.endpoint import Endpoint
     from monitor.core.model.observation import Observation
     from monitor.plugins import Closable
@@ -68,11 +68,7 @@ async def examine(
         ("notifier", name, make_notifier(name, plugin, around))
         for name, plugin in compiled.notifiers.items()
     ]
-    plugins += [
-        ("rollback", f"{service}, step {number}", make_hook(step, around))
-        for service, steps in compiled.hooks.items()
-        for number, step in enumerate(steps, start=1)
-    ]
+    plugins += [(kind, step, make_hook(plugin, around)) for kind, step, plugin in _steps(compiled)]
     async for finding in _in_order([_examine_plugin(*plugin) for plugin in plugins]):
         yield finding
     if hook_runner is not None:
@@ -106,6 +102,17 @@ def _figure(values: Mapping[str, object]) -> str:
             return f"exit code {code}"
 
     return ""
+
+
+def _steps(compiled: Compiled) -> Iterator[tuple[str, str, Plugin]]:
+    """Give each step of a rollback or a remedy, where it stands, and its options."""
+    for service, plugins in compiled.hooks.items():
+        for policy in compiled.directory.service(service).policies:
+            for level in policy.levels:
+                of = f"{service}, {level.name}" if len(policy.levels) > 1 else service
+                for step in level.steps:
+                    plugin = plugins[level.first_hook + step.number - 1]
+                    yield policy.kind.value, f"{of}, step {step.number}", plugin
 
 
 async def _in_order(tasks: Sequence[Any]) -> AsyncIterator[Examined]:
