@@ -11,7 +11,7 @@ from monitor.core.model.deploy import DeployState
 from monitor.core.model.notice import DeliveryState
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sized
+    from collections.abc import Collection, Iterable, Mapping, Set, Sized
     from datetime import datetime
 
     from monitor.core.forgetting import Old
@@ -267,31 +267,38 @@ class Situation:
         self._most_incidents = _next_most(self.incidents, _KEPT_INCIDENTS)
 
     def _forget_deliveries(self) -> None:
-        """Forget what was told longest ago; dead letters are kept, so that they can be told."""
-        done = sorted(
-            (
-                delivery
-                for delivery in self.deliveries.values()
-                if not delivery.pending and self._is_over(delivery)
-            ),
-            key=lambda delivery: delivery.queued_at,
+        """Forget what was told longest ago, of incidents of which nothing is left to be told.
+
+        Dead letters are kept, so that they can be told.
+        """
+        dead = sorted(
+            (row for row in self.deliveries.values() if row.state is DeliveryState.DEAD),
+            key=lambda row: row.queued_at,
         )
-        dead = [delivery for delivery in done if delivery.state is DeliveryState.DEAD]
-        done = [delivery for delivery in done if delivery.state is not DeliveryState.DEAD]
-        for delivery in (
-            *done[: _surplus(self.deliveries, _KEPT_DELIVERIES)],
-            *dead[: max(0, len(dead) - KEPT_DEAD)],
-        ):
-            del self.deliveries[delivery.id]
-            _take_out(self._notices, delivery.notice.incident, delivery.id)
-            _take_out(self._together, delivery.told_in, delivery.id)
+        surplus_dead = dead[: max(len(dead) - KEPT_DEAD, 0)]
+        kept = {row.notice.incident for row in dead[len(surplus_dead) :]}
+        for incidents in self._pending.values():
+            kept |= incidents.keys()
+        done = sorted(
+            (row for row in self.deliveries.values() if self._is_done(row, kept)),
+            key=lambda row: row.queued_at,
+        )
+        for row in (*surplus_dead, *done[: _surplus(self.deliveries, _KEPT_DELIVERIES)]):
+            del self.deliveries[row.id]
+            _take_out(self._notices, row.notice.incident, row.id)
+            _take_out(self._together, row.told_in, row.id)
         self._most_deliveries = _next_most(self.deliveries, _KEPT_DELIVERIES)
 
-    def _is_over(self, delivery: Delivery) -> bool:
-        """Whether nothing of what was told in it goes on."""
-        told = (delivery, *self.told_in(delivery.id))
+    def _is_done(self, row: Delivery, kept: Set[str]) -> bool:
+        """Whether a notice was told, and nobody asks any more by whom and in what."""
+        if row.state is not DeliveryState.DELIVERED:
+            return False
 
-        return not any(row.notice.incident in self._open for row in told)
+        told = (row, *self.told_in(row.id))
+
+        return not any(
+            one.notice.incident in self._open or one.notice.incident in kept for one in told
+        )
 
 
 def _take_out(groups: dict[str, dict[str, Delivery]], group: str, id: str) -> None:

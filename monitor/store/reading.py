@@ -273,7 +273,7 @@ def _read_incidents(connection: Connection) -> tuple[Incident, ...]:
 
 
 def _read_deliveries(connection: Connection) -> tuple[Delivery, ...]:
-    """Read what is pending or dead, what open incidents were told, and the newest of the rest."""
+    """Read all of incidents that are open, or have something untold, and the newest of the rest."""
     recent = _records(
         connection,
         Delivery,
@@ -283,14 +283,16 @@ def _read_deliveries(connection: Connection) -> tuple[Delivery, ...]:
     needed = _records(
         connection,
         Delivery,
-        f"SELECT body FROM deliveries WHERE state IN ({MARKS_OF_PENDING})"  # noqa: S608 - only marks
+        "SELECT body FROM deliveries"  # noqa: S608 - only marks
+        f" WHERE incident IN (SELECT incident FROM deliveries WHERE state IN ({MARKS_OF_PENDING}))"
         " OR incident IN (SELECT id FROM incidents WHERE resolved_at IS NULL)",
         *PENDING,
     )
     dead = _records(
         connection,
         Delivery,
-        "SELECT body FROM deliveries WHERE state = ? ORDER BY queued_at DESC LIMIT ?",
+        "SELECT body FROM deliveries WHERE incident IN (SELECT incident FROM deliveries"
+        " WHERE state = ? ORDER BY queued_at DESC LIMIT ?)",
         DeliveryState.DEAD,
         KEPT_DEAD,
     )

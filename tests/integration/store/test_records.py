@@ -15,6 +15,7 @@ from monitor.core.model.observation import Code
 from monitor.core.model.verdict import Outcome
 from monitor.store import MemoryStore, Store, StoreError, tables
 from monitor.store.codec import CodecError
+from monitor.store.reading import RECENT_DELIVERIES
 from tests.support.stored import (
     NOON,
     a_delivery,
@@ -339,3 +340,25 @@ def test_every_kind_of_record_is_in_the_round_trip() -> None:
 
     assert empty == ["forgotten", "silenced"]
     assert isinstance(EVERYTHING.states[0], CheckState)
+
+
+async def test_whom_an_incident_was_told_is_found_as_long_as_somebody_is_not(
+    open_store: OpenStore,
+) -> None:
+    """Else its end would not find its thread, nor who stands in that it was told already."""
+    done = DeliveryState.DELIVERED
+    untold = a_delivery("told", "untold", state=done), a_delivery("waits", "untold")
+    refused = (
+        a_delivery("letter", "refused", state=DeliveryState.DEAD),
+        a_delivery("instead", "refused", state=done),
+    )
+    later = tuple(
+        a_delivery(f"d-{number}", "later", state=done, queued_at=NOON + timedelta(hours=1))
+        for number in range(RECENT_DELIVERIES)
+    )
+    store = await open_store()
+    await store.commit(Changes(deliveries=(*untold, *refused, *later)))
+
+    found = await store.load()
+
+    assert {"told", "waits", "letter", "instead"} <= found.deliveries.keys()

@@ -62,3 +62,15 @@ def test_a_dead_letter_is_not_forgotten_for_all_that_is_told_later() -> None:
 
     assert len(situation.deliveries) < 3_000
     assert [row.id for row in outbox.requeue_dead("oncall", situation).rows] == [letter.id]
+
+
+def test_dead_letters_are_bounded_the_newest_stay() -> None:
+    situation = Situation()
+    for number in range(4_000):
+        at = NOON + timedelta(seconds=number)
+        row = make_delivery(make_notice(incident=f"i-{number}"), queued_at=at)
+        situation.apply(Changes(deliveries=(dead(row),)))
+
+    kept = outbox.requeue_dead("oncall", situation).rows
+    assert 1_000 <= len(kept) < 3_000
+    assert kept[-1].notice.incident == "i-3999"

@@ -222,7 +222,7 @@ def test_memory_forgets_old_incidents_that_are_over_but_no_open_one() -> None:
 def test_memory_forgets_delivered_notices_but_none_that_is_pending_or_of_an_open_incident() -> None:
     situation = situation_of(
         Changes(incidents=(incident(1),)),
-        Changes(deliveries=(delivery(0, about="over"), delivery(1, about="i-1", done=True))),
+        Changes(deliveries=(delivery(0, about="waits"), delivery(1, about="i-1", done=True))),
         Changes(deliveries=tuple(delivery(n, about="over", done=True) for n in range(2, 2_500))),
     )
 
@@ -230,6 +230,19 @@ def test_memory_forgets_delivered_notices_but_none_that_is_pending_or_of_an_open
     assert "d-2" not in situation.deliveries
     assert len(situation.deliveries) <= 2_000
     assert ids(situation.pending_deliveries("slack")) == ["d-0"]
+
+
+def test_memory_keeps_whom_an_incident_was_told_as_long_as_somebody_is_not() -> None:
+    situation = Situation()
+    told, letter = delivery(1, about="untold", done=True), delivery(3, about="refused")
+    situation.apply(Changes(deliveries=(told, delivery(2, about="untold"))))
+    refused = replace(letter, state=DeliveryState.DEAD)
+    situation.apply(Changes(deliveries=(refused, delivery(4, about="refused", done=True))))
+    for number in range(5, 3_000):
+        situation.apply(Changes(deliveries=(delivery(number, about="other", done=True),)))
+
+    assert {"d-1", "d-2", "d-3", "d-4"} <= situation.deliveries.keys()
+    assert "d-5" not in situation.deliveries
 
 
 def test_bundles_are_put_together_oldest_first() -> None:
