@@ -420,6 +420,14 @@ def _holds(incident: Incident, check: str, *, blind: bool) -> bool:
     return any(one.check == check and one.closed_at is None for one in incident.members)
 
 
+def is_let_go(check: str, situation: Situation) -> bool:
+    """Whether a person resolved the incident of a check that fails still, and none has it since."""
+    if any(_holds(one, check, blind=False) for one in situation.open_incidents()):
+        return False
+
+    return _let_go(check, situation.incidents.values(), blind=False) is not None
+
+
 def _let_go(check: str, incidents: Iterable[Incident], *, blind: bool) -> Incident | None:
     """Give the newest incident that a person resolved although this check failed still."""
     found = (one for one in incidents if not one.open and _holds(one, check, blind=blind))

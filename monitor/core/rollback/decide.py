@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from monitor.core.incidents import is_let_go
 from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import IncidentClass
@@ -234,8 +235,15 @@ def _tried_first(service: str, incident: str, situation: Situation) -> datetime 
 
 
 def open_triggers(policy: RollbackPolicy, situation: Situation) -> tuple[str, ...]:
-    """Give the triggering checks whose failure threshold is crossed."""
-    return tuple(state.check for state in situation.states_of(policy.triggers) if state.open)
+    """Give the triggering checks whose failure threshold is crossed.
+
+    What a person has resolved by hand although it fails still is in that person's hands.
+    """
+    return tuple(
+        state.check
+        for state in situation.states_of(policy.triggers)
+        if state.open and not is_let_go(state.check, situation)
+    )
 
 
 def trips(policy: RollbackPolicy, situation: Situation) -> bool:

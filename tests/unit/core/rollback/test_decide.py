@@ -290,11 +290,24 @@ def test_a_trigger_of_another_incident_gives_its_severity() -> None:
 def test_a_trip_without_an_incident_is_recorded_all_the_same() -> None:
     world = tripped()
     (incident,) = world.situation.open_incidents()
-    world.know(replace(incident, resolved_at=world.now))
+    world.know(replace(incident, resolved_at=world.now, members=()))
 
     world.decide()
 
     assert (world.newest.incident, world.newest.severity) == ("", Severity.HIGH)
+
+
+def test_what_a_person_resolved_although_it_fails_trips_nothing_until_it_fails_anew() -> None:
+    world = tripped()
+    (incident,) = world.situation.open_incidents()
+    world.know(replace(incident, resolved_at=world.now))
+
+    assert not world.decide()
+
+    world.later(1).passes()
+    world.later(1).fails()
+
+    assert world.decide().rollbacks
 
 
 def test_one_service_and_deploy_have_one_id_whenever_it_is_asked() -> None:
