@@ -38,8 +38,11 @@ if TYPE_CHECKING:
 MANY = int(os.environ.get("STORM", "1000"))
 """How many checks fail in the same second; 10000 takes a minute or two."""
 
-LONGEST_TURN = 0.2 + MANY / 20_000
-"""So many seconds of CPU others may use before whoever is due has its turn, as a probe is."""
+LONGEST_TURN = 0.4 + MANY / 20_000
+"""So many seconds of CPU others may use before whoever is due has its turn, as a probe is.
+
+Alone it is a fifth of that; the collector of garbage may look through all that other tests left.
+"""
 
 
 def now() -> datetime:
