@@ -16,7 +16,7 @@ from monitor.core.model.endpoint import Severity
 from monitor.core.model.notice import Delivered, NoticeEvent, TryAgain
 from monitor.core.outbox import Why
 from monitor.fields import Kind, Options, SecretText
-from monitor.notifiers._chat import cut, fill, one_line, say_whole, several_lines
+from monitor.notifiers._chat import cut, fill, one_line, say_whole, several_lines, units
 from monitor.notifiers._fields import TIMEOUT, Timeout
 from monitor.notifiers.notifier import Manner
 
@@ -165,10 +165,11 @@ def _write(delivery: Delivery) -> tuple[str, str]:
     lines += [f"{link.name}: {link.url}" for link in said.links]
     for name, text in said.evidence:
         lines += [f"{name}:", *several_lines(text).split("\n")]
-    lines.append(said.about)
+    # What it is about has room in any case: by it people know a repeat.
+    lines = [*fill(lines, _LONGEST_BODY - units(said.about) - 1), said.about]
     title = f"{said.sign} {cut(one_line(delivery.notice.headline), _LONGEST_TITLE)}"
 
-    return _call_nobody(title), _call_nobody("\n".join(fill(lines, _LONGEST_BODY)))
+    return _call_nobody(title), _call_nobody("\n".join(lines))
 
 
 def _call_nobody(text: str) -> str:

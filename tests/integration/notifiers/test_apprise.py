@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,6 +46,18 @@ async def test_its_end_is_a_success_and_calls_nobody() -> None:
 
     assert receiver.received[0].json["type"] == "success"
     assert "@everyone" not in receiver.received[0].json["message"]
+
+
+async def test_however_much_there_is_to_say_it_says_what_about_and_whether_it_may_repeat() -> None:
+    many = tuple(make_member(f"api-{number}.health", reason="x" * 300) for number in range(40))
+    repeat = replace(make_delivery(make_notice(members=many)), maybe_sent=True)
+    async with serve_receiver() as receiver:
+        await make(receiver).deliver(repeat, Earlier())
+
+    message = receiver.received[0].json["message"]
+    assert len(message) <= 3_000
+    assert message.splitlines()[-1].startswith("incident ")
+    assert message.endswith("may repeat an earlier message")
 
 
 async def test_what_it_could_not_tell_is_tried_again_and_no_secret_is_logged(
