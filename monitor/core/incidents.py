@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.core import wording
 from monitor.core.causes import CAUSE_CHANGED, cause_of
 from monitor.core.flapping import is_recorded
+from monitor.core.membership import holds, let_go
 from monitor.core.model.changes import NOTHING, Changes
 from monitor.core.model.check_state import Change, CheckEvent
 from monitor.core.model.endpoint import Severity, Signal
@@ -151,8 +152,8 @@ def find_unfiled(
         for state in states
         if state.open and state.last_outcome is Outcome.FAIL and state.last_at is not None
         if not any(event.check == state.check for event in events)
-        if not any(_holds(one, state.check, blind=False) for one in situation.open_incidents())
-        if _let_go(state.check, situation.incidents.values(), blind=False) is None
+        if not any(holds(one, state.check, blind=False) for one in situation.open_incidents())
+        if let_go(state.check, situation.incidents.values(), blind=False) is None
     )
 
 
@@ -256,9 +257,9 @@ class _Draft:
 
     def leave(self, check: str, at: datetime, *, blind: bool, removed: bool = False) -> None:
         """Let a check close in its incident; with the last one the incident is over."""
-        incident = next((one for one in self._open() if _holds(one, check, blind=blind)), None)
+        incident = next((one for one in self._open() if holds(one, check, blind=blind)), None)
         if incident is None:
-            incident = _let_go(check, self._situation.incidents.values(), blind=blind)
+            incident = let_go(check, self._situation.incidents.values(), blind=blind)
         if incident is None:
             return
 
@@ -286,14 +287,14 @@ class _Draft:
     def pause(self, event: CheckEvent) -> None:
         """Note that a check that flaps passes for now: its incident goes on."""
         check = event.check
-        incident = next((one for one in self._open() if _holds(one, check, blind=False)), None)
+        incident = next((one for one in self._open() if holds(one, check, blind=False)), None)
         if incident is not None and event.flapping and is_recorded(event.flapping):
             self._write(incident, NewsKind.PASSES, wording.paused(check))
 
     def settle(self, member: Member) -> None:
         """Let a check that flapped fail for good: it is an ordinary member from now on."""
         incident = next(
-            (one for one in self._open() if _holds(one, member.check, blind=False)), None
+            (one for one in self._open() if holds(one, member.check, blind=False)), None
         )
         if incident is None:
             return
@@ -305,7 +306,7 @@ class _Draft:
     def change_cause(self, event: CheckEvent) -> None:
         """Let an open check fail for another cause than people were told of."""
         check = event.check
-        incident = next((one for one in self._open() if _holds(one, check, blind=False)), None)
+        incident = next((one for one in self._open() if holds(one, check, blind=False)), None)
         if incident is None:
             return
 
@@ -412,29 +413,6 @@ def _member(check: Check, event: CheckEvent) -> Member:
     )
 
 
-def _holds(incident: Incident, check: str, *, blind: bool) -> bool:
-    """Whether a check is open in an incident; its blindness is another matter than its failing."""
-    if (incident.klass is IncidentClass.MONITOR) is not blind:
-        return False
-
-    return any(one.check == check and one.closed_at is None for one in incident.members)
-
-
-def is_let_go(check: str, situation: Situation) -> bool:
-    """Whether a person resolved the incident of a check that fails still, and none has it since."""
-    if any(_holds(one, check, blind=False) for one in situation.open_incidents()):
-        return False
-
-    return _let_go(check, situation.incidents.values(), blind=False) is not None
-
-
-def _let_go(check: str, incidents: Iterable[Incident], *, blind: bool) -> Incident | None:
-    """Give the newest incident that a person resolved although this check failed still."""
-    found = (one for one in incidents if not one.open and _holds(one, check, blind=blind))
-
-    return max(found, key=lambda one: (one.opened_at, one.id), default=None)
-
-
 def _worst(incident: Incident) -> Severity:
     """Give how bad an incident is: as its worst open check, and as a person said at least."""
     found = [one.severity for one in incident.members if one.closed_at is None]
@@ -447,7 +425,7 @@ def _worst(incident: Incident) -> Severity:
 def _open_store_incident(situation: Situation) -> Incident | None:
     incident = situation.open_incident(MONITOR_SERVICE, IncidentClass.MONITOR)
 
-    return incident if incident and _holds(incident, STORE_CHECK, blind=True) else None
+    return incident if incident and holds(incident, STORE_CHECK, blind=True) else None
 
 
 def _phase_on_joining(incident: Incident) -> IncidentPhase:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from monitor.core.incidents import is_let_go
+from monitor.core.membership import is_let_go
 from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import IncidentClass
