@@ -21,16 +21,20 @@ POINTS: Final = int(os.environ.get("KILL_POINTS", "40"))
 
 SEED: Final = int(os.environ.get("KILL_SEED", "1"))
 AT_ONCE: Final = 3
+_MANY: Final = 100
+_SERVICE_IN_A_STORM: Final = pytest.param(
+    Service, Tale.STORM, False, 0.1, id="as a service, a storm"
+)
 
 
-@pytest.mark.needs("strace")
+@pytest.mark.needs("strace", "prometheus-alertmanager")
 @pytest.mark.timeout(120 + 10 * POINTS)
 @pytest.mark.parametrize(
     ("life", "tale", "runner", "share"),
     [
         pytest.param(Rounds, Tale.TOLD, False, 0.4, id="as rounds, told"),
         pytest.param(Service, Tale.TOLD, False, 0.6, id="as a service, told"),
-        pytest.param(Service, Tale.TOLD_TO_ALL, False, 0.1, id="as a service, told to all"),
+        pytest.param(Service, Tale.ATTENDED, False, 0.15, id="as a service, attended"),
         pytest.param(Rounds, Tale.STORM, False, 0.1, id="as rounds, a storm"),
         pytest.param(Rounds, Tale.ROLLED_BACK, False, 0.3, id="as rounds, rolled back"),
         pytest.param(Service, Tale.ROLLED_BACK, False, 0.4, id="as a service, rolled back"),
@@ -38,6 +42,8 @@ AT_ONCE: Final = 3
         pytest.param(Service, Tale.REMEDIED, False, 0.2, id="as a service, remedied"),
         pytest.param(Service, Tale.REMEDIED, True, 0.1, id="by the hook runner, remedied"),
         pytest.param(Service, Tale.APPROVED, False, 0.2, id="as a service, approved"),
+        # What happens in a storm is gathered for ten seconds.
+        *([_SERVICE_IN_A_STORM] if POINTS >= _MANY else []),
     ],
 )
 async def test_killed_at_any_call_it_loses_no_alert_and_has_each_effect_at_most_once(
@@ -72,5 +78,6 @@ async def test_killed_at_any_call_it_loses_no_alert_and_has_each_effect_at_most_
 
     assert tally.broken == []
     assert tally.killed > 0.6 * points
+    assert (tally.taken_on > 0) is (tale is Tale.ATTENDED)
     assert bool(tally.digests) is bool(tally.stand_ins) is (tale is Tale.STORM)
     assert not runner or "uncertain" not in tally.ends

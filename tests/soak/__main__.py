@@ -71,6 +71,7 @@ async def die_at_random(folder: Path, random: Random) -> list[str]:
         (Service, Tale.REMEDIED, False),
         (Service, Tale.REMEDIED, True),
         (Service, Tale.APPROVED, False),
+        (Service, Tale.ATTENDED, False),
         (Rounds, Tale.ROLLED_BACK, False),
         (Rounds, Tale.TOLD, False),
         (Rounds, Tale.REMEDIED, False),
@@ -268,7 +269,7 @@ def close_books(town: Town) -> list[str]:
     print(f"  the log says: {met}")
     print(
         f"  {len(books.incidents)} incidents, {len(books.deliveries)} notices,"
-        f" {account.repeats} of them came twice; rollbacks: {states}",
+        f" {sum(account.repeats.values())} of them came twice; rollbacks: {states}",
         flush=True,
     )
 

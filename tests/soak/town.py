@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from tests.support.account import SIGNING, Account, heard_by_slack, heard_by_webhook, heard_in_log
+from tests.support.account import Account
+from tests.support.hearing import SIGNING, heard_by_slack, heard_by_webhook, heard_in_log
 from tests.support.receiver import serve_app, serve_receiver
 from tests.support.servers import unused_port
 from tests.support.slack import TOKEN, serve_slack

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import json
 import shutil
 import sqlite3
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from monitor.core.model.incident import Incident
 from monitor.core.model.notice import Delivery, DeliveryState, NoticeEvent
@@ -22,12 +18,6 @@ from monitor.store.codec import decode
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tests.support.mail import Mailbox
-    from tests.support.pagerduty import FakePagerDuty
-    from tests.support.receiver import Received, Receiver
-    from tests.support.slack import FakeSlack
-
-SIGNING: Final = "whsec_c2lnbmluZy1jYW5hcnktMmI3NA=="
 _TOGETHER: Final = "told together with "
 
 Record = TypeVar("Record")
@@ -70,16 +60,21 @@ class Account:
     heard: dict[str, list[str]] = field(default_factory=dict)
 
     @property
-    def repeats(self) -> int:
-        """How often somebody was told what they had been told before."""
-        return sum(len(keys) - len(set(keys)) for keys in self.heard.values())
+    def repeats(self) -> dict[str, int]:
+        """How often who was told what they had been told before."""
+        counts = {name: len(keys) - len(set(keys)) for name, keys in self.heard.items()}
 
-    def breaches(self, books: Books) -> list[str]:
-        """Say which promise was broken, to whom; nothing if all is well."""
+        return {name: count for name, count in counts.items() if count}
+
+    def breaches(self, books: Books, *, attended: bool = False) -> list[str]:
+        """Say which promise was broken, to whom; nothing if all is well.
+
+        Where incidents were `attended` to, each was escalated and then acknowledged, once.
+        """
         return [
             f"{name}: {breach}"
             for name, keys in self.heard.items()
-            for breach in _Hearing(name, keys, books).breaches()
+            for breach in _Hearing(name, keys, books, attended=attended).breaches()
         ] + [
             f"the rollback {one.id} of {one.service} is still {one.state}"
             for one in books.rollbacks
@@ -90,8 +85,9 @@ class Account:
 class _Hearing:
     """What one receiver heard, beside what was queued for it."""
 
-    def __init__(self, name: str, heard: Sequence[str], books: Books) -> None:
+    def __init__(self, name: str, heard: Sequence[str], books: Books, *, attended: bool) -> None:
         self._books = books
+        self._attended = attended
         self._rows = {one.key: one for one in books.deliveries if one.notifier == name}
         self._heard = list(dict.fromkeys(heard))
 
@@ -124,6 +120,9 @@ class _Hearing:
             yield f"{incident.id} of {incident.service} has {begun} beginnings"
         if events[NoticeEvent.RESOLVED] != (not incident.open):
             yield f"{incident.id} of {incident.service} has {events[NoticeEvent.RESOLVED]} ends"
+        for event in (NoticeEvent.ESCALATED, NoticeEvent.ACKNOWLEDGED) if self._attended else ():
+            if events[event] != 1:
+                yield f"{incident.id} of {incident.service} is {event} {events[event]} times"
         order = [
             self._rows[key].notice.sequence
             for key in self._heard
@@ -143,71 +142,6 @@ class _Hearing:
             yield f"never heard that the rollback of {rollback.service} is {rollback.state}"
 
 
-def heard_by_webhook(receiver: Receiver) -> list[str]:
-    """Give the keys of what a receiver of webhooks took, and look at each request itself."""
-    for one in receiver.received:
-        key = one.headers["webhook-id"]
-        assert one.headers["idempotency-key"] == one.json["idempotency_key"] == key
-        assert one.headers["webhook-signature"] == _sign(one)
-
-    return [one.headers["webhook-id"] for one in receiver.received]
-
-
-def _sign(request: Received) -> str:
-    secret = base64.b64decode(SIGNING.removeprefix("whsec_"))
-    named = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}."
-    digest = hmac.new(secret, named.encode() + request.body, hashlib.sha256).digest()
-
-    return f"v1,{base64.b64encode(digest).decode()}"
-
-
-def heard_by_slack(slack: FakeSlack) -> list[str]:
-    """Give the keys of the messages that people see, replies among them."""
-    return [
-        message.content["metadata"]["event_payload"]["idempotency_key"]
-        if not message.earlier
-        else message.earlier[0]["metadata"]["event_payload"]["idempotency_key"]
-        for message in slack.messages
-    ]
-
-
-def heard_by_pagerduty(pagerduty: FakePagerDuty, rows: Iterable[Delivery]) -> list[str]:
-    """Give the keys of the events it took; an end has none, but names its incident."""
-    ends = {
-        row.notice.incident: row.key
-        for row in rows
-        if row.notifier == "pager" and row.notice.event is NoticeEvent.RESOLVED
-    }
-
-    return [
-        event["payload"]["custom_details"]["idempotency_key"]
-        if event["event_action"] == "trigger"
-        else ends[event["dedup_key"]]
-        for event in pagerduty.events
-    ]
-
-
-def heard_by_mail(mailbox: Mailbox) -> list[str]:
-    """Give the keys of the messages, by which a mail program knows a repeat."""
-    return [str(one.message["Message-ID"]).strip("<").partition("@")[0] for one in mailbox.mails]
-
-
-def heard_by_alertmanager(receiver: Receiver) -> list[str]:
-    """Give the keys of the alerts, each once: they are sent again for as long as they fire."""
-    keys = [
-        alert["annotations"]["idempotency_key"] for one in receiver.received for alert in one.json
-    ]
-
-    return list(dict.fromkeys(keys))
-
-
-def heard_in_log(log: Path) -> list[str]:
-    """Give the keys of the notices in a log of JSON lines."""
-    lines = (_parse(line) for line in log.read_text(errors="replace").splitlines())
-
-    return [line["key"] for line in lines if line.get("event") == "notice"]
-
-
 def effects_twice(journal: Mapping[str, Sequence[str]]) -> list[str]:
     """Say which effects happened more than once; a journal has a line `key attempt` for each."""
     return [
@@ -221,15 +155,6 @@ def effects_twice(journal: Mapping[str, Sequence[str]]) -> list[str]:
 def states_of(books: Books) -> Counter[RollbackState]:
     """Count where the rollbacks stand."""
     return Counter(one.state for one in books.rollbacks)
-
-
-def _parse(line: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError:  # the program died over it
-        return {}
-
-    return found if isinstance(found, dict) else {}
 
 
 def _is_covered(row: Delivery) -> bool:

@@ -68,7 +68,7 @@ class Rounds:
             self._look()
             await self._run()
 
-        return self._around.judge(tally)
+        return await self._around.judge(tally)
 
     def _begin(self) -> None:
         """Begin a story, while those before it may still have something to tell."""
@@ -141,7 +141,7 @@ class Service:
             tally.killed += await self._live(moment)
         await self._settle()
 
-        return self._around.judge(tally)
+        return await self._around.judge(tally)
 
     async def _settle(self) -> None:
         """Live until all is told, and end in good order."""
@@ -192,7 +192,7 @@ class Service:
                 async with asyncio.timeout(10):
                     await running.process.wait()
                 return
-            await self._around.approve(status["rollbacks"])
+            await self._around.attend(status)
             self._open = [one for one in self._open if not self._is_told(status, one)]
             if asyncio.get_running_loop().time() > end:
                 raise AssertionError(self._describe(status))

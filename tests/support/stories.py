@@ -5,7 +5,6 @@ Each story has a shop and a service of its own, so that what is told of it can b
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,27 +12,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-import aiohttp
-
 from monitor.core.model.rollback import Blocked, RollbackState
-from tests.support.account import (
-    SIGNING,
-    Account,
-    Books,
-    effects_twice,
-    heard_by_alertmanager,
-    heard_by_mail,
-    heard_by_pagerduty,
-    heard_by_slack,
-    heard_by_webhook,
-    heard_in_log,
-    states_of,
-)
+from tests.support.account import Account, Books, effects_twice, states_of
+from tests.support.audience import EVERYBODY, FEW, REFUSING, SPARE, gather_audience
 from tests.support.hook_runner import runner_as_started
-from tests.support.mail import serve_mailbox
-from tests.support.pagerduty import ROUTING_KEY, serve_pagerduty
-from tests.support.receiver import answers, drops, serve_receiver
-from tests.support.slack import TOKEN, serve_slack
+from tests.support.on_call import OnCall
 from tests.support.street import NOTE, UNLIMITED, Stall, open_street, write_hook
 
 if TYPE_CHECKING:
@@ -41,22 +24,20 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
-    from tests.support.mail import Mailbox
-    from tests.support.pagerduty import FakePagerDuty
-    from tests.support.receiver import Receiver
-    from tests.support.slack import FakeSlack
+    from tests.support.audience import Audience
     from tests.support.street import Street
 
 
 class Tale(StrEnum):
     """What a story is about: an outage that is over by itself, or what puts the shop right.
 
-    One is told to receivers of further kinds. In a storm a dozen shops fail at once, which is told
-    in digests, and one receiver refuses all that it is told, so that another stands in for it.
+    One is attended to: it is told to a receiver of each kind, escalated to them, and over once a
+    person has taken it on. In a storm a dozen shops fail at once, which the same receivers are told
+    in digests, and one refuses all that it is told, so that another stands in for it.
     """
 
     TOLD = "told"
-    TOLD_TO_ALL = "told to all"
+    ATTENDED = "attended"
     STORM = "storm"
     ROLLED_BACK = "rolled back"
     REMEDIED = "remedied"
@@ -73,7 +54,9 @@ _ENVIRON: Final = {"MONITOR_LOG_FORMAT": "json", "COVERAGE_PROCESS_CONFIG": ""}
 _BAD_ANSWERS: Final = 6
 _QUIET: Final = range(12)
 _BESIDE: Final = range(11)
-_TELL: Final = 'echo "$MONITOR_IDEMPOTENCY_KEY" >> told'
+_UNANSWERED: Final = "1s"
+"""After so long it is escalated."""
+
 _PASSING: Final = (Blocked.WARMING_UP, Blocked.STORE)
 
 
@@ -84,9 +67,11 @@ class Tally:
     moments: int = 0
     killed: int = 0
     killed_again: int = 0
-    repeats: int = 0
+    repeats: dict[str, int] = field(default_factory=dict)
     digests: int = 0
     stand_ins: int = 0
+    told: int = 0
+    taken_on: int = 0
     ends: dict[str, int] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
@@ -95,21 +80,27 @@ class Tally:
             moments=self.moments + other.moments,
             killed=self.killed + other.killed,
             killed_again=self.killed_again + other.killed_again,
-            repeats=self.repeats + other.repeats,
+            repeats=dict(Counter(self.repeats) + Counter(other.repeats)),
             digests=self.digests + other.digests,
             stand_ins=self.stand_ins + other.stand_ins,
+            told=self.told + other.told,
+            taken_on=self.taken_on + other.taken_on,
             ends=dict(Counter(self.ends) + Counter(other.ends)),
             broken=self.broken + other.broken,
         )
 
     def __str__(self) -> str:
         ends = ", ".join(f"{count} {state}" for state, count in sorted(self.ends.items()))
+        whom = ", ".join(f"{name} {count}" for name, count in sorted(self.repeats.items()))
 
         return (
             f"{self.killed} of {self.moments} moments killed it, {self.killed_again} times it was"
-            f" killed again as it started, {self.repeats} notices came twice"
+            f" killed again as it started, {sum(self.repeats.values())} of {self.told} notices came"
+            " twice"
+            + (f" ({whom})" if whom else "")
             + (f", {self.digests} were digests" if self.digests else "")
             + (f", {self.stand_ins} were told by another" if self.stand_ins else "")
+            + (f", {self.taken_on} incidents were taken on" if self.taken_on else "")
             + (f"; rollbacks: {ends}" if ends else "")
         )
 
@@ -120,21 +111,16 @@ class Neighbourhood:
 
     folder: Path
     street: Street
-    webhook: Receiver
-    slack: FakeSlack
-    pagerduty: FakePagerDuty
-    mailbox: Mailbox
-    alertmanager: Receiver
-    spare: Receiver
+    audience: Audience
+    on_call: OnCall
     random: Random
     tale: Tale
     environ: dict[str, str]
     told: list[str] = field(default_factory=list)
-    approved: set[str] = field(default_factory=set)
 
     @property
     def log(self) -> Path:
-        return self.folder / "daemon.log"
+        return self.audience.log
 
     @property
     def store(self) -> Path:
@@ -166,41 +152,34 @@ class Neighbourhood:
                 **{f"quiet-{n}": {"url": self.street.url("quiet"), "every": "1h"} for n in _QUIET},
             },
             "services": {name: self._service(name) for name in names},
-            "notifiers": {
-                "events": {"webhook": {"url": self.webhook.url(), "secret": SIGNING}},
-                "journal": {"log": {}},
-                **(self._stormy() if self.tale is Tale.STORM else self._further()),
-            },
+            "notifiers": self.audience.notifiers(self.told_to),
+            **self._routes(),
         }
-        if self.tale is Tale.STORM:
-            told = ["events", "journal", "people", "refusing"]
-            config["routes"] = [{"notify": told, "fallback": "spare"}]
         path = self.folder / "monitor.yml"
         path.write_text(json.dumps(config, indent=1))
         path.chmod(0o644)
 
-    def _further(self) -> dict[str, Any]:
-        chat = {"token": TOKEN, "channel": "#on-call", "base_url": self.slack.base_url}
-        if self.tale is not Tale.TOLD_TO_ALL:
-            return {"chat": {"slack": chat}}
+    @property
+    def told_to(self) -> tuple[str, ...]:
+        """Name the receivers."""
+        match self.tale:
+            case Tale.ATTENDED:
+                return EVERYBODY
+            case Tale.STORM:
+                return *EVERYBODY, REFUSING, SPARE
+            case _:
+                return FEW
 
-        mail = {"host": "127.0.0.1", "port": self.mailbox.port, "tls": "none"}
-
-        return {
-            "chat": {"slack": chat},
-            "pager": {
-                "pagerduty": {"routing_key": ROUTING_KEY, "base_url": self.pagerduty.base_url}
-            },
-            "mail": {"email": {**mail, "from": "m@shop.example", "to": "a@shop.example"}},
-            "alerts": {"alertmanager": {"urls": [self.alertmanager.origin]}},
-        }
-
-    def _stormy(self) -> dict[str, Any]:
-        return {
-            "people": {"command": {"run": write_hook(self.folder, "tell", _TELL)}},
-            "refusing": {"webhook": {"url": self.alertmanager.url("/gone")}},
-            "spare": {"webhook": {"url": self.spare.url(), "secret": SIGNING}},
-        }
+    def _routes(self) -> dict[str, Any]:
+        everybody = list(EVERYBODY)
+        match self.tale:
+            case Tale.ATTENDED:
+                step = {"after": _UNANSWERED, "notify": everybody}
+                return {"routes": [{"notify": everybody, "escalate": [step]}]}
+            case Tale.STORM:
+                return {"routes": [{"notify": [*everybody, REFUSING], "fallback": SPARE}]}
+            case _:
+                return {}
 
     def _shops(self, name: str) -> list[str]:
         beside = _BESIDE if self.tale is Tale.STORM else ()
@@ -209,60 +188,36 @@ class Neighbourhood:
 
     def refuse_some(self) -> None:
         """Let the receivers be in trouble now and then: what was told is told together later."""
-        if self.random.random() < 0.3:
-            self.webhook.next.append(self.random.choice([answers(500), drops()]))
-        if self.random.random() < 0.3:
-            self.slack.fail(status=500)
-        if self.random.random() < 0.3:
-            self.pagerduty.next.append(self.random.choice([answers(500), drops()]))
-        if self.random.random() < 0.3:
-            self.mailbox.then.append(self.random.choice(["451 later", "drop"]))
-        if self.random.random() < 0.3:
-            self.alertmanager.next.append(self.random.choice([answers(500), drops()]))
-        if self.random.random() < 0.3:
-            self.spare.next.append(self.random.choice([answers(500), drops()]))
+        self.audience.refuse_some(self.told_to, self.random)
 
-    def account(self) -> Account:
-        """Give what everybody heard until now."""
-        heard = {
-            "events": heard_by_webhook(self.webhook),
-            "journal": heard_in_log(self.log),
-        }
-        if self.tale is Tale.STORM:
-            people = (self.folder / "told").read_text().splitlines()
-            return Account({**heard, "people": people, "spare": heard_by_webhook(self.spare)})
-
-        heard["chat"] = heard_by_slack(self.slack)
-        if self.tale is Tale.TOLD_TO_ALL:
-            rows = Books.read(self.store).deliveries
-            heard |= {
-                "pager": heard_by_pagerduty(self.pagerduty, rows),
-                "mail": heard_by_mail(self.mailbox),
-                "alerts": heard_by_alertmanager(self.alertmanager),
-            }
-
-        return Account(heard)
-
-    def judge(self, tally: Tally) -> Tally:
+    async def judge(self, tally: Tally) -> Tally:
         """Close the books over all stories; the program has ended."""
         books = Books.read(self.store)
-        account = self.account()
+        account = Account(self.audience.hear(self.told_to, books.deliveries))
         known = {incident.service for incident in books.incidents}
-        tally.broken += account.breaches(books)
+        tally.broken += account.breaches(books, attended=self.tale is Tale.ATTENDED)
         tally.broken += [f"no incident of {name}" for name in self.told if name not in known]
         tally.broken += effects_twice(self.effects())
-        tally.broken += self._unapproved()
-        tally.broken += [
-            f"the alert of {alert.dedup_key} is still {alert.status}"
-            for alert in self.pagerduty.alerts
-            if alert.status != "resolved"
-        ]
+        tally.broken += self.on_call.forgotten(books)
+        if self.tale is Tale.APPROVED:
+            tally.broken += self.on_call.unapproved(self.effects())
+        tally.broken += await self.audience.still_alarmed()
         tally.broken += [
             f"{incident.id} of {incident.service} is still open"
             for incident in books.incidents
             if incident.open
         ]
+        deaths = tally.moments + tally.killed_again
+        tally.broken += [
+            f"{name} heard {count} repeats after {deaths} deaths"
+            for name, count in account.repeats.items()
+            if count > deaths + self.audience.lost[name]
+            # A moment may be one of the command itself, which dies of it in each attempt.
+            if name != "people"
+        ]
         tally.repeats = account.repeats
+        tally.told = sum(map(len, account.heard.values())) - sum(account.repeats.values())
+        tally.taken_on = len(self.on_call.taken)
         tally.digests = sum(row.told_in == row.id for row in books.deliveries)
         tally.stand_ins = sum(bool(row.instead_of) for row in books.deliveries)
         tally.ends = {state.value: count for state, count in states_of(books).items()}
@@ -292,36 +247,21 @@ class Neighbourhood:
         if stuck and not self.street.effects(name):
             self.street.stalls[name] = Stall()
 
-    async def approve(self, rollbacks: Iterable[dict[str, Any]]) -> None:
-        """Approve what waits, with two clicks at once; nobody may be there to hear them."""
-        waiting = [one["id"] for one in rollbacks if one["state"] == RollbackState.AWAITING]
-        self.approved |= set(waiting)
-        socket = aiohttp.UnixConnector(str(self.folder / ".production-monitor/control.sock"))
-        async with aiohttp.ClientSession(connector=socket) as control:
-            clicks = [
-                control.post(f"http://monitor/api/v1/rollbacks/{id}/approve")
-                for id in waiting
-                for _ in range(2)
-            ]
-            for answer in await asyncio.gather(*clicks, return_exceptions=True):
-                if isinstance(answer, aiohttp.ClientResponse):
-                    answer.release()
-
-    def _unapproved(self) -> list[str]:
-        """Say what was done without anybody's approval."""
-        done = {line.partition(".")[0] for lines in self.effects().values() for line in lines}
-        alone = done - self.approved if self.tale is Tale.APPROVED else set()
-
-        return [f"{id} was carried out, and nobody approved it" for id in sorted(alone)]
+    async def attend(self, status: dict[str, Any]) -> None:
+        """Let the person on call do what there is to do; what they have taken on is soon over."""
+        await self.on_call.approve(status["rollbacks"])
+        if self.tale is Tale.ATTENDED:
+            for name in await self.on_call.take_on(status["incidents"]):
+                self.street.stalls[name] = Stall()
 
     def _stall(self) -> Stall:
-        by_itself = self.tale in (Tale.TOLD, Tale.TOLD_TO_ALL, Tale.STORM)
+        by_itself = self.tale in (Tale.TOLD, Tale.STORM)
 
         return Stall(good_answers=2, bad_answers=_BAD_ANSWERS if by_itself else None)
 
     def _service(self, name: str) -> dict[str, Any]:
         match self.tale:
-            case Tale.TOLD | Tale.TOLD_TO_ALL | Tale.STORM:
+            case Tale.TOLD | Tale.ATTENDED | Tale.STORM:
                 return {}
             case Tale.REMEDIED:
                 return {"remedy": self._remedy(name)}
@@ -374,14 +314,14 @@ async def neighbourhood(
         yield Neighbourhood(
             folder=folder,
             street=street,
-            webhook=await stack.enter_async_context(serve_receiver()),
-            slack=await stack.enter_async_context(serve_slack()),
-            pagerduty=await stack.enter_async_context(serve_pagerduty()),
-            mailbox=await stack.enter_async_context(serve_mailbox()),
-            alertmanager=await stack.enter_async_context(
-                serve_receiver(then=answers(404 if tale is Tale.STORM else 200, ""))
+            audience=await stack.enter_async_context(
+                gather_audience(
+                    folder,
+                    folder / "daemon.log",
+                    everybody=tale in (Tale.ATTENDED, Tale.STORM),
+                )
             ),
-            spare=await stack.enter_async_context(serve_receiver()),
+            on_call=OnCall(folder),
             random=random,
             tale=tale,
             environ=environ,

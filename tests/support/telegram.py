@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TOKEN: Final = "123456:telegram-canary-8e2f"
 CHAT: Final = -1001234567890
 CHANNEL: Final = "@oncall_channel"
+PRIVATE: Final = 777000111
+"""The chat with one person, who may be told faster than a group."""
 
 _TAGS: Final = frozenset({"b", "i", "u", "s", "code", "pre", "a"})
 _MENTION: Final = re.compile(r"@\w+|(?<!\S)/\w+")
@@ -89,7 +91,7 @@ class FakeTelegram:
         method = request.match_info["method"]
         if method == "getMe":
             return _ok({"id": 1, "is_bot": True, "username": "monitor_bot"})
-        if data.get("chat_id") not in (CHAT, str(CHAT), CHANNEL):
+        if str(data.get("chat_id")) not in (str(CHAT), CHANNEL, str(PRIVATE)):
             return _error(400, "Bad Request: chat not found")
         if method == "getChat":
             return _ok({"id": CHAT, "title": "On call"})
@@ -114,6 +116,9 @@ class FakeTelegram:
             data = {name: value for name, value in data.items() if name != "reply_parameters"}
         message = Message(id=len(self.messages) + 100, content=data)
         self.messages.append(message)
+
+        if str(data["chat_id"]) == str(PRIVATE):
+            return _ok({"message_id": message.id, "chat": {"id": PRIVATE, "type": "private"}})
 
         return _ok({"message_id": message.id, "chat": {"id": CHAT, "type": "supergroup"}})
 
