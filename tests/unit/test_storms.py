@@ -6,6 +6,7 @@ import asyncio
 import os
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -356,6 +357,59 @@ def test_a_receiver_that_is_silent_for_a_minute_has_its_fallback_told_and_then_i
     assert [one.notice.event for one in pager.arrived] == [NoticeEvent.OPENED]
     assert loud == [0, 1]
     assert [line["event"] for line in lines].count("notices_delivered_again") == 1
+
+
+def test_whoever_asks_for_a_day_is_left_alone_for_an_hour_while_the_fallback_is_told() -> None:
+    asks = TryAgain(reason="rate_limited", error="answered 429", after=timedelta(days=1))
+
+    async def story(loop: SimulatedLoop) -> Stage:
+        routes = [Route(name="route 1", notify=("pager",), fallback="slack")]
+        receivers = {"pager": Receiver(loop, PAGER, asks), "slack": Receiver(loop, SLACK)}
+        stage = Stage(loop, receivers, routes)
+        stage.dispatch.start()
+        stage.tell("i-1", NoticeEvent.OPENED, "pager")
+        await asyncio.sleep(10)
+        stage.receivers["pager"].away = None
+        stage.tell("i-2", NoticeEvent.OPENED, "pager")
+        await stage.until_told(timedelta(hours=2))
+        await stage.dispatch.stop()
+
+        return stage
+
+    stage = simulate(story)
+
+    pager, slack = stage.receivers["pager"], stage.receivers["slack"]
+    assert [one.instead_of for one in slack.arrived] == ["pager", "pager"]
+    assert all(60 <= at <= 80 for at in slack.times)
+    assert [round(at) for at in pager.attempts[:2]] == [0, 3_600]
+    assert {incident for incident, _, _ in pager.lines()} == {"i-1", "i-2"}
+
+
+def test_a_receiver_that_fails_for_an_hour_is_tried_seldom_and_told_once_and_in_order() -> None:
+    fails = TryAgain(reason="server_error", error="answered 503")
+
+    async def story(loop: SimulatedLoop) -> Stage:
+        stage = Stage(loop, {"machine": Receiver(loop, MACHINE, fails)})
+        stage.dispatch.start()
+        stage.tell("i-1", NoticeEvent.OPENED)
+        stage.tell("i-1", NoticeEvent.ACKNOWLEDGED)
+        await asyncio.sleep(3_600)
+        stage.receivers["machine"].away = None
+        await stage.until_told(timedelta(minutes=10))
+        await stage.dispatch.stop()
+
+        return stage
+
+    stage = simulate(story)
+
+    [machine] = stage.receivers.values()
+    steps = [later - at for at, later in pairwise(machine.attempts)]
+    assert [event for _, event, _ in machine.lines()] == [
+        NoticeEvent.OPENED,
+        NoticeEvent.ACKNOWLEDGED,
+    ]
+    assert 12 < len(machine.attempts) < 60
+    assert all(step <= min(2**number, 300) + 1 for number, step in enumerate(steps[:-1]))
 
 
 class Asked(Receiver):
