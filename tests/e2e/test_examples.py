@@ -106,6 +106,7 @@ def test_each_example_is_exercised_here() -> None:
         "runbook-001-database.yml",
         "runbook-001-pre-deploy.yml",  # by test_command_examples.py
         "runbook-003-communication.yml",  # by test_slack.py
+        "runbook-003-severities.yml",  # by test_severities_example.py
         "runbook-004-integration-tests.yml",
         Path(SITE).name,
         Path(RAILWAY).name,
