@@ -153,7 +153,7 @@ def find_unfiled(
         if state.open and state.last_outcome is Outcome.FAIL and state.last_at is not None
         if not any(event.check == state.check for event in events)
         if not any(holds(one, state.check, blind=False) for one in situation.open_incidents())
-        if let_go(state.check, situation.incidents.values(), blind=False) is None
+        if let_go(state.check, situation.left_failing(), blind=False) is None
     )
 
 
@@ -259,7 +259,7 @@ class _Draft:
         """Let a check close in its incident; with the last one the incident is over."""
         incident = next((one for one in self._open() if holds(one, check, blind=blind)), None)
         if incident is None:
-            incident = let_go(check, self._situation.incidents.values(), blind=blind)
+            incident = let_go(check, self._situation.left_failing(), blind=blind)
         if incident is None:
             return
 

@@ -21,16 +21,19 @@ def holds(incident: Incident, check: str, *, blind: bool) -> bool:
     return any(one.check == check and one.closed_at is None for one in incident.members)
 
 
-def let_go(check: str, incidents: Iterable[Incident], *, blind: bool) -> Incident | None:
-    """Give the newest incident that a person resolved although this check failed still."""
-    found = (one for one in incidents if not one.open and holds(one, check, blind=blind))
+def let_go(check: str, left: Iterable[Incident], *, blind: bool) -> Incident | None:
+    """Give the newest incident that a person resolved although this check failed still.
+
+    `left` are those that a person resolved although something fails in them still.
+    """
+    found = (one for one in left if holds(one, check, blind=blind))
 
     return max(found, key=lambda one: (one.opened_at, one.id), default=None)
 
 
 def is_let_go(check: str, situation: Situation) -> bool:
     """Whether a person resolved the incident of a check that fails still, and none has it since."""
-    if any(holds(one, check, blind=False) for one in situation.open_incidents()):
+    if let_go(check, situation.left_failing(), blind=False) is None:
         return False
 
-    return let_go(check, situation.incidents.values(), blind=False) is not None
+    return not any(holds(one, check, blind=False) for one in situation.open_incidents())

@@ -56,6 +56,7 @@ class Situation:
         self._most_incidents = _KEPT_INCIDENTS
         self._most_deliveries = _KEPT_DELIVERIES
         self._open: dict[str, Incident] = {}
+        self._left: dict[str, Incident] = {}
         self._in_order: list[Incident] | None = None
         self._open_of: dict[tuple[str, IncidentClass], dict[str, Incident]] = {}
         self._pending: dict[str, dict[str, dict[str, Delivery]]] = {}
@@ -120,6 +121,10 @@ class Situation:
             self._in_order = sorted(self._open.values(), key=lambda one: (one.opened_at, one.id))
 
         return self._in_order.copy()
+
+    def left_failing(self) -> list[Incident]:
+        """Give the incidents that a person resolved although something in them fails still."""
+        return list(self._left.values())
 
     @property
     def open_count(self) -> int:
@@ -231,6 +236,10 @@ class Situation:
                 known[incident.id] = incident
             else:
                 known.pop(incident.id, None)
+        if not incident.open and any(one.closed_at is None for one in incident.members):
+            self._left[incident.id] = incident
+        else:
+            self._left.pop(incident.id, None)
 
     def _take_delivery(self, delivery: Delivery) -> None:
         before = self.deliveries.get(delivery.id)

@@ -22,7 +22,7 @@ from monitor.core.rollback.reasons import explain
 from monitor.core.rollback.rows import find_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from monitor.core.model.deploy import Deploy
@@ -55,7 +55,7 @@ def decide(
     triggers = open_triggers(policy, situation)
     incident = find_incident(service, triggers, situation)
     severity = incident.severity if incident else Severity.HIGH
-    if not trips(policy, situation) or mode_of(policy, severity) is Mode.OFF:
+    if not _enough(triggers, policy) or mode_of(policy, severity) is Mode.OFF:
         return _end_all(known, now)
     if any(one.waiting for one in others if one.kind is not policy.kind):
         return Changes()
@@ -248,7 +248,11 @@ def open_triggers(policy: RollbackPolicy, situation: Situation) -> tuple[str, ..
 
 def trips(policy: RollbackPolicy, situation: Situation) -> bool:
     """Whether enough triggering checks are open at this time."""
-    return len(open_triggers(policy, situation)) >= max(policy.at_least, 1)
+    return _enough(open_triggers(policy, situation), policy)
+
+
+def _enough(triggers: Sequence[str], policy: RollbackPolicy) -> bool:
+    return len(triggers) >= max(policy.at_least, 1)
 
 
 def _find_armed(service: str, situation: Situation) -> Deploy | None:
