@@ -357,10 +357,11 @@ class Worker:
                 _log.debug("notice_attempted", **facts, receipt=type(receipt).__name__)
 
 
-def _in_order(timed: tuple[float, Upcoming]) -> tuple[float, bool, datetime, int]:
+def _in_order(timed: tuple[float, Upcoming]) -> tuple[float, bool, bool, datetime, int]:
     wait, one = timed
+    pressing, over = one.urgency < 0, one.urgency >= outbox.OVER
 
-    return wait, one.urgency >= 0, one.not_before or _AT_ONCE, one.urgency
+    return wait, not pressing, over, one.not_before or _AT_ONCE, one.urgency
 
 
 def _is_new(one: Upcoming) -> bool:

@@ -265,6 +265,30 @@ def test_what_is_worst_is_told_first_and_before_it_what_somebody_has_to_press() 
     assert simulate(story) == ["approve", "critical", "high", "low"]
 
 
+def test_what_begins_waits_for_no_end_of_the_storm_before() -> None:
+    async def story(loop: SimulatedLoop) -> tuple[Stage, float]:
+        stage = Stage(loop, {"pager": Receiver(loop, PAGER)})
+        stage.dispatch.start()
+        for event in (NoticeEvent.OPENED, NoticeEvent.RESOLVED):
+            for number in range(200):
+                stage.tell(f"i-{number}", event)
+            await asyncio.sleep(20)
+        began = loop.time()
+        stage.tell("new", NoticeEvent.OPENED)
+        await stage.until_told(timedelta(minutes=5))
+        await stage.dispatch.stop()
+
+        return stage, began
+
+    stage, began = simulate(story)
+
+    pager = stage.receivers["pager"]
+    told = {one.notice.incident: at for one, at in zip(pager.arrived, pager.times, strict=True)}
+    assert stage.pending == 0
+    assert max(pager.times) > began + 60
+    assert told["new"] < began + 15
+
+
 def test_a_restart_gives_a_receiver_no_fresh_burst() -> None:
     async def story(loop: SimulatedLoop) -> list[float]:
         slack = Receiver(loop, SLACK)

@@ -17,13 +17,14 @@ from monitor.core.outbox.earlier import find_earlier, has_reference
 from monitor.core.outbox.errand import Errand
 from monitor.core.outbox.fallback import is_late, stand_in, stand_in_late
 from monitor.core.outbox.pace import Pace, newest_told, resume
-from monitor.core.outbox.planning import GATHER, Crowd, Style, Upcoming, plan, plan_errands
+from monitor.core.outbox.planning import GATHER, OVER, Crowd, Style, Upcoming, plan, plan_errands
 
 __all__ = [
     "FIRST_WAIT",
     "GATHER",
     "LONGEST_WAIT",
     "LONGEST_WISH",
+    "OVER",
     "Backlog",
     "Crowd",
     "Errand",

@@ -30,6 +30,9 @@ _PASSED: Final = frozenset(
 )
 """Where a rollback stands that calls nobody."""
 
+OVER: Final = 10
+"""The urgency of what is over begins here: it comes after all that is not, however bad it was."""
+
 _ALWAYS: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -240,9 +243,14 @@ def _later(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def _urgency(notice: Notice) -> int:
-    """Order what is due: what somebody has to press first, then what is worst."""
+    """Order what is due: what somebody has to press first, then what is worst, last what is over.
+
+    After a storm hundreds of ends may wait for their turn, and what begins must not wait for them.
+    """
     rollback = notice.rollback
     if rollback is not None and (rollback.approvable or rollback.vetoable):
         return -1
+    if notice.event is NoticeEvent.RESOLVED:
+        return notice.severity.rank + OVER
 
     return notice.severity.rank
