@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -26,6 +27,9 @@ BEGINS: Final = "connect("
 """What the first probe does: what comes before in a run is only its start."""
 
 _LONGEST: Final = 60.0
+_LONGEST_TRACED: Final = 30.0
+"""A moment may be one that only commands come to: then the program lives, and they never end."""
+
 _MOST_OPEN: Final = 3
 """Stories that wait for their end: one more death, and none would ever come to it."""
 
@@ -37,6 +41,9 @@ _AT_START: Final = (("fdatasync", 6), ("pwrite64", 50), ("connect", 6))
 
 _LAST_RUNS: Final = 4
 """Enough to open, to roll back or be put right by a person, to close, and to tell all that."""
+
+_MOST_LAST_RUNS: Final = 60
+"""What a receiver is told slowly is left to the next run, after so many deaths a lot of it."""
 
 _LOOK_EVERY: Final = 0.05
 _KILLED: Final = -signal.SIGKILL
@@ -66,6 +73,10 @@ class Rounds:
             tally.killed += await self._run(*moment.options) == _KILLED
         for _ in range(_LAST_RUNS):
             self._look()
+            await self._run()
+        for _ in range(_MOST_LAST_RUNS):
+            if not any(row.pending for row in Books.read(self._around.store).deliveries):
+                break
             await self._run()
 
         return await self._around.judge(tally)
@@ -107,6 +118,10 @@ class Rounds:
             )
             async with asyncio.timeout(_LONGEST):
                 return await process.wait()
+
+
+class _StillUntold(AssertionError):
+    """Stories have come to no end in time."""
 
 
 class Service:
@@ -156,7 +171,8 @@ class Service:
             self._daemon() as running,
             traced(running.process.pid, trace, moment.options),
         ):
-            await self._until_told(running)
+            with suppress(_StillUntold):
+                await self._until_told(running, within=_LONGEST_TRACED)
             if running.process.returncode is None:
                 await running.stop(signal.SIGKILL)
                 return False
@@ -180,10 +196,10 @@ class Service:
             async with asyncio.timeout(_LONGEST):
                 return await process.wait() == _KILLED
 
-    async def _until_told(self, running: Daemon) -> None:
+    async def _until_told(self, running: Daemon, within: float = _LONGEST) -> None:
         """Wait until all stories are told, or the program has died over one."""
         status: dict[str, Any] = {}
-        end = asyncio.get_running_loop().time() + _LONGEST
+        end = asyncio.get_running_loop().time() + within
         while self._open:
             try:
                 status = await running.status()
@@ -195,7 +211,7 @@ class Service:
             await self._around.attend(status)
             self._open = [one for one in self._open if not self._is_told(status, one)]
             if asyncio.get_running_loop().time() > end:
-                raise AssertionError(self._describe(status))
+                raise _StillUntold(self._describe(status))
             await asyncio.sleep(_LOOK_EVERY)
 
     def _describe(self, status: dict[str, Any]) -> str:
@@ -211,7 +227,9 @@ class Service:
             for name in self._open
         }
 
-        return f"{status['undelivered']} undelivered; {shown}"
+        behind = [one for one in status["notifiers"] if one["undelivered"]]
+
+        return f"undelivered: {behind}; {shown}"
 
     def _is_told(self, status: dict[str, Any], name: str) -> bool:
         """Whether a story has come to its end, and nothing waits to be told."""
