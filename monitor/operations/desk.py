@@ -67,6 +67,13 @@ class Desk:
     async def settle(self, changes: Changes) -> None:
         """Return once what has changed is durable; after a StoreError it is known all the same."""
         self.record(changes)
+        await self.be_sure()
+
+    async def be_sure(self) -> None:
+        """Return once all that is known is durable.
+
+        Whoever asks for what is so already is told so: by then it must outlast a crash as well.
+        """
         await self.journal.flush()
 
 

@@ -78,6 +78,7 @@ async def open_incident(
     known = engine.situation.open_incident(service, IncidentClass.OUTAGE)
     if known is not None:
         if known.title == said:
+            await desk.be_sure()
             return await _answer(known, desk)
         raise OperationError(f"{service} has an open outage already, add to it: {known.id}")
 
@@ -115,6 +116,8 @@ async def _do(incident: Incident, step: IncidentStep, desk: Desk) -> dict[str, A
     if step.changes:
         await desk.settle(desk.engine.act(step, desk.clock()))
         incident = step.changes.incidents[0]
+    else:
+        await desk.be_sure()
 
     return await _answer(incident, desk)
 

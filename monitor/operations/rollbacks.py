@@ -32,6 +32,7 @@ async def approve(name: str, who: str, desk: Desk) -> dict[str, Any]:
     """
     rollback = _find(name, desk, waiting_first=True)
     if rollback.started_at is not None:
+        await desk.be_sure()
         return _tell(rollback, desk)
     if not rollback.waiting:
         raise OperationError(_why_not(rollback, "approve"))
@@ -57,6 +58,7 @@ async def veto(name: str, who: str, reason: str, desk: Desk) -> dict[str, Any]:
     """
     rollback = _find(name, desk, waiting_first=True)
     if rollback.vetoed_by:
+        await desk.be_sure()
         return _tell(rollback, desk)
     if not rollback.lasts:
         raise OperationError(_why_not(rollback, "veto"))
@@ -95,6 +97,7 @@ async def start(
 
     id = id_by_hand(service, request or str(uuid4()))
     if (before := engine.situation.rollbacks.get(id)) is not None:
+        await desk.be_sure()
         return _tell(before, desk)
 
     version = clean_text("to", to, _LONGEST_VERSION) if to else None

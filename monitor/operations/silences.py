@@ -62,6 +62,7 @@ async def add_silence(
     )
     for known in active:
         if replace(known, id=wanted.id, starts_at=now) == wanted:
+            await desk.be_sure()
             return silence_json(known)
     if len(active) >= _MOST_SILENCES:
         raise OperationError(f"there are {len(active)} silences already, remove one first")
@@ -81,6 +82,8 @@ async def remove_silence(id: str, who: str, desk: Desk) -> dict[str, Any]:
     if silence.ends_at > now:
         silence = replace(silence, ends_at=now, removed_by=clean_name(who))
         await desk.settle(desk.engine.act(IncidentStep(changes=Changes(silences=(silence,))), now))
+    else:
+        await desk.be_sure()
 
     return silence_json(silence)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +15,9 @@ from monitor.operations import DeployMarker, Desk, OperationError, read_marker
 from monitor.store import StoreError
 from monitor.store.journal import Journal
 from tests.support.watching import at, make_directory, make_story
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 SHOP = {"service": "shop", "version": "1.5"}
 
@@ -88,13 +92,16 @@ def test_a_refusal_does_not_repeat_a_flood() -> None:
 
 
 class Disk:
-    """A store that keeps what it is given, or fails."""
+    """A store that keeps what it is given, or fails; it waits for its turn."""
 
     def __init__(self) -> None:
         self.kept = Changes()
         self.error: Exception | None = None
+        self.turn = asyncio.Event()
+        self.turn.set()
 
     async def commit(self, changes: Changes) -> None:
+        await self.turn.wait()
         if self.error is not None:
             raise self.error
         self.kept += changes
@@ -167,6 +174,46 @@ async def test_a_store_that_fails_is_said_and_not_confirmed() -> None:
         await announce(disk, DeployMarker(service="shop", version="1.5"))
 
     assert str(failed.value) == "disk full"
+
+
+async def _acknowledge(id: str, desk: Desk) -> object:
+    return await operations.acknowledge(id, "ana", desk)
+
+
+async def _resolve(id: str, desk: Desk) -> object:
+    return await operations.resolve(id, "ana", "", desk)
+
+
+async def _open(_id: str, desk: Desk) -> object:
+    return await operations.open_incident("batch-jobs", "nothing runs", "ana", desk)
+
+
+async def _silence(_id: str, desk: Desk) -> object:
+    return await operations.add_silence(("shop",), at(600), "ana", desk)
+
+
+@pytest.mark.parametrize("act", [_acknowledge, _resolve, _open, _silence])
+async def test_whoever_does_it_again_is_told_no_sooner_than_it_is_durable(
+    act: Callable[[str, Desk], Awaitable[object]],
+) -> None:
+    """Two clicks at once: the second finds it done, and a crash would make a lie of that."""
+    story = make_story(directory=make_directory(Service(name="batch-jobs")))
+    disk = Disk()
+    journal = Journal(disk.commit)
+    desk = Desk(engine=story.engine, journal=journal, record=journal.soon, clock=lambda: at(0))
+    opened = await operations.open_incident("shop", "it burns", "ana", desk)
+
+    disk.turn.clear()
+    clicks = [asyncio.ensure_future(act(opened["id"], desk)) for _ in range(2)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    told = [click.done() for click in clicks]
+    disk.turn.set()
+    first, second = await asyncio.gather(*clicks)
+    await journal.close()
+
+    assert told == [False, False]
+    assert first == second
 
 
 def test_the_status_has_a_verdict() -> None:
