@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
 
 from tests.support.account import Books
 from tests.support.program import daemon, environment
-from tests.support.servers import unused_port
 from tests.support.stories import UNDER_WAY, Neighbourhood, Tally
 from tests.support.tracing import Moment, every_call, find_moments, traced
 
@@ -45,6 +46,9 @@ _LAST_RUNS: Final = 4
 _MOST_LAST_RUNS: Final = 60
 """What a receiver is told slowly is left to the next run, after so many deaths a lot of it."""
 
+_PORTS: Final = (20_000, 32_000)
+"""Below those from which the system takes any."""
+
 _LOOK_EVERY: Final = 0.05
 _KILLED: Final = -signal.SIGKILL
 
@@ -75,8 +79,12 @@ class Rounds:
             self._look()
             await self._run()
         for _ in range(_MOST_LAST_RUNS):
-            if not any(row.pending for row in Books.read(self._around.store).deliveries):
+            pending = [row for row in Books.read(self._around.store).deliveries if row.pending]
+            if not pending:
                 break
+            now = datetime.now(UTC)
+            soonest = min((row.not_before or now for row in pending), default=now)
+            await asyncio.sleep(max((soonest - now).total_seconds(), 0))
             await self._run()
 
         return await self._around.judge(tally)
@@ -188,7 +196,7 @@ class Service:
                 *("strace", "-f", "-o", "/dev/null", *moment.options),
                 *(sys.executable, "-m", "monitor", "run"),
                 cwd=self._around.folder,
-                env=environment({"PORT": str(unused_port()), **self._around.environ}),
+                env=environment({"PORT": str(self._find_port()), **self._around.environ}),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=log,
@@ -249,4 +257,12 @@ class Service:
         self._open.append(self._around.begin(len(self._around.told), self._open))
 
     def _daemon(self) -> AbstractAsyncContextManager[Daemon]:
-        return daemon(self._around.folder, environ=self._around.environ)
+        return daemon(self._around.folder, environ=self._around.environ, port=self._find_port())
+
+    def _find_port(self) -> int:
+        """Give one that none of all the connections around gets by chance meanwhile."""
+        while True:
+            port = self._around.random.randint(*_PORTS)
+            with socket.socket() as trial, suppress(OSError):
+                trial.bind(("127.0.0.1", port))
+                return port
