@@ -328,7 +328,7 @@ class Monitor:
         return Dispatch(
             notifiers=made.notifiers,
             situation=self.engine.situation,
-            record=self._record_delivery,
+            record=self.journal.now,
             clock=self.now,
             on_receipt=self.metrics.delivered,
             directory=lambda: self.engine.directory,
@@ -419,10 +419,6 @@ class Monitor:
 
     def _note_absence(self) -> None:
         self.pipeline.record(self.engine.note_absence(self.now()))
-
-    async def _record_delivery(self, changes: Changes) -> None:
-        self.engine.situation.apply(changes)
-        await self.journal.now(changes)
 
     async def _record_rollback(self, changes: Changes) -> None:
         """Make a turn of a rollback durable, and let people know of it."""

@@ -9,7 +9,7 @@ from monitor.core import alerting, causes, clock_set, incidents, pings, pins, ti
 from monitor.core.conditions import Conditions
 from monitor.core.freezing import frozen_since
 from monitor.core.model.changes import Changes
-from monitor.core.model.endpoint import OverTime, RateRule
+from monitor.core.model.endpoint import RateRule
 from monitor.core.model.rollback import RollbackState
 from monitor.core.results import make_result
 from monitor.core.rollback import circumstances, decide, deploys, verify
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from monitor.core.model.check_state import CheckEvent, CheckState
     from monitor.core.model.deploy import DeployKind, DeployState
     from monitor.core.model.endpoint import Check, Endpoint, Sample
+    from monitor.core.model.heartbeat import Heartbeat, Ping
+    from monitor.core.model.incident import Incident, TimelineEntry
     from monitor.core.model.observation import Observation
     from monitor.core.model.rollback import Blocked, Rollback
     from monitor.core.model.service import Directory, Service
@@ -162,6 +164,19 @@ class Engine:
 
         return self._collect()
 
+    def recall(self, incident: Incident, told: tuple[TimelineEntry, ...]) -> Incident:
+        """Have an incident in memory again that was too old for it; one that is there stays."""
+        if incident.id not in self.situation.incidents:
+            self.situation.apply(Changes(incidents=(incident,), timeline=told))
+
+        return self.situation.incidents.get(incident.id, incident)
+
+    def hear(self, heartbeat: Heartbeat, ping: Ping) -> Changes:
+        """Take a ping; what comes of it is seen when the heartbeat is looked at next."""
+        self._apply(Changes(heartbeats=(pings.take(heartbeat, ping),)))
+
+        return self._collect()
+
     def still_allowed(self, rollback: Rollback, now: datetime) -> Blocked | None:
         """Ask all guards again for a rollback that was decided, just before one of its effects."""
         service = self.directory.service(rollback.service)
@@ -258,32 +273,16 @@ class Engine:
         self, check: Check, samples: Iterable[tuple[datetime, Sample]], now: datetime
     ) -> None:
         """Fill the open window of a check again from stored samples, unless it meant another."""
-        state = self.situation.states.get(check.id)
-        if state is None or state.fingerprint == check.fingerprint:
-            self._sight.restore_window(check, samples, state, now)
+        self._sight.restore_window(check, samples, self.situation.states.get(check.id), now)
 
     def restore_share(self, check: Check, seen: Iterable[tuple[datetime, bool]]) -> None:
         """Fill the sliding time of a failure rate from stored verdicts, if they mean the same."""
         assert isinstance(check.rule, RateRule)
-        counted = self.checks[check.rule.of]
-        state, own = (self.situation.states.get(one.id) for one in (counted, check))
-        if state is None or state.fingerprint != counted.fingerprint:
-            return
-        if own is not None and own.fingerprint != check.fingerprint:
-            return
-
-        since = (one.counted_since for one in (state, own) if one is not None)
-        begun = max((one for one in since if one is not None), default=None)
-        self._sight.restore_share(check, [one for one in seen if begun is None or one[0] > begun])
+        self._sight.restore_share(check, self.checks[check.rule.of], seen, self.situation.states)
 
     def settled(self, endpoint: Endpoint) -> bool:
         """Whether no check of an endpoint is on its way up or down, so that no retry is due."""
-        return all(
-            state is None or tracker.settled(check, state)
-            for check in endpoint.checks
-            if not isinstance(check.rule, OverTime)
-            for state in (self.situation.states.get(check.id),)
-        )
+        return tracker.all_settled(endpoint.checks, self.situation.states)
 
     def waiting(self, check: Check) -> tuple[int, int] | None:
         """How many samples the open window of a check has, and how many it needs."""

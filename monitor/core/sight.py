@@ -130,8 +130,11 @@ class Sight:
         state: CheckState | None,
         now: datetime,
     ) -> None:
-        """Fill the open window of a check again, by how far it was judged."""
+        """Fill the open window of a check again by how far it was judged, if it means the same."""
         assert isinstance(check.rule, WindowRule)
+        if state is not None and state.fingerprint != check.fingerprint:
+            return
+
         self._windows[check.id] = windows.restore(
             check.rule,
             samples,
@@ -141,9 +144,28 @@ class Sight:
             failed=state.failed_windows if state else (),
         )
 
-    def restore_share(self, check: Check, seen: Iterable[tuple[datetime, bool]]) -> None:
-        """Fill the sliding time of a failure rate: when probes were judged, True for a fail."""
-        self._shares[check.id] = SlidingShare(seen)
+    def restore_share(
+        self,
+        check: Check,
+        counted: Check,
+        seen: Iterable[tuple[datetime, bool]],
+        states: Mapping[str, CheckState],
+    ) -> None:
+        """Fill the sliding time of a failure rate: when probes were judged, True for a fail.
+
+        What `counted` is must mean the same as when it was judged, and so must the rate itself.
+        """
+        state, own = (states.get(one.id) for one in (counted, check))
+        if state is None or state.fingerprint != counted.fingerprint:
+            return
+        if own is not None and own.fingerprint != check.fingerprint:
+            return
+
+        since = (one.counted_since for one in (state, own) if one is not None)
+        begun = max((one for one in since if one is not None), default=None)
+        self._shares[check.id] = SlidingShare(
+            [one for one in seen if begun is None or one[0] > begun]
+        )
 
     def set_clock(self, by: timedelta) -> None:
         """Move what is known along with the clock; open windows count for nothing."""

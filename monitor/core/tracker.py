@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.baselines import baseline_of, leave_out
 from monitor.core.flapping import note_closing, note_opening, settle
 from monitor.core.model.check_state import Change, CheckEvent, CheckState
-from monitor.core.model.endpoint import InARow, KOfN, WindowRule
+from monitor.core.model.endpoint import InARow, KOfN, OverTime, WindowRule
 from monitor.core.model.verdict import Outcome
 from monitor.core.thresholds import crossed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
 
     from monitor.core.model.endpoint import Check, FailureThreshold
@@ -97,6 +98,16 @@ def settled(check: Check, state: CheckState) -> bool:
         return True
 
     return not (state.consecutive_passes if state.open else state.consecutive_failures)
+
+
+def all_settled(checks: Iterable[Check], states: Mapping[str, CheckState]) -> bool:
+    """Whether each of some checks is; what is judged over a time takes no part in retries."""
+    return all(
+        state is None or settled(check, state)
+        for check in checks
+        if not isinstance(check.rule, OverTime)
+        for state in (states.get(check.id),)
+    )
 
 
 def _note_window(rule: WindowRule, state: CheckState, verdict: Verdict) -> CheckState:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core import acts
-from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import STORE_CHECK, IncidentClass, IncidentPhase
 from monitor.core.report_incidents import incident_json
@@ -105,11 +104,7 @@ async def _take_up(name: str, desk: Desk) -> Incident:
     if incident.id in situation.incidents:
         return situation.incidents[incident.id]
 
-    timeline = tuple(await recall_timeline(incident, desk))
-    if incident.id not in situation.incidents:  # somebody else may have had it read meanwhile
-        situation.apply(Changes(incidents=(incident,), timeline=timeline))
-
-    return situation.incidents.get(incident.id, incident)
+    return desk.engine.recall(incident, tuple(await recall_timeline(incident, desk)))
 
 
 async def _do(incident: Incident, step: IncidentStep, desk: Desk) -> dict[str, Any]:

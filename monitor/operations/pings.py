@@ -6,8 +6,6 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from monitor.core import pings
-from monitor.core.model.changes import Changes
 from monitor.operations.desk import OperationError
 
 if TYPE_CHECKING:
@@ -25,14 +23,11 @@ async def take_ping(endpoint: str, ping: Ping, desk: Desk, look: Callable[[str],
     Raises OperationError where the heartbeat is gone. After StoreError or TimeoutError it counts
     all the same, and is written down later.
     """
-    situation = desk.engine.situation
-    heartbeat = situation.heartbeats.get(endpoint)
+    heartbeat = desk.engine.situation.heartbeats.get(endpoint)
     if heartbeat is None:
         raise OperationError(f"{endpoint}: the configuration has no such heartbeat")
 
-    changes = Changes(heartbeats=(pings.take(heartbeat, ping),))
-    situation.apply(changes)
-    desk.record(changes)
+    desk.record(desk.engine.hear(heartbeat, ping))
     look(endpoint)
     async with asyncio.timeout(_STORE_PATIENCE.total_seconds()):
         await desk.journal.flush()

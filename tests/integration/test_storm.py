@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from monitor.core.model.changes import Changes
     from monitor.notifiers.notifier import Notifier
 
-MANY = int(os.environ.get("STORM", "1000"))
+MANY = int(os.environ.get("STORM", "300"))
 """How many checks fail in the same second; 10000 takes a minute or two."""
 
 LONGEST_TURN = 0.4 + MANY / 20_000
@@ -91,15 +90,11 @@ class Storm:
         self.dispatch = Dispatch(
             notifiers=notifiers,
             situation=self.situation,
-            record=self._record,
+            record=self.journal.now,
             clock=now,
             on_receipt=lambda _delivery, _receipt: None,
             directory=lambda: self.engine.directory,
         )
-
-    async def _record(self, changes: Changes) -> None:
-        self.situation.apply(changes)
-        await self.journal.now(changes)
 
     async def sees(self, status: int) -> None:
         """Let all endpoints answer so, one after the other, as fast as probes come in."""

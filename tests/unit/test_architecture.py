@@ -106,6 +106,17 @@ def test_only_the_table_of_a_folder_knows_its_kinds(folder: str) -> None:
     assert {name: found for name, found in offenders.items() if found} == {}
 
 
+def test_memory_is_changed_by_the_engine_by_what_tells_and_by_the_store_that_fills_it() -> None:
+    changers = {_name(path) for path in _MODULES if "situation.apply(" in path.read_text()}
+
+    assert changers == {
+        "monitor/core/engine.py",
+        "monitor/dispatch/journal.py",
+        "monitor/store/memory.py",
+        "monitor/store/reading.py",
+    }
+
+
 @pytest.mark.parametrize("path", _MODULES, ids=_name)
 def test_a_file_has_one_subject(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= _LONGEST_FILE

@@ -46,7 +46,6 @@ class World:
         self.changed = asyncio.Event()
 
     async def record(self, changes: Changes) -> None:
-        self.situation.apply(changes)
         if self.store_fault is not None:
             await self.store_fault()
         self.stored.extend(changes.deliveries)
