@@ -31,7 +31,7 @@ class Server:
     port: int
     tls: str
     trust: Callable[[], ssl.SSLContext]
-    hello: str = ""
+    helo_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ async def open_session(server: Server) -> Session:
     client = aiosmtplib.SMTP(
         hostname=server.host,
         sock=sock,
-        local_hostname=server.hello or _call_ourselves(sock),
+        local_hostname=server.helo_name or _call_ourselves(sock),
         use_tls=server.tls == "implicit",
         start_tls=False,
         tls_context=None if server.tls == "none" else server.trust(),

@@ -71,7 +71,7 @@ class AppriseNotifier:
     """
 
     def __init__(self, options: AppriseOptions, context: NotifierContext) -> None:
-        self.manner = Manner(every=_PACE, burst=_BURST)
+        self.manner = Manner(digests=True, every=_PACE, burst=_BURST)
         self._options = options
         self._telling: asyncio.Future[bool] | None = None
 

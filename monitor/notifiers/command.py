@@ -91,7 +91,7 @@ class CommandNotifier:
     """Runs the program once for each attempt, and leaves nothing of it running."""
 
     def __init__(self, options: CommandOptions, context: NotifierContext) -> None:
-        self.manner = Manner()
+        self.manner = Manner(digests=False)
         self._options = options
         self._name = context.name
         self._closes = context.commands is None

@@ -66,7 +66,7 @@ class DiscordNotifier:
     """
 
     def __init__(self, options: DiscordOptions, context: NotifierContext) -> None:
-        self.manner = Manner(every=_PACE, burst=_BURST)
+        self.manner = Manner(digests=True, every=_PACE, burst=_BURST)
         self._options = options
         self._context = context
         self._mask = make_mask(context.mask, [options.webhook_url])

@@ -86,7 +86,7 @@ class EmailOptions(Options):
 
     `tls: starttls` demands that TLS begins before anything else is said, `implicit` has it from
     the start; with `none` nothing is encrypted, so that a password is only sent to this machine.
-    `hello` is how we call ourselves where the name of this machine will not do.
+    `helo_name` is how we call ourselves where the name of this machine will not do.
     """
 
     host: Annotated[str, AfterValidator(_read_host)]
@@ -97,7 +97,7 @@ class EmailOptions(Options):
     password: SecretLine | None = None
     from_: MailAddress = Field(alias="from")
     to: Recipients
-    hello: Annotated[str, AfterValidator(_read_host)] | None = None
+    helo_name: Annotated[str, AfterValidator(_read_host)] | None = None
     timeout: Timeout = LONGEST_TIMEOUT  # many servers let strangers wait before they greet them
 
     @model_validator(mode="after")
@@ -122,7 +122,7 @@ class EmailNotifier:
         # Loaded here rather than at the first alert: it takes the loop some time.
         import aiosmtplib  # noqa: F401 - only to have it
 
-        self.manner = Manner()
+        self.manner = Manner(digests=True)
         self._options = options
         self._context = context
         self._server = Server(
@@ -130,7 +130,7 @@ class EmailNotifier:
             port=options.port or _PORTS[options.tls],
             tls=options.tls,
             trust=make_trust(options.ca_file),
-            hello=options.hello or "",
+            helo_name=options.helo_name or "",
         )
         self._sender = parseaddr(options.from_)[1]
         self._recipients = tuple(dict.fromkeys(parseaddr(one)[1] for one in options.to))

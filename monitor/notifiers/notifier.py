@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 class Manner:
     """How a receiver wants to be told.
 
-    Messages follow each other `every` so long in the mean, up to `burst` of them at once. People
-    read what takes `digests`: when very much happens they get one message about all of it. What
-    `tracks` keeps each incident open until it is told of the end: only beginnings are digested.
+    People read what takes `digests`: when very much happens they get one message about all of it;
+    a program is told each notice by itself. Messages follow each other `every` so long in the mean,
+    up to `burst` of them at once. What `tracks` keeps each incident open until it is told of the
+    end: only beginnings are digested.
     """
 
+    digests: bool
     every: timedelta = timedelta()
     burst: int = 1
-    digests: bool = True
     tracks: bool = False
 
 

@@ -74,7 +74,7 @@ class PagerDutyNotifier:
     """Keeps one alert for each incident: a repeat merges with what is there, by `dedup_key`."""
 
     def __init__(self, options: PagerDutyOptions, context: NotifierContext) -> None:
-        self.manner = Manner(every=_PACE, burst=_BURST, tracks=True)
+        self.manner = Manner(digests=True, every=_PACE, burst=_BURST, tracks=True)
         self._options = options
         self._context = context
         self._mask = make_mask(context.mask, [options.routing_key])

@@ -68,7 +68,7 @@ class SlackNotifier:
     """
 
     def __init__(self, options: SlackOptions, context: NotifierContext) -> None:
-        self.manner = Manner(every=_PACE, burst=_BURST)
+        self.manner = Manner(digests=True, every=_PACE, burst=_BURST)
         self._options = options
         self._context = context
         self._mask = make_mask(

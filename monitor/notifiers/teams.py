@@ -41,7 +41,7 @@ class TeamsNotifier:
     """Posts a card for each notice: a workflow says nothing of the message that it makes."""
 
     def __init__(self, options: TeamsOptions, context: NotifierContext) -> None:
-        self.manner = Manner(every=_PACE, burst=_BURST)
+        self.manner = Manner(digests=True, every=_PACE, burst=_BURST)
         self._options = options
         self._context = context
         signature = options.webhook_url.parts(_find_signature)

@@ -96,7 +96,7 @@ class TelegramNotifier:
 
     def __init__(self, options: TelegramOptions, context: NotifierContext) -> None:
         alone = str(options.chat).isdecimal()
-        self.manner = Manner(every=_PACE if alone else _PACE_OF_GROUPS, burst=_BURST)
+        self.manner = Manner(digests=True, every=_PACE if alone else _PACE_OF_GROUPS, burst=_BURST)
         self._options = options
         self._context = context
         self._mask = make_mask(context.mask, [options.token])

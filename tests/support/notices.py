@@ -148,7 +148,7 @@ class ScriptedNotifier:
     arrived: list[Delivery] = field(default_factory=list)
     gate: asyncio.Event | None = None
     closed: bool = False
-    manner: Manner = field(default_factory=Manner)
+    manner: Manner = field(default_factory=lambda: Manner(digests=True))
 
     async def deliver(self, delivery: Delivery, earlier: Earlier) -> Receipt:
         self.told.append((delivery, earlier))

@@ -39,8 +39,8 @@ MANY = int(os.environ.get("STORM", "1000"))
 
 DOWN = TryAgain(reason="unreachable", error="no connection")
 LOST = TryAgain(reason="timeout", error="too late")
-SLACK = Manner(every=timedelta(seconds=1), burst=3)
-PAGER = Manner(every=timedelta(milliseconds=500), burst=5, tracks=True)
+SLACK = Manner(digests=True, every=timedelta(seconds=1), burst=3)
+PAGER = Manner(digests=True, every=timedelta(milliseconds=500), burst=5, tracks=True)
 MACHINE = Manner(digests=False)
 
 
@@ -198,7 +198,7 @@ def test_thousands_of_incidents_in_a_second_are_told_within_the_pace_and_none_is
             {
                 "slack": Receiver(loop, SLACK),
                 "pager": Receiver(loop, PAGER),
-                "mail": Receiver(loop, Manner()),
+                "mail": Receiver(loop, Manner(digests=True)),
                 "machine": Receiver(loop, MACHINE),
             },
         )
@@ -226,7 +226,7 @@ def test_thousands_of_incidents_in_a_second_are_told_within_the_pace_and_none_is
 
 def test_in_a_storm_that_goes_on_there_is_a_message_every_ten_seconds() -> None:
     async def story(loop: SimulatedLoop) -> Receiver:
-        mail = Receiver(loop, Manner())
+        mail = Receiver(loop, Manner(digests=True))
         stage = Stage(loop, {"mail": mail})
         stage.dispatch.start()
         for number in range(200):
@@ -314,7 +314,7 @@ def test_a_restart_gives_a_receiver_no_fresh_burst() -> None:
 
 def test_draining_gathers_nothing() -> None:
     async def story(loop: SimulatedLoop) -> float:
-        stage = Stage(loop, {"mail": Receiver(loop, Manner())})
+        stage = Stage(loop, {"mail": Receiver(loop, Manner(digests=True))})
         stage.dispatch.start()
         for number in range(20):
             stage.tell(f"i-{number}", NoticeEvent.OPENED)

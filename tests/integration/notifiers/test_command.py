@@ -7,13 +7,17 @@ import json
 import os
 import time
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pydantic import ValidationError
 
-from monitor.core.model.notice import Delivered, Earlier, Refused, TryAgain
+from monitor.core.model.changes import Changes
+from monitor.core.model.notice import Delivered, Earlier, NoticeEvent, Refused, TryAgain
+from monitor.core.model.service import Directory
+from monitor.core.situation import Situation
+from monitor.dispatch import Dispatch
 from monitor.notifiers._payload import payload
 from monitor.notifiers.command import CommandNotifier, CommandOptions, write_input
 from monitor.runner.elsewhere import CommandsElsewhere
@@ -105,6 +109,42 @@ async def test_it_is_told_as_a_webhook_is_and_finds_the_key_in_its_environment(
         "MONITOR_ATTEMPT": "2",
         "MONITOR_MAY_REPEAT": "true",
     }
+
+
+async def test_in_a_storm_it_is_told_each_notice_by_itself(folder: Path) -> None:
+    write_program(folder, "cat >> told.jsonl", "echo >> told.jsonl")
+    options = CommandOptions.model_validate({"run": ["./tell.sh"]}, context={"base": folder})
+    notifier = CommandNotifier(options, replace(make_context(), name="tickets"))
+    situation = Situation()
+
+    async def record(changes: Changes) -> None:
+        situation.apply(changes)
+
+    dispatch = Dispatch(
+        notifiers={"tickets": notifier},
+        situation=situation,
+        record=record,
+        clock=lambda: datetime.now(UTC),
+        on_receipt=lambda _delivery, _receipt: None,
+        directory=lambda: Directory(services={}, notifiers=("tickets",)),
+    )
+    dispatch.start()
+    expected = set()
+    for event in (NoticeEvent.OPENED, NoticeEvent.RESOLVED):
+        notices = [
+            make_notice(event, incident=f"shop-{number}", sequence=1 + (event == "resolved"))
+            for number in range(12)
+        ]
+        expected |= {(one.incident, one.event.value) for one in notices}
+        rows = tuple(make_delivery(one, notifier="tickets") for one in notices)
+        situation.apply(Changes(deliveries=rows))
+        assert await dispatch.drain(timedelta(seconds=20)) == 0
+    await dispatch.stop()
+    await notifier.close()
+
+    lines = (folder / "told.jsonl").read_text().splitlines()
+    told = [(one["incident"], one["event"]) for one in map(json.loads, lines)]
+    assert (len(told), set(told)) == (24, expected)
 
 
 async def test_what_a_target_says_is_data_and_nothing_more(folder: Path) -> None:

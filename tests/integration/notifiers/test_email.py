@@ -334,7 +334,7 @@ async def test_nobody_there_silence_and_nonsense_are_tried_again_in_time(
 
 
 async def test_it_calls_itself_by_a_name_or_an_address(mailbox: Mailbox) -> None:
-    await make(mailbox.port, hello="monitor.shop.example").deliver(OPENED, Earlier())
+    await make(mailbox.port, helo_name="monitor.shop.example").deliver(OPENED, Earlier())
     named = mailbox.hello
     await make(mailbox.port).deliver(OPENED, Earlier())
 
