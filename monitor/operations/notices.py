@@ -48,7 +48,10 @@ _HINTS: Final = (
 
 _REASONS: Final = {
     Why.UNREACHABLE: "is the address right, and may this machine reach it?",
-    Why.TLS: "an authority of your own is named by `ca_file`, where the kind has it",
+    Why.TLS: (
+        "is the certificate of an authority of your own? `email` and `alertmanager` take it as "
+        "`ca_file`, the other kinds trust whom this machine trusts"
+    ),
     Why.TIMEOUT: "it may have arrived all the same: look there",
     Why.CONNECTION_LOST: "it may have arrived all the same: look there",
     Why.REDIRECTED: "name the address that it leads to",

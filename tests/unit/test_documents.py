@@ -14,6 +14,7 @@ from monitor.config import load
 from monitor.config.settings_rollback import RollbackSettings
 from monitor.config.translate import keys_of, models_in
 from monitor.core.model.rollback import Blocked, EffectContext, RollbackState
+from monitor.notifiers import KINDS
 from monitor.notifiers._payload import payload
 from monitor.webhooks import sign
 from tests.support.notices import make_delivery
@@ -66,6 +67,16 @@ def test_the_page_of_notifications_names_every_key_of_the_payload() -> None:
     page = (ROOT / "docs/notifications.md").read_text()
 
     assert [key for key in payload(make_delivery()) if f"`{key}`" not in page] == []
+
+
+def test_the_page_of_notifications_names_every_option_of_every_kind() -> None:
+    page = (ROOT / "docs/notifications.md").read_text()
+    table = page.partition("## Options by kind")[2]
+    rows = dict(re.findall(r"^\| `(\w+)` (\|.*)$", table, re.MULTILINE))
+
+    for kind, known in KINDS.items():
+        own = {field.alias or name for name, field in known.options.model_fields.items()}
+        assert {name for name in own - {"timeout"} if f"`{name}`" not in rows[kind]} == set(), kind
 
 
 def test_the_page_of_rollbacks_says_what_to_do_about_each_reason_for_none() -> None:

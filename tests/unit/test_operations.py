@@ -1,4 +1,4 @@
-"""A deploy marker: what is taken, what is refused and with which words, and when it is durable."""
+"""Acts of people: a deploy marker, what is taken, refused and when it is durable; and a test."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ import pytest
 from monitor import operations
 from monitor.core.model.changes import Changes
 from monitor.core.model.deploy import DeployKind, DeployState
+from monitor.core.model.notice import TryAgain
 from monitor.core.model.service import Service
+from monitor.core.outbox import Why
 from monitor.operations import DeployMarker, Desk, OperationError, read_marker
+from monitor.operations.notices import try_notifier
 from monitor.store import StoreError
 from monitor.store.journal import Journal
+from tests.support.notices import NOON, ScriptedNotifier
 from tests.support.watching import at, make_directory, make_story
 
 if TYPE_CHECKING:
@@ -221,3 +225,12 @@ def test_the_status_has_a_verdict() -> None:
     story.sees(200)
 
     assert operations.report_status(story.engine, story.now)["verdict"] == "pass"
+
+
+async def test_a_test_that_meets_an_unknown_authority_says_which_kinds_take_one() -> None:
+    receiver = ScriptedNotifier(then=TryAgain(reason=Why.TLS, error="it is not trusted"))
+
+    tried = await try_notifier("mail", receiver, make_directory(), NOON)
+
+    assert not tried.delivered
+    assert "`email` and `alertmanager` take it as `ca_file`" in tried.hint
