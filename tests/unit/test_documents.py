@@ -50,6 +50,18 @@ def test_the_readme_names_every_command() -> None:
     assert [command for command in _COMMANDS if f"`{command}`" not in README] == []
 
 
+def test_the_map_of_the_code_names_every_module_of_the_root_and_of_the_core() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    package = ROOT / "monitor"
+    modules = [
+        path.relative_to(package).with_suffix("").as_posix()
+        for path in (*package.glob("*.py"), *package.glob("core/*.py"))
+        if not path.name.startswith("__")
+    ]
+
+    assert [one for one in modules if not re.search(rf"\b{one}\b", page)] == []
+
+
 def test_a_signature_is_verified_as_the_page_says() -> None:
     page = (ROOT / "docs/notifications.md").read_text()
     (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
