@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.markup import escape
 
 from monitor.cli.page import Page
+from monitor.core.timeline import MONITOR, by_whom
 from monitor.core.wording import duration_text
 
 if TYPE_CHECKING:
@@ -77,8 +78,8 @@ def show_incident(page: Page, incident: dict[str, Any], now: datetime) -> None:
         page.line(line, lead="  ")
     for entry in incident["timeline"]:
         at = datetime.fromisoformat(entry["at"])
-        actor = entry.get("actor", "monitor")
-        by = "" if actor == "monitor" else f"[dim] ({escape(actor)})[/]"
+        actor = by_whom(entry.get("actor", MONITOR), entry["text"])
+        by = f"[dim] ({escape(actor)})[/]" if actor else ""
         page.line(escape(entry["text"]) + by, lead=f"  [dim]{at:%H:%M:%S}[/]  ")
         for seen in entry.get("evidence", "").splitlines():
             page.line(f"[dim]{escape(seen)}[/]", lead=" " * 12)

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 MONITOR_SERVICE: Final = "production-monitor"
 """The service whose incidents are about this program: what it cannot see."""
 
+CHECK: Final = "check"
+"""The detail of a timeline's line that names the check which came or went."""
+
 _CLASS: Final = {
     Signal.HEALTH: IncidentClass.OUTAGE,
     Signal.LATENCY: IncidentClass.OUTAGE,
@@ -375,13 +378,14 @@ class _Draft:
 
     def _turn(self, incident: Incident, kind: NewsKind, text: str, check: str = "") -> Incident:
         """Take over a change of an incident that people may be told of."""
-        incident = self._write(incident, kind, text)
+        incident = self._write(incident, kind, text, check)
         self._news.append(News(kind=kind, incident=incident, text=text, check=check))
 
         return incident
 
-    def _write(self, incident: Incident, kind: NewsKind, text: str) -> Incident:
-        incident, entry = record(incident, self._now, MONITOR, kind.value, text)
+    def _write(self, incident: Incident, kind: NewsKind, text: str, check: str = "") -> Incident:
+        details = ((CHECK, check),) if check else ()
+        incident, entry = record(incident, self._now, MONITOR, kind.value, text, details)
         self._changed[incident.id] = incident
         self._timeline.append(entry)
 

@@ -11,11 +11,12 @@ from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Final
 
 from monitor.core import wording
+from monitor.core.incidents import CHECK, NewsKind
 from monitor.core.markdown import escape, fence, link, table
 from monitor.core.model.incident import STORE_CHECK
 from monitor.core.model.notice import NoticeEvent
 from monitor.core.postmortem_rollback import rollback_lines
-from monitor.core.timeline import MONITOR
+from monitor.core.timeline import MONITOR, by_whom
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -197,10 +198,17 @@ def _opened_at(member: Member, case: Case) -> datetime:
     joined = (
         entry.at
         for entry in case.timeline
-        if entry.event == "joined" and entry.text.startswith(f"{member.check} ")
+        if entry.event == NewsKind.JOINED and _is_of(entry, member.check)
     )
 
     return min(joined, default=case.incident.opened_at)
+
+
+def _is_of(entry: TimelineEntry, check: str) -> bool:
+    """Say whether a line is about a check: the words alone say it in those of older releases."""
+    named = dict(entry.details).get(CHECK)
+
+    return named == check if named else entry.text.startswith(f"{check} ")
 
 
 def _timeline(case: Case) -> Iterator[str]:
@@ -223,7 +231,8 @@ def _timeline(case: Case) -> Iterator[str]:
     for entry in case.timeline:
         at = entry.at.astimezone(UTC)
         when = f"{at:%H:%M:%S}" if at.date() == day else f"{at:%Y-%m-%d %H:%M:%S}"
-        by = "" if entry.actor == MONITOR else f" ({escape(entry.actor)})"
+        actor = by_whom(entry.actor, entry.text)
+        by = f" ({escape(actor)})" if actor else ""
         yield f"- {when} - {escape(entry.text)}{by}"
 
 
@@ -304,7 +313,7 @@ def _deploy_row(deploy: Deploy, incident: Incident) -> list[str]:
 
 
 def _resolution(case: Case) -> Iterator[str]:
-    over = [entry for entry in case.timeline if entry.event == "resolved"]
+    over = [entry for entry in case.timeline if entry.event == NewsKind.RESOLVED]
     yield "## Resolution"
     yield ""
     yield escape(over[-1].text) if over else "It goes on."

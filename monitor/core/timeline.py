@@ -59,6 +59,11 @@ def record(
     return replace(incident, sequence=entry.sequence), entry
 
 
+def by_whom(actor: str, text: str) -> str:
+    """Name who acted, where a line does not begin with them; empty for the monitor itself."""
+    return "" if actor == MONITOR or text.startswith(f"{actor} ") else actor
+
+
 def follow_rollback(
     before: Rollback | None, after: Rollback, situation: Situation, now: datetime
 ) -> Changes:

@@ -16,6 +16,7 @@ from monitor.core.model.checklist import Stage
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import IncidentPhase
 from monitor.core.report import rollback_json
+from monitor.core.timeline import by_whom
 from monitor.core.wording import duration_text
 from monitor.web.acting import refusals
 from monitor.web.backend import BACKEND
@@ -206,6 +207,7 @@ def _template(name: str) -> Template:
     environment.filters["took"] = _took
     environment.filters["versions"] = _versions
     environment.globals["lasted"] = _lasted
+    environment.globals["by_whom"] = by_whom
 
     return environment.get_template(name)
 

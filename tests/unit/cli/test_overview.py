@@ -50,6 +50,17 @@ def written(**parts: Any) -> list[str]:
     return write_status(status(**parts), Look()).splitlines()
 
 
+def test_who_acted_stands_beside_a_line_that_does_not_begin_with_them() -> None:
+    told = [
+        {"at": "2026-07-01T12:01:00+00:00", "actor": "ana", "text": "ana has taken it on"},
+        {"at": "2026-07-01T12:02:00+00:00", "actor": "ana", "text": "the labels were removed"},
+    ]
+    found = write_incident(incident(timeline=told, checks=[], labels=[]), Look())
+
+    assert "  12:01:00  ana has taken it on" in found.splitlines()
+    assert "  12:02:00  the labels were removed (ana)" in found.splitlines()
+
+
 def test_what_is_flapping_comes_before_what_passes() -> None:
     note = "flapping, failed 7 times since 2026-07-01 12:00:00 UTC"
     found = written(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
 
 from monitor.core import acts, postmortem
+from monitor.core.incidents import NewsKind
 from monitor.core.model.changes import Changes
 from monitor.core.model.incident import TimelineEntry
 from monitor.core.model.notice import DeliveryState
@@ -190,6 +192,29 @@ def test_one_that_goes_on_says_so() -> None:
     assert "It goes on." in text
     assert "Nothing was rolled back." in text
     assert "No act of a person is recorded." in text
+
+
+@pytest.mark.parametrize(
+    "rewritten",
+    [{"text": "also fails: page.health"}, {"details": ()}],
+    ids=["whatever the sentence is", "by its words in a line of an older release"],
+)
+def test_a_line_says_of_which_check_it_is(rewritten: dict[str, Any]) -> None:
+    story = whole_story()
+    (timeline,) = story.engine.situation.timelines.values()
+    (joined,) = (entry for entry in timeline if entry.event == NewsKind.JOINED)
+    story.engine.situation.timelines[joined.incident] = [
+        replace(entry, **rewritten) if entry is joined else entry for entry in timeline
+    ]
+
+    (row,) = (line for line in write(story).splitlines() if "page.health | high" in line)
+    assert row.split(" | ")[3][-8:] == "12:02:30"
+
+
+def test_who_acted_is_named_once_in_a_line() -> None:
+    lines = write(whole_story()).splitlines()
+
+    assert "- 12:03:20 - ana has taken it on" in lines
 
 
 def test_evidence_is_kept_as_it_was_seen() -> None:
