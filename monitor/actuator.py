@@ -172,6 +172,8 @@ class Actuator:
             return await self._settle(rollback, begun, policy)
         if policy is None:
             return await self._hold(rollback, Blocked.MODE)
+        if effects.plan_changed(rollback, policy, self._situation):
+            return await self._hold(rollback, Blocked.PLAN_CHANGED)
         plan = effects.next_step(rollback, policy, self._situation)
         if plan is None:  # a reload took the steps away
             return await self._hold(rollback, Blocked.MODE)
@@ -182,10 +184,11 @@ class Actuator:
         assert step is not None  # what was begun is settled, what is done is not next
         if not self._may(rollback, policy):
             return await self._back_off(rollback, policy)
-        if not await self._record(effects.begin(rollback, step, self._situation, self._clock())):
+        begins = effects.begin(rollback, step, policy, self._situation, self._clock())
+        if not await self._record(begins):
             await self._record(effects.take_back(step, self._clock()))
             return await self._hold(rollback, Blocked.STORE)
-        if not self._may(rollback, policy):
+        if self._policy(rollback) != policy or not self._may(rollback, policy):
             # While the journal was written, something changed that forbids it now.
             await self._record(effects.take_back(step, self._clock()))
             return await self._back_off(rollback, policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from monitor.config.kinds import read_plugin
@@ -51,6 +52,7 @@ class PolicyCompiler:
         self, service: str, settings: RollbackSettings | RemedySettings, at: At, *, whole: bool
     ) -> RollbackPolicy:
         """Compile one policy; where its section is not `whole`, its times are not judged."""
+        before = len(self.hooks.get(service, ()))
         levels = self._levels(service, settings, at)
         triggers, at_least = self._triggers(service, settings.when, at)
         if whole:
@@ -75,6 +77,7 @@ class PolicyCompiler:
                 fleet_per_hour=settings.limits.fleet_per_hour,
                 cooldown=settings.limits.cooldown,
             ),
+            plan=_name_plan(levels, self.hooks.get(service, ())[before:]),
         )
         if not isinstance(settings, RollbackSettings):
             return policy
@@ -304,3 +307,14 @@ def _closes_after(check: Check, endpoint: Endpoint) -> timedelta:
 def _pace(check: Check, endpoint: Endpoint) -> timedelta:
     """How soon one verdict follows another while a check is on its way up or down."""
     return endpoint.every if isinstance(check.rule, RateRule) else endpoint.retry_every
+
+
+def _name_plan(levels: Sequence[LevelPlan], plugins: Sequence[Plugin]) -> str:
+    """Name what the steps are, in their order; a secret that is rotated changes nothing of it."""
+    steps = [(number, step) for number, level in enumerate(levels, 1) for step in level.steps]
+    said = [
+        f"{level}.{step.number} {step.name} {plugin.kind} {plugin.options!r}"
+        for (level, step), plugin in zip(steps, plugins, strict=False)
+    ]
+
+    return sha256("\n".join(said).encode()).hexdigest()[:16] if said else ""

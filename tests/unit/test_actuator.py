@@ -24,6 +24,7 @@ from monitor.core.model.service import Directory, StepPlan
 from tests.support.acting import Crash, Disk, Faraway, Life, Recorder, Rememberer
 from tests.support.logs import capture_logs
 from tests.support.rolling import World, make_policy
+from tests.support.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -399,6 +400,82 @@ async def test_steps_that_a_reload_took_away_end_a_half_done_rollback() -> None:
         await life.settle()
 
     assert life.world.newest.state is RollbackState.FAILED
+
+
+async def test_steps_that_a_reload_changed_end_a_half_done_rollback_and_none_is_taken_twice() -> (
+    None
+):
+    first, newest = Recorder(), Recorder()
+    first.gate = asyncio.Event()
+    world = planned("one", COMMAND, SECOND)
+    life = alive(world, first, Recorder())
+    async with life.run() as actuator:
+        await first.entered.wait()
+        world.policy = make_policy(steps=(WEBHOOK, replace(COMMAND, number=2)), plan="two")
+        await actuator.replace({"shop": [newest, first]}, world.directory)
+        first.gate.set()
+        await life.settle()
+
+    assert (len(first.told), len(newest.told)) == (1, 0)
+    assert life.world.newest.state is RollbackState.FAILED
+    assert "its steps were changed" in life.world.newest.detail
+
+
+async def test_steps_that_were_changed_before_a_restart_are_not_gone_on_with() -> None:
+    first, second = Recorder(), Recorder()
+    second.gate = asyncio.Event()
+    life = alive(planned("one", COMMAND, SECOND), first, second)
+    life.allowed = lambda _rollback: Blocked.BLIND if first.told else None
+    async with life.run():
+        await until(lambda: StepState.DONE in journal_of(life))
+    again = reborn(life)
+    again.world.policy = make_policy(steps=(replace(SECOND, number=1),), plan="two")
+    again.hooks = [second]
+
+    rollback = await carry_out(again)
+
+    assert (len(first.told), len(second.told)) == (1, 0)
+    assert rollback.state is RollbackState.FAILED
+
+
+async def test_a_plan_of_which_nothing_was_begun_may_change() -> None:
+    first, second = Recorder(), Recorder()
+    world = planned("one", COMMAND)
+    world.policy = make_policy(steps=(WEBHOOK, SECOND), plan="two")
+
+    rollback = await carry_out(alive(world, first, second))
+
+    assert (len(first.told), len(second.told)) == (1, 1)
+    assert (rollback.state, rollback.plan) == (RollbackState.VERIFYING, "two")
+    assert [step.kind for step in world.situation.steps_of(rollback.id)] == ["webhook", "webhook"]
+
+
+async def test_an_interrupted_request_is_not_issued_again_in_the_place_of_another() -> None:
+    hook = Recorder()
+    hook.gate = asyncio.Event()
+    life = alive(planned("one", REPEATABLE), hook)
+    async with life.run():
+        await hook.entered.wait()
+    again = reborn(life)
+    again.world.policy = make_policy(steps=(REPEATABLE,), plan="two")
+    other = Recorder()
+    again.hooks = [other]
+
+    rollback = await carry_out(again)
+
+    assert other.told == []
+    assert rollback.state is RollbackState.UNCERTAIN
+
+
+def planned(plan: str, *steps: StepPlan) -> World:
+    """Give a world in which a rollback by a plan of this name is decided."""
+    world = World(policy=make_policy(steps=steps, plan=plan))
+    world.passes()
+    world.deploy()
+    world.later(1).fails()
+    world.decide()
+
+    return world
 
 
 async def test_two_services_are_rolled_back_beside_each_other() -> None:

@@ -98,6 +98,7 @@ class Blocked(StrEnum):
     IN_PROGRESS = "IN_PROGRESS"
     DEPLOY_IN_PROGRESS = "DEPLOY_IN_PROGRESS"
     LATCHED = "LATCHED"
+    PLAN_CHANGED = "PLAN_CHANGED"
     STORE = "STORE"
     EXPIRED = "EXPIRED"
 
@@ -157,7 +158,7 @@ class Rollback:
     done; a blocked trip that is over has `ended_at`. `mode` and `severity` are those of the trip.
     `started_at` is set once effects were decided. `level` is the one that is tried, or was last.
     `due_at` is when a countdown ends, or an approval expires. Who did what to it: `started_by`,
-    `approved_by`, `vetoed_by`.
+    `approved_by`, `vetoed_by`. `plan` is `RollbackPolicy.plan` as it was when its steps began.
     """
 
     id: str
@@ -184,6 +185,7 @@ class Rollback:
     started_by: str = ""
     approved_by: str = ""
     vetoed_by: str = ""
+    plan: str = ""
 
     @property
     def running(self) -> bool:

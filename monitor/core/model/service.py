@@ -96,7 +96,8 @@ class RollbackPolicy:
     within `within` of a deploy. `modes` overrides `mode` by the severity of the incident, and
     `waits` does so for how long a countdown takes or an approval is waited for. A deploy healthy
     for `certify_after` is the last known good. The triggers must close within `verify_within` after
-    the effect, and the `proofs` are asked for besides.
+    the effect, and the `proofs` are asked for besides. `plan` stands for what its steps are, in
+    their order: it differs where any of them does.
     """
 
     mode: Mode
@@ -112,6 +113,7 @@ class RollbackPolicy:
     verify_within: timedelta = timedelta(minutes=5)
     proofs: tuple[Proof, ...] = ()
     limits: Limits = Limits()
+    plan: str = ""
 
     def verifying(self, triggers: Iterable[str]) -> tuple[str, ...]:
         """Give the checks that prove a recovery: those that tripped, and what is asked besides."""

@@ -57,6 +57,7 @@ def start_by_hand(
         started_at=now,
         kind=policy.kind,
         started_by=who,
+        plan=policy.plan,
     )
 
     return Changes(rollbacks=(rollback,)) + effects.intend(rollback, policy, situation, now)

@@ -98,6 +98,7 @@ def decide(
         else (deploy.version if deploy else None),
         to_version=version_to_restore(service.name, deploy, situation, policy),
         kind=policy.kind,
+        plan=policy.plan,
     )
     turned = _turn(rollback, lasting, trip)
 

@@ -61,6 +61,15 @@ def between_levels(rollback: Rollback, situation: Situation) -> bool:
     )
 
 
+def plan_changed(rollback: Rollback, policy: RollbackPolicy, situation: Situation) -> bool:
+    """Whether the steps are no longer those that were begun.
+
+    Steps are known by their places. Where they were changed meanwhile, one might be carried out a
+    second time under another key, or left out.
+    """
+    return rollback.plan not in ("", policy.plan) and half_done(rollback, situation)
+
+
 def find_intent(rollback: Rollback, plan: StepPlan, situation: Situation) -> Step | None:
     """Give the journal's row of a step if it says that the step is next."""
     step = situation.steps.get(_key(rollback, plan.number))
@@ -86,6 +95,8 @@ def intend(
     step = situation.steps.get(_key(rollback, plan.number))
     if step is not None and step.state is not StepState.INTENT:
         return Changes()
+    if step is not None and (step.kind, step.name) != (plan.kind, plan.name):
+        step = None  # it was to be another, and nothing of it was done
     if step is None:
         step = Step(
             key=_key(rollback, plan.number),
@@ -102,14 +113,20 @@ def intend(
     return Changes(steps=(step,))
 
 
-def begin(rollback: Rollback, step: Step, situation: Situation, now: datetime) -> Changes:
-    """Write that a step starts now; its deploy is a bad one from here on."""
+def begin(
+    rollback: Rollback, step: Step, policy: RollbackPolicy, situation: Situation, now: datetime
+) -> Changes:
+    """Write that a step starts now, by which plan; its deploy is a bad one from here on."""
     deploy = situation.deploys.get(rollback.deploy_id)
     bad: tuple[Deploy, ...] = ()
     if deploy is not None and deploy.state is not DeployState.BAD:
         bad = (replace(deploy, state=DeployState.BAD, certified_at=None),)
 
-    return Changes(steps=(replace(step, state=StepState.STARTED, at=now),), deploys=bad)
+    planned = () if rollback.plan == policy.plan else (replace(rollback, plan=policy.plan),)
+
+    return Changes(
+        rollbacks=planned, steps=(replace(step, state=StepState.STARTED, at=now),), deploys=bad
+    )
 
 
 def finish(
@@ -132,7 +149,7 @@ def finish(
             return _again(replace(result, state=StepState.FAILED), now)
         case EffectOutcome.UNCERTAIN:
             result = replace(result, state=StepState.UNCERTAIN)
-            if _repeatable(step, policy):
+            if _repeatable(rollback, step, policy):
                 return _again(result, now)
             return _end(rollback, RollbackState.UNCERTAIN, result, said, now)
         case _:
@@ -165,7 +182,7 @@ def interrupt(
 
     detail = "the monitor ended while it ran, so its outcome is not known"
     result = replace(step, state=StepState.UNCERTAIN, at=now, detail=detail)
-    if policy is not None and _repeatable(step, policy):
+    if policy is not None and _repeatable(rollback, step, policy):
         return _again(result, now)
     said = f"step {step.number} ({step.kind}): {detail}"
 
@@ -279,11 +296,15 @@ def _done(rollback: Rollback, situation: Situation) -> set[int]:
     }
 
 
-def _repeatable(step: Step, policy: RollbackPolicy) -> bool:
+def _repeatable(rollback: Rollback, step: Step, policy: RollbackPolicy) -> bool:
     """Whether a step of unknown outcome may be issued once more, under the same key.
 
-    A command may not, whatever it promises: nothing can read what the first run did.
+    A command may not, whatever it promises: nothing can read what the first run did. Nor may what
+    has another step in its place by now.
     """
+    if rollback.plan not in ("", policy.plan):
+        return False
+
     level = policy.level(step.level)
     steps = level.steps if level else ()
     plan = next((plan for plan in steps if plan.number == step.number), None)
@@ -315,6 +336,9 @@ def _go_on(
     rollback: Rollback, result: Step, policy: RollbackPolicy, situation: Situation, now: datetime
 ) -> Changes:
     """After the last step, verify: from here on the passes of what proves it are counted anew."""
+    if rollback.plan not in ("", policy.plan):  # what is left of it is not known: it is held back
+        return Changes()
+
     level = policy.level(rollback.level)
     done = _done(rollback, situation) | {result.number}
     if level is not None and any(plan.number not in done for plan in level.steps):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.common_cause import TOGETHER, failing_since, is_common
 from monitor.core.model.deploy import DeployState
 from monitor.core.model.rollback import Blocked, RollbackKind, RollbackState
+from monitor.core.rollback.effects import plan_changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -248,6 +249,12 @@ def _latches(ended: Rollback, kind: RollbackKind) -> bool:
     return ended.started_at is not None
 
 
+def _plan_changed(trip: Trip) -> bool:
+    known = trip.situation.rollbacks.get(trip.rollback)
+
+    return known is not None and plan_changed(known, trip.policy, trip.situation)
+
+
 def _store(trip: Trip) -> bool:
     return not trip.circumstances.store_ok
 
@@ -293,6 +300,7 @@ GUARDS: Final[tuple[tuple[Blocked, Callable[[Trip], bool]], ...]] = (
     (Blocked.IN_PROGRESS, _in_progress),
     (Blocked.DEPLOY_IN_PROGRESS, _deploy_in_progress),
     (Blocked.LATCHED, _latched),
+    (Blocked.PLAN_CHANGED, _plan_changed),
     (Blocked.STORE, _store),
 )
 """Every reason with its guard, but `EXPIRED`, which is none."""

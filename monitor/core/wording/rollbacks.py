@@ -35,6 +35,7 @@ _WHY_BLOCKED: Final = {
     Blocked.IN_PROGRESS: "another rollback is in progress",
     Blocked.DEPLOY_IN_PROGRESS: "a deploy is in progress",
     Blocked.LATCHED: "an earlier rollback did not help, and a person has to look first",
+    Blocked.PLAN_CHANGED: "its steps were changed after the first of them",
     Blocked.STORE: "the store cannot be written",
     Blocked.EXPIRED: "nobody approved it in time",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -92,7 +93,9 @@ def test_the_short_form_is_tripped_by_any_health_check_of_the_service(tmp_path: 
     )
     compiled = configure(tmp_path, text)
 
-    assert compiled.directory.service("shop").rollback == RollbackPolicy(
+    policy = compiled.directory.service("shop").rollback
+    assert policy is not None
+    assert replace(policy, plan="") == RollbackPolicy(
         mode=Mode.AUTOMATIC,
         modes={},
         triggers=("api.health", "home.health"),
@@ -105,6 +108,24 @@ def test_the_short_form_is_tripped_by_any_health_check_of_the_service(tmp_path: 
     )
     (step,) = compiled.hooks["shop"]
     assert (step.kind, step.options.run) == ("command", ["/bin/true"])
+
+
+@pytest.mark.parametrize(
+    ("steps", "same"),
+    [
+        pytest.param("[{command: [/bin/true]}, {command: [/bin/false]}]", True, id="the same"),
+        pytest.param("[{command: [/bin/false]}, {command: [/bin/true]}]", False, id="turned"),
+        pytest.param("[{command: [/bin/true]}]", False, id="fewer"),
+        pytest.param("[{command: [/bin/true]}, {command: [/bin/false, x]}]", False, id="another"),
+    ],
+)
+def test_a_plan_is_known_by_what_its_steps_are(tmp_path: Path, steps: str, same: bool) -> None:
+    before = rollback(tmp_path, "{steps: [{command: [/bin/true]}, {command: [/bin/false]}]}")
+
+    after = rollback(tmp_path, f"{{steps: {steps}, certify_after: 20m}}")
+
+    assert (after.plan == before.plan) is same
+    assert before.plan
 
 
 def test_a_rollback_observes_unless_it_is_said_otherwise(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def carry_out(story: Story) -> None:
     for rollback in list(known.rollbacks.values()):
         if rollback.state is RollbackState.EXECUTING:
             (step,) = known.steps_of(rollback.id)
-            began = effects.begin(rollback, step, known, story.now)
+            began = effects.begin(rollback, step, POLICY, known, story.now)
             story.said.append(story.engine.absorb(began, story.now))
             (step,) = known.steps_of(rollback.id)
             done = Effect(outcome=EffectOutcome.DONE, detail="exit 0")

@@ -87,7 +87,8 @@ def carry_out(story: Story, outcome: EffectOutcome = EffectOutcome.DONE) -> Chan
     assert policy is not None
     rollback = only(story)
     (step,) = engine.situation.steps_of(rollback.id)
-    started = engine.absorb(effects.begin(rollback, step, engine.situation, story.now), story.now)
+    begins = effects.begin(rollback, step, policy, engine.situation, story.now)
+    started = engine.absorb(begins, story.now)
     (step,) = engine.situation.steps_of(rollback.id)
     effect = Effect(outcome=outcome, detail="exit 0 after 2 s")
     done = engine.absorb(

@@ -69,10 +69,10 @@ def rolled_back(
     world.judge(at_effect)
     rollback = world.newest
     (step,) = world.situation.steps_of(rollback.id)
-    world.keep(effects.begin(rollback, step, world.situation, world.now))
+    assert world.policy is not None
+    world.keep(effects.begin(rollback, step, world.policy, world.situation, world.now))
     (step,) = world.situation.steps_of(rollback.id)
     assert step.state is StepState.STARTED
-    assert world.policy is not None
     done = Effect(outcome=EffectOutcome.DONE, detail="exit 0")
     world.keep(effects.finish(rollback, step, done, world.policy, world.situation, world.now))
     assert world.newest.state is RollbackState.VERIFYING
