@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 LONGEST: Final = 200
 """How long a text may be that a person gives, unless it is one to read."""
 
+LONGEST_REASON: Final = 500
+"""How long a reason may be that a person gives for an act, or the title of an incident."""
+
 _LONGEST_NAME: Final = 100
 _JOINERS: Final = {0x200C: None, 0x200D: None}
 

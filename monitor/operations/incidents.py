@@ -8,7 +8,13 @@ from monitor.core import acts
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import STORE_CHECK, IncidentClass, IncidentPhase
 from monitor.core.report_incidents import incident_json
-from monitor.operations.desk import OperationError, check_service, clean_name, clean_text
+from monitor.operations.desk import (
+    LONGEST_REASON,
+    OperationError,
+    check_service,
+    clean_name,
+    clean_text,
+)
 from monitor.operations.recall import find_incident, recall_timeline
 
 if TYPE_CHECKING:
@@ -19,7 +25,6 @@ if TYPE_CHECKING:
     from monitor.operations.desk import Desk
 
 _LONGEST_NOTE: Final = 2_000
-_LONGEST_REASON: Final = 500
 _LONGEST_LABEL: Final = 60
 _MOST_LABELS: Final = 20
 
@@ -51,7 +56,7 @@ async def note(
 
 async def resolve(name: str, who: str, reason: str, desk: Desk) -> dict[str, Any]:
     """End an incident because a person says so; one that is over stays as it is."""
-    why = _said("reason", reason, _LONGEST_REASON, desk) if reason else ""
+    why = _said("reason", reason, LONGEST_REASON, desk) if reason else ""
     incident = await _take_up(name, desk)
     if incident.open and any(
         member.check == STORE_CHECK and member.closed_at is None for member in incident.members
@@ -73,7 +78,7 @@ async def open_incident(
     """
     engine, now = desk.engine, desk.clock()
     check_service(service, desk)
-    said = _said("title", title, _LONGEST_REASON, desk)
+    said = _said("title", title, LONGEST_REASON, desk)
     known = engine.situation.open_incident(service, IncidentClass.OUTAGE)
     if known is not None:
         if known.title == said:

@@ -11,14 +11,12 @@ from monitor.core.model.rollback import RollbackKind, RollbackState
 from monitor.core.report import rollback_json
 from monitor.core.rollback import acts
 from monitor.core.rollback.rows import id_by_hand
-from monitor.operations.desk import NotFound, OperationError, clean_text
+from monitor.operations.desk import LONGEST_REASON, NotFound, OperationError, clean_name, clean_text
 
 if TYPE_CHECKING:
     from monitor.core.model.rollback import Rollback
     from monitor.operations.desk import Desk
 
-_LONGEST_REASON: Final = 300
-_LONGEST_WHO: Final = 100
 _LONGEST_VERSION: Final = 200
 _RECENT: Final = 20
 
@@ -45,7 +43,7 @@ async def approve(name: str, who: str, desk: Desk) -> dict[str, Any]:
 
     policy = engine.directory.service(rollback.service).policy(rollback.kind)
     assert policy is not None  # else a guard would have said so
-    changes = acts.approve(rollback, _who(who), policy, engine.situation, now)
+    changes = acts.approve(rollback, clean_name(who), policy, engine.situation, now)
     await desk.settle(engine.absorb(changes, now))
 
     return _tell(rollback, desk)
@@ -65,7 +63,7 @@ async def veto(name: str, who: str, reason: str, desk: Desk) -> dict[str, Any]:
 
     now = desk.clock()
     why = _said("reason", reason, desk) if reason else ""
-    changes = acts.veto(rollback, _who(who), why, now)
+    changes = acts.veto(rollback, clean_name(who), why, now)
     await desk.settle(desk.engine.absorb(changes, now))
 
     return _tell(rollback, desk)
@@ -105,7 +103,7 @@ async def start(
         known,
         policy,
         id=id,
-        who=_who(who),
+        who=clean_name(who),
         reason=_said("reason", reason, desk),
         to=version,
         situation=engine.situation,
@@ -181,10 +179,6 @@ def _tell(rollback: Rollback, desk: Desk) -> dict[str, Any]:
     return rollback_json(situation.rollbacks.get(rollback.id, rollback), situation)
 
 
-def _who(who: str) -> str:
-    return clean_text("who", who, _LONGEST_WHO)
-
-
 def _said(what: str, text: str, desk: Desk) -> str:
     """Give one line that a person wrote, without secrets."""
-    return desk.engine.mask(clean_text(what, text, _LONGEST_REASON))
+    return desk.engine.mask(clean_text(what, text, LONGEST_REASON))

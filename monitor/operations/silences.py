@@ -10,7 +10,14 @@ from monitor.core.incidents import IncidentStep
 from monitor.core.model.changes import Changes
 from monitor.core.model.silence import Silence
 from monitor.core.report_incidents import silence_json
-from monitor.operations.desk import NotFound, OperationError, check_service, clean_name, clean_text
+from monitor.operations.desk import (
+    LONGEST_REASON,
+    NotFound,
+    OperationError,
+    check_service,
+    clean_name,
+    clean_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +29,6 @@ if TYPE_CHECKING:
 LONGEST_SILENCE: Final = timedelta(days=30)
 _MOST_SILENCES: Final = 200
 _MOST_SERVICES: Final = 100
-_LONGEST_REASON: Final = 500
 
 
 async def add_silence(
@@ -58,7 +64,7 @@ async def add_silence(
         starts_at=now,
         ends_at=until,
         by=clean_name(who),
-        reason=engine.mask(clean_text("reason", reason, _LONGEST_REASON)) if reason else "",
+        reason=engine.mask(clean_text("reason", reason, LONGEST_REASON)) if reason else "",
     )
     for known in active:
         if replace(known, id=wanted.id, starts_at=now) == wanted:

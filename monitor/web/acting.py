@@ -15,10 +15,13 @@ from aiohttp import web
 
 from monitor.operations import NotFound, OperationError
 from monitor.store.errors import StoreError
+from monitor.web.backend import BACKEND
 from monitor.web.guard import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from monitor.operations import Desk
 
 ACTING_USER: Final = "X-Acting-User"
 """In what the command line sends over the control socket: who sits there."""
@@ -81,6 +84,21 @@ def _peer(request: web.Request) -> str:
         name = str(user)
 
     return f"{name}@{socket.gethostname()}"
+
+
+def desk_of(request: web.Request) -> Desk:
+    """Give where the acts of this monitor are taken."""
+    return request.app[BACKEND].desk
+
+
+def id_in(request: web.Request) -> str:
+    """Give the id that the path names."""
+    return request.match_info["id"]
+
+
+async def read_some(request: web.Request) -> Mapping[str, Any]:
+    """Read a body where there is one: an act may need no words."""
+    return await read_object(request) if request.can_read_body else {}
 
 
 async def read_object(request: web.Request) -> Mapping[str, Any]:

@@ -12,13 +12,10 @@ from monitor.core.model.endpoint import Severity
 from monitor.core.model.incident import IncidentPhase
 from monitor.operations import OperationError
 from monitor.operations.desk import check_keys, read_choice
-from monitor.web.acting import read_object, refusals, who
-from monitor.web.backend import BACKEND
+from monitor.web.acting import desk_of, id_in, read_object, read_some, refusals, who
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from monitor.operations import Desk
 
 _DONE: Final = "it is done"
 _LONGEST_LIST: Final = 200
@@ -33,7 +30,7 @@ async def list_incidents(request: web.Request) -> web.Response:
         if limit and not (limit.isascii() and limit.isdigit() and len(limit) <= 4):
             raise OperationError(f"limit: expected a number, found {limit!r:.80}")
         found = await operations.list_incidents(
-            _desk(request),
+            desk_of(request),
             open_only=query.get("open", "").lower() in ("1", "true", "yes"),
             service=query.get("service", ""),
             limit=int(limit or _USUAL),
@@ -45,13 +42,13 @@ async def list_incidents(request: web.Request) -> web.Response:
 async def show(request: web.Request) -> web.Response:
     """Give one incident with its timeline."""
     with refusals():
-        return web.json_response(await operations.show_incident(_id(request), _desk(request)))
+        return web.json_response(await operations.show_incident(id_in(request), desk_of(request)))
 
 
 async def postmortem(request: web.Request) -> web.Response:
     """Give the post-mortem of an incident as Markdown; with `?format=json` as JSON."""
     with refusals():
-        written = await operations.write_postmortem(_id(request), _desk(request))
+        written = await operations.write_postmortem(id_in(request), desk_of(request))
 
     if request.query.get("format") == "json":
         return web.json_response(written)
@@ -68,7 +65,7 @@ async def open_incident(request: web.Request) -> web.Response:
             _text(raw, "service"),
             _text(raw, "title"),
             who(request),
-            _desk(request),
+            desk_of(request),
             severity=read_choice(raw, "severity", Severity.HIGH, tuple(Severity)),
         )
 
@@ -78,8 +75,8 @@ async def open_incident(request: web.Request) -> web.Response:
 async def acknowledge(request: web.Request) -> web.Response:
     """Take an incident on."""
     with refusals(_DONE):
-        check_keys(await _read_some(request), ())
-        found = await operations.acknowledge(_id(request), who(request), _desk(request))
+        check_keys(await read_some(request), ())
+        found = await operations.acknowledge(id_in(request), who(request), desk_of(request))
 
     return web.json_response(found)
 
@@ -90,10 +87,10 @@ async def note(request: web.Request) -> web.Response:
     with refusals(_DONE):
         check_keys(raw, ("text", "phase"))
         found = await operations.note(
-            _id(request),
+            id_in(request),
             who(request),
             _text(raw, "text"),
-            _desk(request),
+            desk_of(request),
             phase=_phase(raw),
         )
 
@@ -102,11 +99,11 @@ async def note(request: web.Request) -> web.Response:
 
 async def resolve(request: web.Request) -> web.Response:
     """End an incident."""
-    raw = await _read_some(request)
+    raw = await read_some(request)
     with refusals(_DONE):
         check_keys(raw, ("reason",))
         reason = _text(raw, "reason") if raw.get("reason") else ""
-        found = await operations.resolve(_id(request), who(request), reason, _desk(request))
+        found = await operations.resolve(id_in(request), who(request), reason, desk_of(request))
 
     return web.json_response(found)
 
@@ -117,7 +114,7 @@ async def label(request: web.Request) -> web.Response:
     with refusals(_DONE):
         check_keys(raw, ("labels",))
         found = await operations.label(
-            _id(request), who(request), _texts(raw, "labels"), _desk(request)
+            id_in(request), who(request), _texts(raw, "labels"), desk_of(request)
         )
 
     return web.json_response(found)
@@ -125,13 +122,13 @@ async def label(request: web.Request) -> web.Response:
 
 async def list_silences(request: web.Request) -> web.Response:
     """Give the silences that hold."""
-    return web.json_response(operations.list_silences(_desk(request)))
+    return web.json_response(operations.list_silences(desk_of(request)))
 
 
 async def add_silence(request: web.Request) -> web.Response:
     """Withhold what becomes of some services for a time: `minutes`, or `until`."""
     raw = await read_object(request)
-    desk = _desk(request)
+    desk = desk_of(request)
     with refusals(_DONE):
         check_keys(raw, ("services", "severities", "until", "minutes", "reason"))
         found = await operations.add_silence(
@@ -149,22 +146,9 @@ async def add_silence(request: web.Request) -> web.Response:
 async def remove_silence(request: web.Request) -> web.Response:
     """End a silence now."""
     with refusals(_DONE):
-        found = await operations.remove_silence(_id(request), who(request), _desk(request))
+        found = await operations.remove_silence(id_in(request), who(request), desk_of(request))
 
     return web.json_response(found)
-
-
-def _desk(request: web.Request) -> Desk:
-    return request.app[BACKEND].desk
-
-
-def _id(request: web.Request) -> str:
-    return request.match_info["id"]
-
-
-async def _read_some(request: web.Request) -> Mapping[str, Any]:
-    """Read a body where there is one: an act may need no words."""
-    return await read_object(request) if request.can_read_body else {}
 
 
 def _text(raw: Mapping[str, Any], key: str) -> str:

@@ -18,6 +18,7 @@ from monitor.core.model.rollback import Blocked, Mode, RollbackState
 from monitor.core.rollback import Circumstances
 from monitor.core.rollback.guards import GUARDS, Trip
 from monitor.operations import NotFound, OperationError
+from monitor.operations.desk import LONGEST_REASON
 from tests.support.deciding import EXPIRES, Shop, waiting_policy
 from tests.support.rolling import make_policy
 
@@ -95,6 +96,13 @@ async def test_a_veto_ends_it_names_who_and_it_is_not_tried_again() -> None:
         assert shop.effects.total() == 0
         assert len(shop.known) == 1
         assert "rollback_cancelled by bob" in shop.lines
+
+
+async def test_an_act_is_not_refused_for_a_name_and_a_reason_has_the_length_of_all_acts() -> None:
+    async with await tripped(Mode.APPROVE) as shop:
+        told = await shop.veto("\n a\tn\u200bn", "y" * LONGEST_REASON)
+
+    assert told["vetoed_by"] == "a n n"
 
 
 async def test_a_veto_latches_nothing_for_the_next_deploy() -> None:
