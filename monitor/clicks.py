@@ -71,8 +71,11 @@ class Clicks:
         desk: Callable[[], Desk],
         notifiers: Callable[[], Mapping[str, Plugin]],
         user_agent: str,
+        *,
+        answer_within: timedelta = ANSWER_WITHIN,
     ) -> None:
         self.user_agent = user_agent
+        self.answer_within = answer_within
         self._desk = desk
         self._notifiers = notifiers
         self._tasks: set[asyncio.Task[None]] = set()
@@ -103,13 +106,13 @@ class Clicks:
         for task in tasks:
             task.add_done_callback(self._tasks.discard)
         if tasks:
-            await asyncio.wait(tasks, timeout=ANSWER_WITHIN.total_seconds())
+            await asyncio.wait(tasks, timeout=self.answer_within.total_seconds())
 
     async def close(self) -> None:
         """Let what is under way end, but not for long."""
         tasks = set(self._tasks)
         if tasks:
-            await asyncio.wait(tasks, timeout=ANSWER_WITHIN.total_seconds())
+            await asyncio.wait(tasks, timeout=self.answer_within.total_seconds())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
