@@ -70,8 +70,11 @@ class SlackSockets:
         clock: Callable[[], datetime],
         *,
         ping_every: timedelta = PING_EVERY,
+        patience: float = 1,
     ) -> None:
+        """`patience` is what our own waits between attempts are multiplied by."""
         self._clicks = clicks
+        self._patience = patience
         self._ping_every = ping_every
         self._clock = clock
         self._started = False
@@ -134,7 +137,7 @@ class SlackSockets:
                     if not told:
                         _log.warning("slack_socket_failed", error=str(trouble))
                     told = True
-                    await asyncio.sleep(_wait(failures, trouble.after))
+                    await asyncio.sleep(self._wait(failures, trouble.after))
                     continue
 
                 old, current = current, fresh
@@ -150,10 +153,16 @@ class SlackSockets:
                     await current.close()
                     current = None
                 if failures:
-                    await asyncio.sleep(_wait(failures))
+                    await asyncio.sleep(self._wait(failures))
         finally:
             if current is not None:
                 await current.close()
+
+    def _wait(self, failures: int, after: timedelta | None = None) -> float:
+        jitter = random.uniform(0.5, 1)  # noqa: S311 - no secret hangs on it
+        wait = min(back_off(failures, jitter=jitter), _LONGEST_WAIT) * self._patience
+
+        return max(wait, after or timedelta()).total_seconds()
 
     async def _open(self, app: App) -> _Connection:
         web = make_client(
@@ -312,9 +321,3 @@ def is_socket(url: str, base_url: str) -> bool:
     plain = URL(base_url).scheme == "http"
 
     return bool(parts.host) and parts.scheme in (("wss", "ws") if plain else ("wss",))
-
-
-def _wait(failures: int, after: timedelta | None = None) -> float:
-    wait = back_off(failures, jitter=random.uniform(0.5, 1))  # noqa: S311 - no secret hangs on it
-
-    return max(min(wait, _LONGEST_WAIT), after or timedelta()).total_seconds()
