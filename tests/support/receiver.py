@@ -53,7 +53,7 @@ class Receiver:
     def url(self, path: str = "/hook") -> str:
         return f"{self.origin}{path}"
 
-    async def wait_for(self, count: int, *, within: float = 10) -> list[Received]:
+    async def wait_for(self, count: int, *, within: float = 25) -> list[Received]:
         """Return once so many requests have come."""
         async with asyncio.timeout(within), self._came:
             await self._came.wait_for(lambda: len(self.received) >= count)

@@ -387,6 +387,6 @@ async def test_a_bug_in_one_receiver_ends_no_upkeep() -> None:
     row = told(make_delivery(), Delivered(reference="{}"))
     situation = situation_of(row, incidents=(an_incident(row.notice),))
     with capture_logs():
-        async with kept_up(broken, situation), asyncio.timeout(5):
+        async with kept_up(broken, situation), asyncio.timeout(20):
             while broken.called < 2:
                 await asyncio.sleep(0.01)
