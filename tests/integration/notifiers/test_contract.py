@@ -177,8 +177,8 @@ HTTP = [kind for kind, stand in STANDS.items() if stand.speaks_http]
 REMOTE = [kind for kind, stand in STANDS.items() if stand.remote]
 
 
-def make(kind: str, options: Mapping[str, Any]) -> Notifier:
-    timeout = {} if kind == "log" else {"timeout": "300ms"}
+def make(kind: str, options: Mapping[str, Any], timeout_ms: int = 300) -> Notifier:
+    timeout = {} if kind == "log" else {"timeout": f"{timeout_ms}ms"}
     read = KINDS[kind].options.model_validate({**timeout, **options})
     notifier: Notifier = KINDS[kind].make(read, make_context(Redactor(read.secrets).mask))
 
@@ -268,7 +268,7 @@ async def test_it_says_how_fast_it_may_be_told(kind: str) -> None:
 @pytest.mark.parametrize("kind", HTTP)
 async def test_what_may_pass_is_tried_again(kind: str, behaviour: Behaviour) -> None:
     async with serve_receiver(then=behaviour) as receiver:
-        receipt = await deliver(make(kind, STANDS[kind].options(receiver.origin)))
+        receipt = await deliver(make(kind, STANDS[kind].options(receiver.origin), 100))
 
     assert isinstance(receipt, TryAgain)
     assert receipt.reason in set(Why)
