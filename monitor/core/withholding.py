@@ -94,11 +94,16 @@ def together(step: IncidentStep, reviewed: IncidentStep, situation: Situation) -
 
 
 def down_dependency(service: str, directory: Directory, situation: Situation) -> Incident | None:
-    """Give the open outage beneath a service: the first of those that have no other beneath."""
+    """Give the open outage beneath a service: the first of those that have no other beneath.
+
+    Some check has to see it: what a person has only declared ends by a word of theirs, and would
+    keep everything above it quiet until then.
+    """
     down = {
         name: incident
         for name in directory.beneath.get(service, ())
         if (incident := situation.open_incident(name, IncidentClass.OUTAGE)) is not None
+        and any(member.closed_at is None for member in incident.members)
     }
     roots = [
         incident

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from monitor.core import acts
 from monitor.core.model.changes import Changes
 from monitor.core.model.endpoint import Severity, Signal
 from monitor.core.model.incident import IncidentClass, Withheld
@@ -360,6 +361,19 @@ def test_others_may_ask_what_is_down_and_what_is_in_maintenance() -> None:
     assert in_maintenance("shop", directory, at(10)) == NIGHTLY
     assert in_maintenance("shop", directory, at(600)) is None
     assert in_maintenance("api", directory, at(10)) is None
+
+
+def test_what_a_person_declared_while_all_checks_pass_withholds_nothing() -> None:
+    chain = make_chain()
+    engine = chain.engine
+    declared = acts.open_incident(
+        "database", "backups are slow", Severity.LOW, "ana", engine.situation, at(0)
+    )
+    engine.act(declared, at(0))
+    chain.fail("shop")
+
+    assert chain.hold("shop") is None
+    assert ("shop", "opened") in chain.heard
 
 
 def test_a_circle_of_dependencies_does_not_hang() -> None:
