@@ -33,7 +33,7 @@ BLOCKS = re.findall(r"```yaml\n(.*?)```", README, re.DOTALL)
 
 
 def test_the_configurations_of_the_readme_load_one_over_the_other(tmp_path: Path) -> None:
-    assert len(BLOCKS) == 3
+    assert len(BLOCKS) == 4
     files = []
     for number, block in enumerate(BLOCKS):
         file = tmp_path / f"{number}.yml"
