@@ -8,7 +8,6 @@ import pytest
 
 from tests.support.program import daemon, run
 from tests.support.receiver import answers, serve_receiver
-from tests.support.servers import unused_port
 from tests.support.street import Street, open_street, until_passing, write_config
 
 if TYPE_CHECKING:
@@ -94,8 +93,11 @@ async def test_dead_letters_are_told_once_more_by_the_next_run(
 ) -> None:
     quick = ("--cycles", "3", "--every", "20ms")
     street["shop"].broken = True
-    async with serve_receiver(then=answers(410)) as pager:
-        configure(tmp_path, street, pager=pager.url(), chat=f"http://127.0.0.1:{unused_port()}/")
+    async with (
+        serve_receiver(then=answers(410)) as pager,
+        serve_receiver(then=answers(410)) as chat,
+    ):
+        configure(tmp_path, street, pager=pager.url(), chat=chat.url())
         await run(*quick, cwd=tmp_path, environ=ANYWHERE)
         refused = len(pager.received)
         pager.then = answers()
