@@ -112,7 +112,7 @@ async def test_what_fails_when_maintenance_ends_is_told_then_and_not_before(
 ) -> None:
     async with open_shop() as shop, serve_receiver() as alerts:
         shop.statuses = {"/shop": 500}
-        maintenance = window(7)
+        maintenance = window(3_600)
         changes = write(tmp_path, maintenance=maintenance)
         async with daemon(
             tmp_path, "--config", changes, config=str(EXAMPLE), environ=environ(shop, alerts)
@@ -121,12 +121,15 @@ async def test_what_fails_when_maintenance_ends_is_told_then_and_not_before(
             quiet = heard(alerts)
             _, page = await running.get("/")
             shown = await run("incident", "show", "shop", "--server", running.url, cwd=tmp_path)
+            soon = window(2)
+            write(tmp_path, maintenance=soon)
+            running.hang_up()
             await alerts.wait_for(1)
             told_at = datetime.now(UTC)
 
     assert quiet == []
     assert heard(alerts) == [("shop", "opened")]
-    assert told_at >= datetime.fromisoformat(maintenance[0]["to"])
+    assert told_at >= datetime.fromisoformat(soon[0]["to"])
     (window_now,) = during["maintenance"]
     assert window_now["reason"] == "new disks"
     assert window_now["active"]["until"] == maintenance[0]["to"]
