@@ -77,6 +77,52 @@ def ask(
     return found
 
 
+def act(
+    configs: tuple[Path, ...],
+    server: str | None,
+    resource: str,
+    body: object,
+    otherwise: Callable[[Monitor], Awaitable[dict[str, Any]]],
+    *,
+    expected: tuple[str, ...],
+    method: str = "POST",
+) -> dict[str, Any]:
+    """Do something; where no daemon runs it waits in the store for the next one."""
+    return ask(
+        configs,
+        server,
+        method,
+        resource,
+        body,
+        otherwise,
+        lambda _found: "written to the store, for the next run",
+        expected=expected,
+    )
+
+
+def look(
+    configs: tuple[Path, ...],
+    server: str | None,
+    resource: str,
+    otherwise: Callable[[Monitor], Awaitable[dict[str, Any]]],
+    *,
+    expected: tuple[str, ...],
+    known: str = "this is what its store holds",
+) -> dict[str, Any]:
+    """Look at something; `known` says what it is worth where no daemon runs."""
+    return ask(
+        configs,
+        server,
+        "GET",
+        resource,
+        None,
+        otherwise,
+        lambda _found: known,
+        expected=expected,
+        looks=True,
+    )
+
+
 def _load_to_look(configs: tuple[Path, ...]) -> Callable[[], Compiled]:
     """Load what is configured, to look only: what is not set in this shell does not matter much."""
     from monitor.config import ConfigError

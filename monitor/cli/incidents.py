@@ -8,19 +8,17 @@ from urllib.parse import quote, urlencode
 
 import click
 
-from monitor.cli.asking import ask, server_option
+from monitor.cli.asking import act, look, server_option
 from monitor.cli.common import config_option
 from monitor.cli.remote import who_asks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from monitor.app import Monitor
 
 _EXPECTED: Final = ("id", "service", "phase", "timeline")
 _KNOWN: Final = "this is what it knew when it ended"
-_WRITTEN: Final = "written to the store, for the next run"
 
 _output = click.option(
     "--output", type=click.Choice(["text", "json"]), default="text", help="How it is written."
@@ -54,7 +52,7 @@ def list_(
     """List the newest incidents, newest first."""
     query = {"limit": str(limit), "service": service, "open": "true" if open_only else ""}
 
-    async def look(monitor: Monitor) -> dict[str, Any]:
+    async def report(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
 
         return await operations.list_incidents(
@@ -62,7 +60,7 @@ def list_(
         )
 
     resource = f"/api/v1/incidents?{urlencode({key: of for key, of in query.items() if of})}"
-    found = _look(configs, server, resource, look, ("incidents", "more"))
+    found = look(configs, server, resource, report, expected=("incidents", "more"), known=_KNOWN)
     if output == "json":
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
@@ -81,12 +79,12 @@ def list_(
 def show(which: str, output: str, configs: tuple[Path, ...], server: str | None) -> None:
     """Show one incident: its checks, its timeline, and who has taken it on."""
 
-    async def look(monitor: Monitor) -> dict[str, Any]:
+    async def report(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
 
         return await operations.show_incident(which, monitor.desk)
 
-    found = _look(configs, server, _at(which), look, _EXPECTED)
+    found = look(configs, server, _at(which), report, expected=_EXPECTED, known=_KNOWN)
     if output == "json":
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
         return
@@ -104,13 +102,13 @@ def show(which: str, output: str, configs: tuple[Path, ...], server: str | None)
 def postmortem(which: str, configs: tuple[Path, ...], server: str | None) -> None:
     """Write the post-mortem of an incident, as Markdown, as far as the records tell it."""
 
-    async def look(monitor: Monitor) -> dict[str, Any]:
+    async def report(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
 
         return await operations.write_postmortem(which, monitor.desk)
 
     resource = f"{_at(which)}/postmortem?format=json"
-    found = _look(configs, server, resource, look, ("incident", "markdown"))
+    found = look(configs, server, resource, report, expected=("incident", "markdown"), known=_KNOWN)
     click.echo(found["markdown"], nl=False)
 
 
@@ -121,12 +119,12 @@ def postmortem(which: str, configs: tuple[Path, ...], server: str | None) -> Non
 def ack(which: str, configs: tuple[Path, ...], server: str | None) -> None:
     """Take an incident on: nobody is reminded of it, and it is escalated no further."""
 
-    async def act(monitor: Monitor) -> dict[str, Any]:
+    async def do(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
 
         return await operations.acknowledge(which, who_asks(), monitor.desk)
 
-    found = _act(configs, server, f"{_at(which)}/ack", {}, act)
+    found = act(configs, server, f"{_at(which)}/ack", {}, do, expected=_EXPECTED)
     click.echo(f"{found['id']}: taken on by {found['acknowledged']['by']}")
 
 
@@ -147,7 +145,7 @@ def note(
 ) -> None:
     """Write TEXT into the timeline of an incident; while it is open, receivers are told."""
 
-    async def act(monitor: Monitor) -> dict[str, Any]:
+    async def do(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
         from monitor.core.model.incident import IncidentPhase
 
@@ -156,7 +154,7 @@ def note(
         return await operations.note(which, who_asks(), text, monitor.desk, phase=reached)
 
     raw = {"text": text, **({"phase": phase} if phase else {})}
-    found = _act(configs, server, f"{_at(which)}/note", raw, act)
+    found = act(configs, server, f"{_at(which)}/note", raw, do, expected=_EXPECTED)
     click.echo(f"{found['id']}: noted")
 
 
@@ -173,13 +171,13 @@ def resolve(which: str, reason: str, configs: tuple[Path, ...], server: str | No
     A check of it that still fails opens nothing before it has passed and fails anew.
     """
 
-    async def act(monitor: Monitor) -> dict[str, Any]:
+    async def do(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
 
         return await operations.resolve(which, who_asks(), reason, monitor.desk)
 
     raw = {"reason": reason} if reason else {}
-    found = _act(configs, server, f"{_at(which)}/resolve", raw, act)
+    found = act(configs, server, f"{_at(which)}/resolve", raw, do, expected=_EXPECTED)
     still = [check["check"] for check in found["checks"] if check["closed_at"] is None]
     more = f"; still failing: {', '.join(still)}" if still else ""
     click.echo(f"{found['id']}: resolved{more}")
@@ -207,7 +205,7 @@ def open_(
     Checks that fail join it. It ends with `incident resolve`.
     """
 
-    async def act(monitor: Monitor) -> dict[str, Any]:
+    async def do(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
         from monitor.core.model.endpoint import Severity
 
@@ -216,7 +214,7 @@ def open_(
         )
 
     raw = {"service": service, "title": title, "severity": severity}
-    found = _act(configs, server, "/api/v1/incidents", raw, act)
+    found = act(configs, server, "/api/v1/incidents", raw, do, expected=_EXPECTED)
     click.echo(f"{found['id']}: open, {found['severity']}")
 
 
@@ -230,53 +228,16 @@ def label(
 ) -> None:
     """Give an incident these LABELS instead of those that it has; without any, none."""
 
-    async def act(monitor: Monitor) -> dict[str, Any]:
+    async def do(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
 
         return await operations.label(which, who_asks(), labels, monitor.desk)
 
-    found = _act(configs, server, f"{_at(which)}/label", {"labels": list(labels)}, act)
+    found = act(
+        configs, server, f"{_at(which)}/label", {"labels": list(labels)}, do, expected=_EXPECTED
+    )
     click.echo(f"{found['id']}: {', '.join(found['labels']) or 'no label'}")
 
 
 def _at(which: str) -> str:
     return f"/api/v1/incidents/{quote(which, safe='')}"
-
-
-def _look(
-    configs: tuple[Path, ...],
-    server: str | None,
-    resource: str,
-    otherwise: Callable[[Monitor], Awaitable[dict[str, Any]]],
-    expected: tuple[str, ...],
-) -> dict[str, Any]:
-    return ask(
-        configs,
-        server,
-        "GET",
-        resource,
-        None,
-        otherwise,
-        lambda _found: _KNOWN,
-        expected=expected,
-        looks=True,
-    )
-
-
-def _act(
-    configs: tuple[Path, ...],
-    server: str | None,
-    resource: str,
-    raw: dict[str, Any],
-    otherwise: Callable[[Monitor], Awaitable[dict[str, Any]]],
-) -> dict[str, Any]:
-    return ask(
-        configs,
-        server,
-        "POST",
-        resource,
-        raw,
-        otherwise,
-        lambda _found: _WRITTEN,
-        expected=_EXPECTED,
-    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from monitor.cli.asking import ask, server_option
+from monitor.cli.asking import act, server_option
 from monitor.cli.common import (
     FAIL,
     PASS,
@@ -89,19 +89,17 @@ def requeue(notifier: str, configs: tuple[Path, ...], server: str | None) -> Non
     What came before something that it was told of the same incident since is left as it is.
     """
 
-    async def act(monitor: Monitor) -> dict[str, Any]:
+    async def do(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
 
         return await operations.requeue(notifier, monitor.desk)
 
-    found = ask(
+    found = act(
         configs,
         server,
-        "POST",
         "/api/v1/notifiers/requeue",
         {"notifier": notifier},
-        act,
-        lambda _found: "written to the store, for the next run",
+        do,
         expected=("notifier", "requeued", "left"),
     )
     said = f"{found['notifier']}: {count(found['requeued'], 'notice')} queued again"

@@ -9,18 +9,16 @@ from uuid import uuid4
 
 import click
 
-from monitor.cli.asking import ask, server_option
+from monitor.cli.asking import act, look, server_option
 from monitor.cli.common import config_option
 from monitor.cli.remote import who_asks
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from monitor.app import Monitor
 
 _EXPECTED: Final = ("id", "service", "state")
-_WRITTEN: Final = "written to the store, for the next run"
 
 
 @click.group(short_help="Start, approve or veto a rollback, or see where it stands.")
@@ -67,7 +65,7 @@ def start(
             request=raw["request"],
         )
 
-    _tell(_act(configs, server, "/api/v1/rollbacks", raw, begin))
+    _tell(act(configs, server, "/api/v1/rollbacks", raw, begin, expected=_EXPECTED))
 
 
 @rollback.command(epilog="For example: production-monitor rollback approve shop")
@@ -82,7 +80,7 @@ def approve(which: str, configs: tuple[Path, ...], server: str | None) -> None:
 
         return await operations.approve(which, who_asks(), monitor.desk)
 
-    _tell(_act(configs, server, f"{_path(which)}/approve", {}, agree))
+    _tell(act(configs, server, f"{_path(which)}/approve", {}, agree, expected=_EXPECTED))
 
 
 @rollback.command(epilog="For example: production-monitor rollback veto shop --reason expected")
@@ -99,7 +97,7 @@ def veto(which: str, reason: str, configs: tuple[Path, ...], server: str | None)
         return await operations.veto(which, who_asks(), reason, monitor.desk)
 
     raw = {"reason": reason} if reason else {}
-    _tell(_act(configs, server, f"{_path(which)}/veto", raw, object_to))
+    _tell(act(configs, server, f"{_path(which)}/veto", raw, object_to, expected=_EXPECTED))
 
 
 @rollback.command(name="status", epilog="For example: production-monitor rollback status shop")
@@ -112,21 +110,18 @@ def veto(which: str, reason: str, configs: tuple[Path, ...], server: str | None)
 def show(which: str, output: str, configs: tuple[Path, ...], server: str | None) -> None:
     """Show the newest rollback or remedy of SERVICE, or the one with this ID, step by step."""
 
-    async def look(monitor: Monitor) -> dict[str, Any]:
+    async def report(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
 
         return operations.report_rollback(which, monitor.desk)
 
-    found = ask(
+    found = look(
         configs,
         server,
-        "GET",
         _path(which),
-        None,
-        look,
-        lambda _found: "this is what was known last",
+        report,
         expected=_EXPECTED,
-        looks=True,
+        known="this is what was known last",
     )
     if output == "json":
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
@@ -136,25 +131,6 @@ def show(which: str, output: str, configs: tuple[Path, ...], server: str | None)
     from monitor.cli.overview import write_rollback
 
     click.echo(write_rollback(found, find_look()), nl=False)
-
-
-def _act(
-    configs: tuple[Path, ...],
-    server: str | None,
-    resource: str,
-    raw: dict[str, str],
-    otherwise: Callable[[Monitor], Awaitable[dict[str, Any]]],
-) -> dict[str, Any]:
-    return ask(
-        configs,
-        server,
-        "POST",
-        resource,
-        raw,
-        otherwise,
-        lambda _found: _WRITTEN,
-        expected=_EXPECTED,
-    )
 
 
 def _tell(found: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from monitor.cli.asking import ask, server_option
+from monitor.cli.asking import act, look, server_option
 from monitor.cli.common import config_option
 from monitor.cli.durations import DURATION
 from monitor.cli.remote import who_asks
@@ -70,7 +70,7 @@ def add(
     if reason:
         raw["reason"] = reason
 
-    async def act(monitor: Monitor) -> dict[str, Any]:
+    async def do(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
         from monitor.core.model.endpoint import Severity
 
@@ -83,14 +83,12 @@ def add(
             reason=reason,
         )
 
-    found = ask(
+    found = act(
         configs,
         server,
-        "POST",
         "/api/v1/silences",
         raw,
-        act,
-        lambda _found: "written to the store, for the next run",
+        do,
         expected=("id", "services", "ends_at"),
     )
     _tell(found)
@@ -103,19 +101,18 @@ def add(
 def remove(id: str, configs: tuple[Path, ...], server: str | None) -> None:
     """End the silence ID now."""
 
-    async def act(monitor: Monitor) -> dict[str, Any]:
+    async def do(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
 
         return await operations.remove_silence(id, who_asks(), monitor.desk)
 
-    found = ask(
+    found = act(
         configs,
         server,
-        "DELETE",
         f"/api/v1/silences/{quote(id, safe='')}",
         None,
-        act,
-        lambda _found: "written to the store, for the next run",
+        do,
+        method="DELETE",
         expected=("id", "services", "ends_at"),
     )
     click.echo(f"{found['id']}: ended")
@@ -130,21 +127,17 @@ def remove(id: str, configs: tuple[Path, ...], server: str | None) -> None:
 def list_(output: str, configs: tuple[Path, ...], server: str | None) -> None:
     """List the silences that hold."""
 
-    async def look(monitor: Monitor) -> dict[str, Any]:
+    async def report(monitor: Monitor) -> dict[str, Any]:
         from monitor import operations
 
         return operations.list_silences(monitor.desk)
 
-    found = ask(
+    found = look(
         configs,
         server,
-        "GET",
         "/api/v1/silences",
-        None,
-        look,
-        lambda _found: "this is what its store holds",
+        report,
         expected=("silences",),
-        looks=True,
     )
     if output == "json":
         click.echo(json.dumps(found, ensure_ascii=False, indent=2))
