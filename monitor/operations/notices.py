@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from monitor.core.model.endpoint import Severity
@@ -20,16 +19,14 @@ from monitor.core.model.notice import (
     TryAgain,
 )
 from monitor.core.outbox import Why
+from monitor.dispatch import DEADLINE
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from monitor.core.model.notice import Receipt
     from monitor.core.model.service import Directory
     from monitor.notifiers.notifier import Notifier
-
-LONGEST_ATTEMPT: Final = timedelta(seconds=35)
-"""How long it is waited for, whatever the notifier's own timeout is."""
 
 _HINTS: Final = (
     (r"not_in_channel|channel_not_found", "invite the bot into the channel, or name it by its id"),
@@ -78,7 +75,7 @@ async def try_notifier(
     directory: Directory,
     now: datetime,
     *,
-    patience: timedelta = LONGEST_ATTEMPT,
+    patience: timedelta = DEADLINE,
 ) -> Tried:
     """Send one message that says that it is a test, past routes, silences and the outbox."""
     delivery = write_test(name, directory, now)

@@ -1,7 +1,6 @@
 """The outbox: what is told next and how fast, what an attempt makes of it, and who stands in."""
 
 from monitor.core.outbox.attempts import (
-    FIRST_WAIT,
     LONGEST_WAIT,
     LONGEST_WISH,
     Why,
@@ -20,7 +19,6 @@ from monitor.core.outbox.pace import Pace, newest_told, resume
 from monitor.core.outbox.planning import GATHER, OVER, Crowd, Style, Upcoming, plan, plan_errands
 
 __all__ = [
-    "FIRST_WAIT",
     "GATHER",
     "LONGEST_WAIT",
     "LONGEST_WISH",
