@@ -28,11 +28,12 @@ from monitor.core.model.verdict import Outcome
 from monitor.core.timeline import MONITOR, record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from monitor.core.model.incident import TimelineEntry
     from monitor.core.model.service import Directory, Maintenance
+    from monitor.core.model.silence import Silence
     from monitor.core.situation import Situation
 
 _NO_TIME: Final = timedelta()
@@ -93,17 +94,20 @@ def together(step: IncidentStep, reviewed: IncidentStep, situation: Situation) -
     )
 
 
-def down_dependency(service: str, directory: Directory, situation: Situation) -> Incident | None:
+def down_dependency(
+    service: str, directory: Directory, situation: Situation, silences: Sequence[Silence] = ()
+) -> Incident | None:
     """Give the open outage beneath a service: the first of those that have no other beneath.
 
     Some check has to see it: what a person has only declared ends by a word of theirs, and would
-    keep everything above it quiet until then.
+    keep everything above it quiet until then. What is covered by `silences` is left out.
     """
     down = {
         name: incident
         for name in directory.beneath.get(service, ())
         if (incident := situation.open_incident(name, IncidentClass.OUTAGE)) is not None
         and any(member.closed_at is None for member in incident.members)
+        and not any(silence.covers(incident) for silence in silences)
     }
     roots = [
         incident
@@ -232,7 +236,7 @@ class _Draft:
     def _reason(self, incident: Incident) -> _Reason | None:
         """Give the strongest reason not to tell of an incident now."""
         outage = incident.klass is IncidentClass.OUTAGE and not incident.title
-        if outage and (down := down_dependency(incident.service, self._directory, self._situation)):
+        if outage and (down := self._dependency(incident.service)):
             return _Reason(why=Withheld.DEPENDENCY, by=down.id, text=wording.by_dependency(down))
         if not incident.title and (found := self._maintenance(incident)):
             window, until = found
@@ -251,6 +255,13 @@ class _Draft:
             text=wording.by_silence(silence),
             until=silence.ends_at,
         )
+
+    def _dependency(self, service: str) -> Incident | None:
+        """Give the outage beneath a service of which people hear.
+
+        Who silenced what it depends on did not ask to be left alone about what is above.
+        """
+        return down_dependency(service, self._directory, self._situation, silences=self._silences)
 
     def _maintenance(self, incident: Incident) -> tuple[Maintenance, datetime] | None:
         """Give the maintenance in which an incident is expected.

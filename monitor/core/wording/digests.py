@@ -28,8 +28,7 @@ def digest_headline(lines: Sequence[DigestLine]) -> str:
     if begun:
         parts.append(f"{_count(begun)}{_span(begun)}{_severities(begun)}{_how_many_over(begun)}")
     if ended:
-        span = "" if begun else _span(ended)
-        parts.append(f"{_count(ended)} {'are' if len(ended) > 1 else 'is'} over{span}")
+        parts.append(f"{_count(ended)} {'are' if len(ended) > 1 else 'is'} over")
     if rest:
         parts.append(f"{rest} more {'changes' if rest > 1 else 'change'}")
 

@@ -146,7 +146,7 @@ def test_ends_are_told_together_and_after_the_beginnings() -> None:
 
     assert both.headline.startswith("8 incidents in 7 s (8 high); 4 incidents are over: ")
     assert [line.event for line in both.lines[-4:]] == [NoticeEvent.RESOLVED] * 4
-    assert alone.headline.startswith("12 incidents are over in 11 s: ")
+    assert alone.headline.startswith("12 incidents are over: ")
     assert alone.phase is IncidentPhase.RESOLVED
     assert alone.resolved_at == NOON + timedelta(minutes=3, seconds=11)
 

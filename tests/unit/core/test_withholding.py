@@ -268,6 +268,14 @@ def test_a_silence_withholds_until_it_is_over_or_removed() -> None:
     assert chain.hold("shop") is None
 
 
+def test_a_silence_of_what_it_depends_on_does_not_keep_a_service_quiet() -> None:
+    chain = make_chain(silence=make_silence(services=("database",)))
+    chain.fail("database")
+    chain.fail("shop")
+
+    assert chain.heard == [("shop", "opened")]
+
+
 def test_a_silence_of_a_severity_leaves_what_is_worse() -> None:
     chain = make_chain(silence=make_silence(severities=(Severity.LOW,)))
     chain.fail("shop")

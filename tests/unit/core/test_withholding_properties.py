@@ -118,9 +118,15 @@ class World:
 
         return (
             (service in WINDOW.services and at(900) <= now < at(1_800))
-            or any(situation.open_incident(one, IncidentClass.OUTAGE) for one in BENEATH[service])
-            or any(one.services == (service,) and one.active(now) for one in self.silences)
+            or any(
+                situation.open_incident(one, IncidentClass.OUTAGE) and not self._silenced(one, now)
+                for one in BENEATH[service]
+            )
+            or self._silenced(service, now)
         )
+
+    def _silenced(self, service: str, now: datetime) -> bool:
+        return any(one.services == (service,) and one.active(now) for one in self.silences)
 
 
 @given(steps=STEPS, failing=st.frozensets(st.sampled_from(NAMES), max_size=1))
