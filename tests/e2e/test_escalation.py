@@ -7,10 +7,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import aiohttp
 import pytest
 import yaml
 
-from tests.support.program import daemon, run
+from tests.support.program import daemon
 from tests.support.receiver import serve_receiver
 from tests.support.slack import serve_slack
 from tests.support.street import Street, open_street, until_passing, write_config
@@ -19,13 +20,12 @@ from tests.support.waiting import until
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from tests.support.program import Daemon
     from tests.support.receiver import Receiver
     from tests.support.shop import Shop
 
 EXAMPLE: Final = Path(__file__).parents[2] / "config" / "examples" / "runbook-003-escalation.yml"
-AFTER: Final = 2
-ANYWHERE: Final = {"PORT": "1"}
-"""For a command beside a daemon, which listens nowhere."""
+AFTER: Final = 3
 
 
 @pytest.fixture
@@ -38,7 +38,17 @@ def heard(receiver: Receiver) -> list[tuple[str, str]]:
     return [(one.json["service"], one.json["event"]) for one in receiver.received]
 
 
-async def test_after_two_seconds_somebody_else_is_told_unless_it_was_acknowledged(
+async def acknowledge(running: Daemon, incident: str) -> int:
+    """Do what `incident ack` does, sooner than a process of its own could."""
+    socket = aiohttp.UnixConnector(str(running.folder / ".production-monitor/control.sock"))
+    async with (
+        aiohttp.ClientSession(connector=socket) as control,
+        control.post(f"http://monitor/api/v1/incidents/{incident}/ack") as answer,
+    ):
+        return answer.status
+
+
+async def test_after_some_seconds_somebody_else_is_told_unless_it_was_acknowledged(
     street: Street, tmp_path: Path
 ) -> None:
     async with serve_receiver() as team, serve_receiver() as boss:
@@ -60,14 +70,14 @@ async def test_after_two_seconds_somebody_else_is_told_unless_it_was_acknowledge
             street["stock"].broken = True
             await team.wait_for(1)
             incident = team.received[0].json["incident"]
-            taken = await run("incident", "ack", incident, cwd=tmp_path, environ=ANYWHERE)
+            taken = await acknowledge(running, incident)
             street["shop"].broken = True
             await boss.wait_for(1)
             street["shop"].broken = street["stock"].broken = False
             await until(lambda: len(heard(team)) == 5 and len(heard(boss)) == 2)
             status = await running.status()
 
-    assert taken.code == 0, taken.err
+    assert taken == 200
     assert heard(boss) == [("shop", "escalated"), ("shop", "resolved")]
     assert sorted(heard(team)) == [
         *(("shop", "opened"), ("shop", "resolved")),
