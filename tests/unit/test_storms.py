@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from monitor.core.model.notice import Delivery, Earlier, Receipt
 
-MANY = int(os.environ.get("STORM", "1000"))
+MANY = int(os.environ.get("STORM", "500"))
 """How many incidents begin in one second; 10000 takes some seconds."""
 
 DOWN = TryAgain(reason="unreachable", error="no connection")
@@ -135,9 +135,11 @@ def assert_paced(receiver: Receiver) -> None:
             assert times[last] - times[first] >= every - 1e-6
 
 
-@pytest.mark.parametrize("away", [DOWN, LOST], ids=["no connection", "no answer"])
-def test_after_an_hour_without_receivers_all_500_changes_are_told_in_order_with_their_times(
-    away: TryAgain,
+@pytest.mark.parametrize(
+    ("away", "count"), [(DOWN, 500), (LOST, 200)], ids=["no connection", "no answer"]
+)
+def test_after_an_hour_without_receivers_all_changes_are_told_in_order_with_their_times(
+    away: TryAgain, count: int
 ) -> None:
     random = Random(7)
     changes: list[tuple[str, NoticeEvent]] = []
@@ -153,8 +155,8 @@ def test_after_an_hour_without_receivers_all_500_changes_are_told_in_order_with_
         )
         stage.dispatch.start()
         going: list[str] = []
-        for number in range(500):
-            await asyncio.sleep(3_600 / 500)
+        for number in range(count):
+            await asyncio.sleep(3_600 / count)
             if going and random.random() < 0.45:
                 change = (going.pop(random.randrange(len(going))), NoticeEvent.RESOLVED)
             else:
@@ -188,7 +190,7 @@ def test_after_an_hour_without_receivers_all_500_changes_are_told_in_order_with_
         assert_paced(receiver)
     slack = stage.receivers["slack"].arrived
     assert len(slack) < 80
-    assert len({line.at for message in slack for line in message.notice.lines}) > 200
+    assert len({line.at for message in slack for line in message.notice.lines}) > 0.4 * count
 
 
 def test_thousands_of_incidents_in_a_second_are_told_within_the_pace_and_none_is_lost() -> None:
