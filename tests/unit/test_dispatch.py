@@ -79,7 +79,7 @@ class World:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Return once it is so; each receipt and each turn of the loop is a chance."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not condition():
                 self.changed.clear()
                 try:

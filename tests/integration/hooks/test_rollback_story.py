@@ -258,7 +258,7 @@ async def test_a_hook_that_outlives_its_monitor_is_uncertain_and_never_repeated(
     process = await start(tmp_path, clock)
     await process.watch("PPPP", "v1")
     await process.watch("FFF", "v2")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (tmp_path / "begun").exists():
             await asyncio.sleep(0.01)
     await process.close(grace=timedelta(seconds=0.05))
@@ -268,7 +268,7 @@ async def test_a_hook_that_outlives_its_monitor_is_uncertain_and_never_repeated(
     rollback = await again.acted()
     await again.watch("FFFFF", "v2")
     (step,) = again.engine.situation.steps_of(rollback.id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not (tmp_path / "runs").exists():
             await asyncio.sleep(0.01)
     await again.close()
@@ -316,7 +316,7 @@ async def test_a_step_at_the_hook_runner_outlives_its_monitor_and_its_result_is_
         process = await start(tmp_path, clock, hook=hook)
         await process.watch("PPPP", "v1")
         await process.watch("FFF", "v2")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not (tmp_path / "begun").exists():
                 await asyncio.sleep(0.01)
         await process.close(grace=timedelta(seconds=0.05))

@@ -180,7 +180,7 @@ async def blinded_after_the_first_level(shop: Shop) -> None:
     await shop.hooks[0].entered.wait()
     shop.conditions = Conditions(sees=False)
     shop.hooks[0].gate.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while tried(shop).level == 1:
             await asyncio.sleep(0.001)
 
