@@ -404,7 +404,7 @@ class Monitor:
             store_works=self.store_works,
             sees=self.sees,
             hooks=self.options.hooks,
-            warms_up=not self.options.oneshot,
+            oneshot=self.options.oneshot,
         )
 
     def _set_clock(self, by: timedelta) -> None:

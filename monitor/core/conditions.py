@@ -10,12 +10,12 @@ class Conditions:
     """How this process runs, and how it fares.
 
     `sees` is False once the witnesses failed. `hooks` is False where nothing is decided about
-    rollbacks at all (`--no-hooks`). `warms_up` is False for one-shot runs: each is a new process,
-    its counts come from the store, and what it has just seen never counts as old.
+    rollbacks at all (`--no-hooks`). A run that is `oneshot` is a new process each time: its counts
+    come from the store, and what it has just seen never counts as old.
     """
 
     kill_switch: bool = False
     store_works: bool = True
     sees: bool = True
     hooks: bool = True
-    warms_up: bool = True
+    oneshot: bool = False

@@ -110,7 +110,7 @@ class Engine:
         self._tell(review(self.directory, self.situation, now), now)
         since = self._looks_since
         self._apply(alerting.attend(self.directory, self.situation, now, looks_since=since))
-        if self._conditions().warms_up:  # a daemon, on which pings are heard
+        if not self.oneshot:  # a daemon, on which pings are heard
             self._apply(pings.attend(self.situation, now))
 
         return self._collect()
@@ -267,7 +267,7 @@ class Engine:
     @property
     def oneshot(self) -> bool:
         """Whether this is a run that ends by itself."""
-        return not self._conditions().warms_up
+        return self._conditions().oneshot
 
     def restore_window(
         self, check: Check, samples: Iterable[tuple[datetime, Sample]], now: datetime

@@ -34,7 +34,7 @@ def gather(
     window = withholding.in_maintenance(service, directory, now)
     down = withholding.down_dependency(service, directory, situation)
     # an open trigger that was judged less often since the start than it takes to open
-    warming_up = conditions.warms_up and any(
+    warming_up = not conditions.oneshot and any(
         judged(state.check) < verdicts_to_open(checks[state.check].failure_threshold)
         for state in situation.states_of(triggers)
         if state.open and state.check in checks

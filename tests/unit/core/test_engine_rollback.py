@@ -312,17 +312,17 @@ def test_without_hooks_nothing_is_decided() -> None:
 
 
 @pytest.mark.parametrize(
-    ("warms_up", "state"),
-    [(True, RollbackState.BLOCKED), (False, RollbackState.EXECUTING)],
+    ("oneshot", "state"),
+    [(False, RollbackState.BLOCKED), (True, RollbackState.EXECUTING)],
 )
-def test_a_monitor_that_has_only_just_started_waits(warms_up: bool, state: RollbackState) -> None:
+def test_a_monitor_that_has_only_just_started_waits(oneshot: bool, state: RollbackState) -> None:
     earlier = begin()
     earlier.sees(500, 500)
     story = make_story(
         make_endpoint(make_check()),
         directory=make_directory(shop()),
         situation=earlier.engine.situation,
-        conditions=lambda: Conditions(warms_up=warms_up),
+        conditions=lambda: Conditions(oneshot=oneshot),
     )
     story.seconds = earlier.seconds
     story.sees(500)

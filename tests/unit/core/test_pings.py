@@ -50,7 +50,7 @@ class Life:
             directory=make_directory(),
             situation=situation,
             mask=str,
-            conditions=lambda: Conditions(warms_up=daemon),
+            conditions=lambda: Conditions(oneshot=not daemon),
         )
         self.adopt(*endpoints)
         if daemon:

@@ -95,7 +95,7 @@ def test_a_result_older_than_two_intervals_is_unknown(story: Story) -> None:
 
 
 def test_in_a_oneshot_run_no_result_is_too_old() -> None:
-    story = make_story(conditions=lambda: Conditions(warms_up=False))
+    story = make_story(conditions=lambda: Conditions(oneshot=True))
     story.takes(answer(seconds=0))
 
     assert outcomes(story, 3600) == [Outcome.PASS]
