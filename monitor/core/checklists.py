@@ -99,8 +99,8 @@ def _is_so(seen: Seen, incident: Incident, service: Service, situation: Situatio
             return rollback is not None and rollback.effect_done_at is not None
         case Seen.RECOVERED:
             return all(one.closed_at is not None for one in incident.members)
-        case Seen.RESOLVED:
-            return not incident.open
+        case Seen.RESOLVED:  # by a person it may be resolved although something fails still
+            return not incident.open and all(one.closed_at is not None for one in incident.members)
         case Seen.ALL_CLEAR:
             return _has_delivered(incident, situation, over=True)
 

@@ -82,8 +82,9 @@ def headline(incident: Incident, *, at: datetime) -> str:
     still = _worst_first([member for member in incident.members if member.closed_at is None])
     if incident.title and incident.open:
         return as_sentence(_declared(incident, still, at))
-    if not incident.open and (still or incident.title):
-        return as_sentence(_ended_by_hand(incident, still, at))
+    later = [member for member in incident.members if _closed_after(member, incident)]
+    if not incident.open and (still or later or incident.title):
+        return as_sentence(_ended_by_hand(incident, still, later, at))
     if not still:
         return as_sentence(_over(incident, at))
     if incident.klass is IncidentClass.MONITOR:
@@ -258,11 +259,23 @@ def _declared(incident: Incident, still: Sequence[Member], at: datetime) -> str:
     return "; ".join((said, *(f"{one.check}: {reasons_text(one.reasons)}" for one in still[:1])))
 
 
-def _ended_by_hand(incident: Incident, still: Sequence[Member], at: datetime) -> str:
-    """Say that it is over because a person said so, and what fails all the same."""
+def _closed_after(member: Member, incident: Incident) -> bool:
+    """Whether a check failed on after a person had resolved its incident."""
+    over = incident.resolved_at
+
+    return over is not None and member.closed_at is not None and member.closed_at > over
+
+
+def _ended_by_hand(
+    incident: Incident, still: Sequence[Member], later: Sequence[Member], at: datetime
+) -> str:
+    """Say that it is over because a person said so, and what fails, or failed on, all the same."""
     what = one_line(incident.title) if incident.title else "the incident"
     lasted = duration_text((incident.resolved_at or at) - incident.since)
     said = f"{incident.service}: {what} was closed by hand after {lasted}"
+    if later and not still:
+        last = max(member.closed_at or at for member in later)
+        return f"{said}; {listed([one.check for one in later])} failed until {time_text(last)}"
     if not still:
         return said
 

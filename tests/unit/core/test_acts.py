@@ -113,6 +113,9 @@ def test_the_recovery_of_what_a_person_ended_is_written_into_it_quietly(failing:
     assert member.closed_at is not None
     assert lines(failing, incident)[-1] == ("monitor", "check_closed")
     assert failing.events == ["opened", "resolved"]
+    shown = wording.headline(newest(failing, incident), at=at(900))
+    assert shown.startswith("shop: the incident was closed by hand after ")
+    assert "; api.health failed until 2026" in shown
 
 
 def test_what_a_person_ended_opens_anew_once_it_has_recovered_and_fails(failing: Story) -> None:
