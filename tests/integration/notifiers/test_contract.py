@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 CANARY = "canary7d81"
 KEY = f"{CANARY}{'0' * 22}"
-PATIENCE = timedelta(seconds=3)
+PATIENCE = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, kw_only=True)
