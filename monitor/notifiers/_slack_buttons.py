@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from monitor.core import wording
 from monitor.core.model.incident import IncidentPhase
 from monitor.core.model.notice import NoticeEvent
 from monitor.core.model.rollback import RollbackKind
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _LONGEST_VALUE: Final = 2_000
 _LONGEST_VERSIONS: Final = 120
+_LONGEST_COMMANDS: Final = 600
 _BLOCK: Final = "press"
 _ODD: Final = re.compile(r"[^\w .:+/()-]")
 """What may mean something else to Slack than itself, where nothing can be escaped."""
@@ -86,6 +88,9 @@ def read_notifier(block_id: str) -> str:
 def press_text(notice: Notice, buttons: Buttons) -> str:
     """Say in a sentence or two what to press; or which command to give, without buttons."""
     rollback, presses = notice.rollback, find_presses(notice, buttons)
+    if not presses:
+        return plain(wording.what_to_press(notice), _LONGEST_COMMANDS)
+
     said = []
     if rollback is not None and notice.event not in (NoticeEvent.TEST, NoticeEvent.DIGEST):
         said.append(_decide_text(rollback, presses))

@@ -24,7 +24,7 @@ from monitor.core.wording.incidents import (
     severity_changed,
     update,
 )
-from monitor.core.wording.notices import facts, summary, whole_text
+from monitor.core.wording.notices import facts, summary, what_to_press, whole_text
 from monitor.core.wording.phrases import duration_text, listed, reasons_text, time_text
 from monitor.core.wording.rollbacks import (
     blocked_text,
@@ -90,6 +90,7 @@ __all__ = [
     "time_text",
     "unanswered",
     "update",
+    "what_to_press",
     "whole_text",
     "with_rollback",
     "withheld",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from monitor.core.model.notice import Notice
 
 _MOST_ASKED: Final = 3
+_WAKES: Final = frozenset({NoticeEvent.OPENED, NoticeEvent.REMINDER, NoticeEvent.ESCALATED})
+"""What asks for somebody who takes it on."""
 _FACTS_OF_A_TEST: Final = frozenset({"Environment", "Location"})
 
 
@@ -39,7 +41,7 @@ def summary(notice: Notice) -> tuple[str, str]:
 
 
 def whole_text(notice: Notice) -> str:
-    """Give the two lines for whoever sees nothing else: with what was asked, and the runbook.
+    """Give the two lines for whoever sees nothing else: what to do, what was asked, the runbook.
 
     What the first line names is not named again.
     """
@@ -49,13 +51,30 @@ def whole_text(notice: Notice) -> str:
         for member in notice.members
         if member.closed_at is None and not _is_named(member, first)
     )
-    parts = [second]
+    parts = [part for part in (second, what_to_press(notice)) if part]
     if asked:
         parts.append(f"Asked: {'; '.join(list(asked)[:_MOST_ASKED])}.")
     if notice.resolved_at is None:
         parts += [f"Runbook: {link.url}" for link in notice.links if link.name == "runbook"]
 
     return f"{first}\n{' '.join(parts)}"
+
+
+def what_to_press(notice: Notice) -> str:
+    """Say which commands may be given now about an incident, for those who have no buttons."""
+    if notice.event in (NoticeEvent.TEST, NoticeEvent.DIGEST):
+        return ""
+
+    said = []
+    name = one_line(notice.service)
+    if notice.rollback is not None and notice.rollback.approvable:
+        said.append(f"Begin it: production-monitor rollback approve {name}")
+    if notice.rollback is not None and notice.rollback.vetoable:
+        said.append(f"Stop it: production-monitor rollback veto {name}")
+    if notice.event in _WAKES and not notice.acknowledged_by and notice.resolved_at is None:
+        said.append(f"Take it on: production-monitor incident ack {name}")
+
+    return f"{'. '.join(said)}." if said else ""
 
 
 def _is_named(member: Member, sentence: str) -> bool:

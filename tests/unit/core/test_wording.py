@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -607,7 +607,10 @@ def test_once_all_is_over_nobody_has_to_act_for_a_rollback_that_did_not_help(
 
 
 RUNBOOK = (Link(name="board", url="https://b.test"), Link(name="runbook", url="https://r.test"))
-WHEN = "Since 2026-07-01 12:00:00 UTC (2 min), severity high."
+WHEN = (
+    "Since 2026-07-01 12:00:00 UTC (2 min), severity high. "
+    "Take it on: production-monitor incident ack api."
+)
 
 
 @pytest.mark.parametrize(
@@ -643,12 +646,37 @@ def test_who_sees_nothing_but_text_reads_what_was_asked_and_what_to_do(
     assert wording.whole_text(notice) == f"{headline}\n{WHEN}{rest}"
 
 
+@pytest.mark.parametrize(
+    ("facts", "press"),
+    [
+        ({}, "Take it on: production-monitor incident ack api."),
+        ({"event": NoticeEvent.UPDATED}, ""),
+        ({"acknowledged_by": "ana"}, ""),
+        (
+            {"event": NoticeEvent.ROLLBACK, "rollback": replace(ROLLED_BACK, approvable=True)},
+            "Begin it: production-monitor rollback approve api.",
+        ),
+        (
+            {
+                "event": NoticeEvent.ROLLBACK,
+                "rollback": replace(ROLLED_BACK, approvable=True, vetoable=True),
+            },
+            "Begin it: production-monitor rollback approve api. "
+            "Stop it: production-monitor rollback veto api.",
+        ),
+        ({"event": NoticeEvent.TEST}, ""),
+    ],
+)
+def test_who_has_no_buttons_reads_which_command_to_give(facts: dict[str, Any], press: str) -> None:
+    assert wording.what_to_press(replace(make_notice(), **facts)) == press
+
+
 def test_of_several_requests_the_one_that_failed_is_named() -> None:
     failing = replace(make_reason("step 2 of 2, order: 500"), asked="POST https://shop.test/order")
     one = replace(member("buy.health", failing), target="https://shop.test/login")
     told = wording.whole_text(make_notice(members=(one,)))
 
-    assert told.endswith("severity high. Asked: POST https://shop.test/order.")
+    assert told.endswith("ack api. Asked: POST https://shop.test/order.")
     assert " at POST https://shop.test/order: " in wording.member_line(one)
 
 

@@ -176,7 +176,8 @@ def test_the_first_two_lines_say_what_since_when_the_rollback_and_what_to_press(
 def test_without_buttons_the_command_is_named() -> None:
     visible = seen(make_notice(rollback=waiting()), Buttons()).visible
 
-    assert "`production-monitor rollback approve rb-1`, or `veto`" in visible
+    assert "Begin it: production-monitor rollback approve shop" in visible
+    assert "Take it on: production-monitor incident ack shop." in visible
     assert "Press" not in visible
 
 

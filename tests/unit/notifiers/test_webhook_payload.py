@@ -20,7 +20,8 @@ def test_the_payload_is_exactly_what_is_promised() -> None:
     assert payload(delivery) == {
         "text": "shop answers 500, expected 2xx, for 2 min (api.health, 5 times in a row)\n"
         "Since 2026-07-01 12:00:00 UTC (2 min), severity high. "
-        "Rollback from v42 to v41 under way. Asked: https://shop.example/health. "
+        "Rollback from v42 to v41 under way. Take it on: production-monitor incident ack shop. "
+        "Asked: https://shop.example/health. "
         "Runbook: https://wiki.example/shop",
         "timestamp": "2026-07-01T12:02:00.000Z",
         "service": "shop",
