@@ -32,20 +32,22 @@ def stand_in(
     """Queue for the fallback what a receiver will never take.
 
     Where its route has none and nobody else was told of it, that is the first other notifier of
-    the configuration: what is urgent must not be lost over a revoked key. What stands in for
-    another itself falls back no further. The end goes where the beginning went, should it be
-    queued for the receiver already.
+    the configuration: what is urgent must not be lost over a revoked key. The same is true where
+    the fallback refuses as well; whoever was tried is not tried again, so that nothing goes in a
+    circle. The end goes where the beginning went, should it be queued for the receiver already.
     """
     queued: dict[str, Delivery] = {}
     for row in dead:
-        if row.instead_of or row.notice.event in _NOT_WORTH_IT:
+        if row.notice.event in _NOT_WORTH_IT:
             continue
-        name = _find_fallback(row, directory) or _find_any(row, directory, situation)
+        name = _find_fallback(row, directory)
+        if name is None or row.instead_of or _has_refused(name, row, situation):
+            name = _find_any(row, directory, situation)
         if name is None:
             continue
         for one in (row, *_pending_ends(row, situation)):
-            if not _is_told(name, one.notice, situation) and not _has_stand_in(one, situation):
-                stands_in = _stand_in(one, name, "could not be told", now)
+            if not _is_told(name, one.notice, situation):
+                stands_in = _stand_in(one, name, "could not be told", situation, now)
                 queued[stands_in.id] = stands_in
 
     return tuple(queued.values())
@@ -76,7 +78,7 @@ def stand_in_late(
             continue
         if row.notice.event in _ENDS and not _knows(name, row.notice, situation, queued.values()):
             continue
-        stands_in = _stand_in(row, name, "could not be told so far", now)
+        stands_in = _stand_in(row, name, "could not be told so far", situation, now)
         queued[stands_in.id] = stands_in
 
     return tuple(queued.values())
@@ -106,7 +108,7 @@ def _find_fallback(row: Delivery, directory: Directory) -> str | None:
 
 def _find_any(row: Delivery, directory: Directory, situation: Situation) -> str | None:
     """Give another notifier, unless somebody else was told of the same, or will be."""
-    others = [name for name in directory.notifiers if name != row.notifier]
+    others = [name for name in directory.notifiers if name not in (row.notifier, row.instead_of)]
     if any(_is_told(name, row.notice, situation) for name in others):
         return None
 
@@ -121,6 +123,17 @@ def _find_any(row: Delivery, directory: Directory, situation: Situation) -> str 
 
 def _has_stand_in(row: Delivery, situation: Situation) -> bool:
     return f"{row.id}{_SUFFIX}" in situation.deliveries
+
+
+def _has_refused(notifier: str, row: Delivery, situation: Situation) -> bool:
+    """Whether a notifier refused what it was to tell in place of another, since that was queued."""
+    return any(
+        other.notifier == notifier
+        and other.notice.sequence == row.notice.sequence
+        and other.state is DeliveryState.DEAD
+        and other.queued_at >= row.queued_at
+        for other in situation.deliveries_of(row.notice.incident)
+    )
 
 
 def _is_told(notifier: str, notice: Notice, situation: Situation) -> bool:
@@ -154,12 +167,17 @@ def _pending_ends(row: Delivery, situation: Situation) -> list[Delivery]:
     ]
 
 
-def _stand_in(row: Delivery, notifier: str, why: str, now: datetime) -> Delivery:
+def _stand_in(
+    row: Delivery, notifier: str, why: str, situation: Situation, now: datetime
+) -> Delivery:
     notice = replace(row.notice, headline=wording.instead(row.notice, f"{row.notifier} {why}"))
+    earlier = situation.deliveries.get(f"{row.id}{_SUFFIX}")
+    another = earlier is not None and earlier.notifier != notifier
+    suffix = f"{_SUFFIX}-{notifier}" if another else _SUFFIX
 
     return Delivery(
-        id=f"{row.id}{_SUFFIX}",
-        key=f"{row.key}{_SUFFIX}",
+        id=f"{row.id}{suffix}",
+        key=f"{row.key}{suffix}",
         notifier=notifier,
         notice=notice,
         queued_at=now,

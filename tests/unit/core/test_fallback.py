@@ -77,16 +77,50 @@ def test_it_is_told_once_whoever_asks_again() -> None:
     situation.apply(Changes(deliveries=first))
     assert outbox.stand_in([refused], directory(ROUTE), situation, LATER) == ()
 
-    situation.apply(Changes(deliveries=tuple(map(dead, first))))
 
-    assert outbox.stand_in([refused], directory(ROUTE), situation, LATER) == ()
-
-
-def test_a_fallback_that_fails_has_no_fallback() -> None:
+@pytest.mark.parametrize("asked", ["the receiver again", "its fallback"])
+def test_where_the_fallback_refuses_as_well_another_is_told_and_then_it_ends(asked: str) -> None:
     circle = directory(ROUTE, Route(name="route 2", notify=("chat",), fallback="pager", go_on=True))
-    instead = dead(replace(row("chat"), instead_of="pager"))
+    refused = dead(row())
+    instead = [dead(one) for one in outbox.stand_in([refused], circle, knowing(refused), LATER)]
+    situation = knowing(refused, *instead)
+    again = [refused] if asked == "the receiver again" else instead
 
-    assert outbox.stand_in([instead], circle, knowing(instead), LATER) == ()
+    [last] = outbox.stand_in(again, circle, situation, LATER)
+    situation.apply(Changes(deliveries=(dead(last),)))
+
+    assert last.notifier == "mail"
+    assert last.id not in {refused.id, instead[0].id}
+    for one in (refused, *instead, dead(last)):
+        assert outbox.stand_in([one], circle, situation, LATER) == ()
+
+
+def test_a_fallback_that_refuses_wakes_nobody_where_somebody_else_was_told() -> None:
+    refused = dead(row())
+    instead = dead(replace(row("chat", id="instead"), instead_of="pager"))
+    told = row("mail", state=DeliveryState.DELIVERED)
+
+    assert (
+        outbox.stand_in([instead], directory(ROUTE), knowing(refused, instead, told), LATER) == ()
+    )
+
+
+def test_a_fallback_that_refused_long_ago_is_asked_again_where_the_receiver_is() -> None:
+    instead = dead(replace(row("chat", id="shop-1/1/pager-instead"), instead_of="pager"))
+    refused = dead(row(queued_at=LATER))
+
+    [again] = outbox.stand_in([refused], directory(ROUTE), knowing(refused, instead), LATER)
+
+    assert (again.notifier, again.id) == ("chat", instead.id)
+
+
+def test_who_stands_in_for_one_that_is_gone_has_a_row_of_its_own() -> None:
+    instead = replace(row("gone", id="shop-1/1/pager-instead"), instead_of="pager")
+    refused = dead(row(queued_at=LATER))
+
+    [again] = outbox.stand_in([refused], directory(ROUTE), knowing(refused, instead), LATER)
+
+    assert (again.notifier, again.id) == ("chat", "shop-1/1/pager-instead-chat")
 
 
 def test_the_route_of_the_severity_says_who_stands_in_and_an_escalation_has_one_too() -> None:
