@@ -205,13 +205,13 @@ def _breach(
         if target is Target.ACKNOWLEDGE
         else wording.not_resolved(within, incident.acknowledgement)
     )
-    known = [one for one in find_told(incident.id, situation) if one in directory.notifiers]
 
     return _Turn(
         event=BREACHED,
         text=text,
         told=text,
-        receivers=tuple(known) or find_receivers(incident, directory),
+        receivers=find_told(incident.id, directory, situation)
+        or find_receivers(incident, directory),
         details=(("target", target.value), ("within", format_duration(within))),
     )
 

@@ -7,16 +7,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from monitor.core import wording
-from monitor.core.alerting.planning import plan
+from monitor.core.alerting.planning import plan, tell_beginning
+from monitor.core.alerting.routing import find_receivers, find_told
 from monitor.core.incidents import IncidentStep, News, NewsKind
 from monitor.core.model.changes import NOTHING, Changes
-from monitor.core.model.notice import NoticeEvent
+from monitor.core.model.notice import DeliveryState, NoticeEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
     from datetime import datetime
 
     from monitor.core.model.incident import Incident
+    from monitor.core.model.notice import Delivery
     from monitor.core.model.service import Directory
     from monitor.core.situation import Situation
 
@@ -25,7 +27,7 @@ _LATEST: Final = timedelta(days=1)
 
 
 def tell_missed(directory: Directory, situation: Situation, now: datetime) -> Changes:
-    """Queue the beginning of what is open and nobody was told of, and ends that were not told.
+    """Queue the beginning of what is open for whom it did not reach, and ends that were not told.
 
     Whoever was never told of an incident is not told of its end. Who is no notifier any more
     counts as nobody: others have to take over.
@@ -34,20 +36,28 @@ def tell_missed(directory: Directory, situation: Situation, now: datetime) -> Ch
         return NOTHING
 
     first: dict[str, datetime] = {}
-    ended = set()
+    known, ended = set(), set()
     for delivery in situation.deliveries.values():
         if delivery.notifier not in directory.notifiers:
             continue
         id, queued_at = delivery.notice.incident, delivery.queued_at
         first[id] = min(first.get(id, queued_at), queued_at)
+        if delivery.state is not DeliveryState.DEAD:
+            known.add(id)
         if delivery.notice.event is NoticeEvent.RESOLVED:
             ended.add(id)
 
     beginnings = tuple(_beginnings(situation, first.keys(), now))
-    ends = tuple(_ends(situation, first.keys() - ended, now))
+    ends = tuple(_ends(situation, known - ended, now))
     planned = plan(IncidentStep(news=(*beginnings, *ends)), directory, situation, now)
+    late = [
+        row
+        for incident in situation.open_incidents()
+        if incident.id in first and not _needs_nobody(incident)
+        for row in _tell_others(incident, directory, situation, now)
+    ]
 
-    return planned + Changes(incidents=tuple(_begun(situation, first)))
+    return planned + Changes(incidents=tuple(_begun(situation, first)), deliveries=tuple(late))
 
 
 def _begun(situation: Situation, first: Mapping[str, datetime]) -> Iterator[Incident]:
@@ -60,9 +70,43 @@ def _begun(situation: Situation, first: Mapping[str, datetime]) -> Iterator[Inci
 
 def _beginnings(situation: Situation, known: Set[str], now: datetime) -> Iterator[News]:
     for incident in situation.open_incidents():
-        if incident.id not in known:
+        if incident.id not in known and not _is_taken(incident):
             text = wording.headline(incident, at=now)
             yield News(kind=NewsKind.OPENED, incident=incident, text=text)
+
+
+def _needs_nobody(incident: Incident) -> bool:
+    """Whether nobody is to hear of an incident now who has not so far."""
+    return incident.attention.hold is not None or _is_taken(incident)
+
+
+def _is_taken(incident: Incident) -> bool:
+    """Whether somebody who was told has taken an incident on: it needs no other."""
+    return incident.acknowledgement is not None and incident.attention.told_at is not None
+
+
+def _tell_others(
+    incident: Incident, directory: Directory, situation: Situation, now: datetime
+) -> list[Delivery]:
+    """Queue the beginning for the routes of now in place of what reaches nobody any more.
+
+    Where all who are there refused it, they are asked once more: a changed configuration may have
+    mended one of them, or named another to stand in.
+    """
+    rows = situation.deliveries_of(incident.id)
+    receivers = find_receivers(incident, directory)
+    if find_told(incident.id, directory, situation):
+        if not any(_is_stranded(row, directory) for row in rows):
+            return []
+        tried = {row.notifier for row in rows}
+        receivers = tuple(name for name in receivers if name not in tried)
+
+    return tell_beginning(incident, receivers, directory, situation, now)
+
+
+def _is_stranded(row: Delivery, directory: Directory) -> bool:
+    """Whether a notice did not reach its receiver, which is no notifier any more."""
+    return row.state is not DeliveryState.DELIVERED and row.notifier not in directory.notifiers
 
 
 def _ends(situation: Situation, known: Set[str], now: datetime) -> Iterator[News]:

@@ -74,6 +74,30 @@ def tell_rollback(
     return planned.changes()
 
 
+def tell_beginning(
+    incident: Incident,
+    receivers: Iterable[str],
+    directory: Directory,
+    situation: Situation,
+    now: datetime,
+) -> list[Delivery]:
+    """Queue the beginning of an open incident, as it stands, for some who do not know of it.
+
+    Its clock goes on as it does: others know, or were to.
+    """
+    headline = wording.headline(incident, at=now)
+    notice = describe(
+        incident,
+        _beginning(incident),
+        headline,
+        directory=directory,
+        situation=situation,
+        now=now,
+    )
+
+    return deliver(notice, receivers, now)
+
+
 class _Plan:
     """The notices of one moment, with whom each is for."""
 
@@ -175,12 +199,10 @@ class _Plan:
 
     def _told(self, incident: str) -> tuple[str, ...]:
         """Name who knows of an incident already, as far as they are notifiers still."""
-        known = dict.fromkeys(find_told(incident, self._situation))
-        known |= dict.fromkeys(
-            row.notifier for row in self._deliveries if row.notice.incident == incident
-        )
+        known = find_told(incident, self._directory, self._situation)
+        queued = (row.notifier for row in self._deliveries if row.notice.incident == incident)
 
-        return tuple(name for name in known if name in self._directory.notifiers)
+        return tuple(dict.fromkeys((*known, *queued)))
 
     def _deliver(self, notice: Notice, receivers: Iterable[str]) -> None:
         self._deliveries += deliver(notice, receivers, self._now)

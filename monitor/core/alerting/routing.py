@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from monitor.core.model.notice import DeliveryState
 from monitor.core.model.service import Route
 
 if TYPE_CHECKING:
@@ -60,6 +61,15 @@ def find_fallback(notifier: str, about: Incident | Notice, directory: Directory)
     return None
 
 
-def find_told(incident: str, situation: Situation) -> tuple[str, ...]:
-    """Name the notifiers to which anything about an incident was queued, each once."""
-    return tuple(dict.fromkeys(row.notifier for row in situation.deliveries_of(incident)))
+def find_told(incident: str, directory: Directory, situation: Situation) -> tuple[str, ...]:
+    """Name the notifiers that were told anything of an incident, or will be, each once.
+
+    A dead letter told nobody, and who is no notifier any more counts as nobody.
+    """
+    told = (
+        row.notifier
+        for row in situation.deliveries_of(incident)
+        if row.state is not DeliveryState.DEAD and row.notifier in directory.notifiers
+    )
+
+    return tuple(dict.fromkeys(told))

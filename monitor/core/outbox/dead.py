@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from monitor.core.model.notice import DeliveryState
+from monitor.core.alerting.planning import deliver
+from monitor.core.model.notice import DeliveryState, NoticeEvent
 from monitor.core.outbox.attempts import requeue
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def requeue_dead(notifier: str, situation: Situation) -> Requeued:
     """Queue the dead letters of a notifier again.
 
     Not what came before something that it was told of the same incident since: nobody would
-    understand a beginning after the end.
+    understand a beginning after the end. What is over has its end told as well: who refused the
+    beginning was not to be told of it.
     """
     dead = sorted(
         (
@@ -48,8 +50,14 @@ def requeue_dead(notifier: str, situation: Situation) -> Requeued:
         key=lambda row: (row.queued_at, row.notice.sequence, row.id),
     )
     left = [row for row in dead if _is_past(row, situation)]
+    rows = [requeue(row) for row in dead if row not in left]
+    ends = [
+        end
+        for incident in dict.fromkeys(row.notice.incident for row in rows)
+        for end in _missing_end(notifier, incident, situation)
+    ]
 
-    return Requeued(rows=tuple(requeue(row) for row in dead if row not in left), left=tuple(left))
+    return Requeued(rows=(*rows, *ends), left=tuple(left))
 
 
 def list_backlogs(notifiers: tuple[str, ...], situation: Situation) -> list[Backlog]:
@@ -69,6 +77,19 @@ def list_backlogs(notifiers: tuple[str, ...], situation: Situation) -> list[Back
         )
 
     return backlogs
+
+
+def _missing_end(notifier: str, incident: str, situation: Situation) -> list[Delivery]:
+    """Give the end of an incident for whom it was never queued, as others were told of it."""
+    ends = [
+        row for row in situation.deliveries_of(incident) if row.notice.event is NoticeEvent.RESOLVED
+    ]
+    if any(row.notifier == notifier for row in ends):
+        return []
+
+    own = next((row for row in ends if not row.instead_of), None)
+
+    return deliver(own.notice, (notifier,), own.queued_at) if own else []
 
 
 def _is_past(row: Delivery, situation: Situation) -> bool:

@@ -53,6 +53,19 @@ def test_a_beginning_is_not_told_after_its_end() -> None:
     assert [row.id for row in found.left] == [opened.id]
 
 
+def test_a_beginning_that_was_refused_is_told_with_the_end_that_others_were_told_of() -> None:
+    opened, _ = make_pair()
+    theirs = make_pair(notifier="chat")[1]
+
+    found = outbox.requeue_dead("oncall", knowing(dead(opened), theirs))
+
+    assert [(row.notifier, row.notice.event) for row in found.rows] == [
+        ("oncall", NoticeEvent.OPENED),
+        ("oncall", NoticeEvent.RESOLVED),
+    ]
+    assert len({row.key for row in (*found.rows, theirs)}) == 3
+
+
 def test_a_dead_letter_is_not_forgotten_for_all_that_is_told_later() -> None:
     letter = dead(make_delivery(make_notice(incident="old"), queued_at=NOON - timedelta(days=9)))
     situation = knowing(letter)
