@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -11,6 +10,7 @@ from monitor.core.incidents import IncidentStep
 from monitor.core.model.changes import Changes
 from monitor.core.model.incident import IncidentClass
 from monitor.core.timeline import MONITOR, record
+from monitor.unseen import show_lines, without_sequences
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,10 +29,6 @@ FRESH: Final = timedelta(minutes=10)
 
 _TOLD: Final = 1_400
 _NAME: Final = "name"
-_SEQUENCE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?")
-_HIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +90,7 @@ def evidence_of(timeline: Sequence[TimelineEntry]) -> tuple[tuple[str, str], ...
 
 def clean(said: str) -> str:
     """Take out of what a command said whatever is not seen, or acts on a terminal."""
-    text = _SEQUENCE.sub("", said).replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
-    lines = (_HIDDEN.sub("\ufffd", line).rstrip() for line in text.split("\n"))
-
-    return "\n".join(lines).strip("\n")
+    return show_lines(without_sequences(said))
 
 
 def _missing(names: Sequence[str], timeline: Sequence[TimelineEntry]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -12,6 +11,7 @@ from monitor.core.model.incident import IncidentPhase
 from monitor.core.model.notice import NoticeEvent
 from monitor.core.wording.told import digest_line, standing
 from monitor.outbound import is_usable
+from monitor.unseen import blank, show_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,11 +51,6 @@ _OWN_WORDS: Final = frozenset(
     }
 )
 """The notices that say by themselves what is wrong; all others say what has changed about it."""
-
-_HIDDEN: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
-"""What is not seen, or turns the text around it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,14 +146,12 @@ def colour(notice: Notice) -> str:
 
 def one_line(text: str) -> str:
     """Put a text on one line, without what cannot be seen."""
-    return " ".join(_HIDDEN.sub(" ", text).split())
+    return " ".join(blank(text).split())
 
 
 def several_lines(text: str) -> str:
     """Leave the lines of a text, without what cannot be seen."""
-    lines = text.replace("\r\n", "\n").expandtabs(4).split("\n")
-
-    return "\n".join(_HIDDEN.sub("\ufffd", line).rstrip() for line in lines).strip("\n")
+    return show_lines(text)
 
 
 def units(text: str) -> int:

@@ -13,6 +13,7 @@ from monitor.core import wording
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.notice import NoticeEvent
 from monitor.core.wording.told import digest_line
+from monitor.unseen import blank
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +30,6 @@ _URGENT: Final = frozenset({Severity.CRITICAL, Severity.HIGH})
 _TAGS: Final = frozenset({NoticeEvent.RESOLVED, NoticeEvent.ACKNOWLEDGED, NoticeEvent.TEST})
 _ABOUT_NO_SERVICE: Final = frozenset({NoticeEvent.TEST, NoticeEvent.DIGEST, NoticeEvent.BLIND})
 _NO_ID: Final = re.compile(r"[^0-9A-Za-z._-]+")
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def write_id(key: str, sender: str) -> str:
@@ -120,5 +120,5 @@ def _one_line(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Take out what moves cursors or breaks lines: a target may have answered it."""
-    return _CONTROL.sub(" ", text)
+    """Take out what moves cursors, breaks lines or turns them: a target may have answered it."""
+    return blank(text)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from monitor.unseen import blank, show_lines
+
 ENTITIES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _MARKS: Final = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "\u02cb"})
 _ITALIC: Final = re.compile(r"(?<![^\W_])_(?=\S)|_(?![^\W_])")
 _CALL: Final = re.compile(r"@(?=channel|here|everyone)", re.IGNORECASE)
 _CUT_ENTITY: Final = re.compile(r"&[a-z]{0,3}$")
 _PERSON: Final = re.compile(r"<?@?([UW][A-Z0-9]{5,20})>?")
-_HIDDEN: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(text: str, longest: int) -> str:
@@ -20,7 +21,7 @@ def plain(text: str, longest: int) -> str:
     Marks that Slack would take for formatting become letters that look like them; it is cut to
     `longest` characters as Slack counts them.
     """
-    shown = " ".join(text[: 4 * longest].split()).translate(_MARKS)
+    shown = " ".join(blank(text[: 4 * longest]).split()).translate(_MARKS)
     shown = _ITALIC.sub("\uff3f", shown)
 
     return _cut(_CALL.sub("@\u200b", shown).translate(ENTITIES), longest)
@@ -28,8 +29,8 @@ def plain(text: str, longest: int) -> str:
 
 def code(text: str, longest: int) -> str:
     """Write lines as a block of code, which they cannot end, of at most `longest` characters."""
-    shown = _HIDDEN.sub("\ufffd", text[: 4 * longest].replace("\r\n", "\n").expandtabs(4))
-    shown = _CALL.sub("@\u200b", shown.replace("`", "\u02cb").strip("\n")).translate(ENTITIES)
+    shown = show_lines(text[: 4 * longest]).replace("`", "\u02cb")
+    shown = _CALL.sub("@\u200b", shown).translate(ENTITIES)
 
     return f"```\n{_cut(shown, longest - 8) or ' '}\n```"
 

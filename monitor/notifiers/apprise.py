@@ -157,16 +157,17 @@ def _type_of(notice: Notice) -> str:
 def _write(delivery: Delivery) -> tuple[str, str]:
     """Give title and text: plain, and calling nobody wherever it may come to."""
     said = say_whole(delivery)
-    lines = [said.when, *(f"- {cut(one_line(line), _LONGEST_LINE)}" for line in said.lines)]
+    lines = [one_line(said.when)]
+    lines += [f"- {cut(one_line(line), _LONGEST_LINE)}" for line in said.lines]
     if said.more:
         lines.append(f"… and {said.more} more")
-    lines += list(said.tasks)
-    lines += [f"{name}: {one_line(text)}" for name, text in said.facts]
+    lines += map(one_line, said.tasks)
+    lines += [f"{one_line(name)}: {one_line(text)}" for name, text in said.facts]
     lines += [f"{link.name}: {link.url}" for link in said.links]
     for name, text in said.evidence:
-        lines += [f"{name}:", *several_lines(text).split("\n")]
+        lines += [f"{one_line(name)}:", *several_lines(text).split("\n")]
     # What it is about has room in any case: by it people know a repeat.
-    lines = [*fill(lines, _LONGEST_BODY - units(said.about) - 1), said.about]
+    lines = [*fill(lines, _LONGEST_BODY - units(said.about) - 1), one_line(said.about)]
     title = f"{said.sign} {cut(one_line(delivery.notice.headline), _LONGEST_TITLE)}"
 
     return _call_nobody(title), _call_nobody("\n".join(lines))
