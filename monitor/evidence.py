@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.evidence import FRESH, Seen, find_wanted, keep
 from monitor.core.expectations.shown import plain
 from monitor.logs import Log
-from monitor.options import Redactor, format_duration
+from monitor.options import Redactor, beyond_cut, format_duration
 from monitor.runner.program import clean
 from monitor.runner.tied import NotBegun
 
@@ -182,7 +182,7 @@ class Evidence:
             name=name,
             ending=_say_ending(finished, options.timeout),
             exit_code=finished.exit_code,
-            said=self._mask(mask(finished.output)),
+            said=beyond_cut(self._mask(mask(finished.output)), cut=finished.truncated),
         )
 
     def _keep(self, id: str, seen: Seen) -> None:

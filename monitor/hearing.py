@@ -11,6 +11,7 @@ from monitor import operations
 from monitor.core import pings
 from monitor.core.model.heartbeat import Ping
 from monitor.operations import Desk
+from monitor.options import beyond_cut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,11 +133,21 @@ class Hearing:
         return self._clock()
 
     async def take(
-        self, endpoint: str, kind: PingKind, *, at: datetime, exit_code: int | None, output: str
+        self,
+        endpoint: str,
+        kind: PingKind,
+        *,
+        at: datetime,
+        exit_code: int | None,
+        output: str,
+        cut: bool = False,
     ) -> None:
-        """Take a ping, and look at its heartbeat at once; see `operations.take_ping`."""
+        """Take a ping, and look at its heartbeat at once; see `operations.take_ping`.
+
+        `cut` is whether the beginning of the output was not kept.
+        """
         self._clock_watch.look()
-        output = pings.clean_output(self._mask(output))
+        output = pings.clean_output(beyond_cut(self._mask(output), cut=cut))
         await operations.take_ping(
             endpoint,
             Ping(at=at, kind=kind, exit_code=exit_code, output=output),

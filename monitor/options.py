@@ -11,6 +11,8 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from monitor.unseen import bare
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -41,6 +43,9 @@ _BYTES: Final = {
 }
 MASK: Final = "***"
 """What stands in the place of a secret."""
+
+OVERLAP: Final = 4 * 1024
+"""So much is read beyond what is kept: half a secret at the cut is one too, and is not known."""
 
 _LONGEST: Final = timedelta(days=3650)
 _LARGEST: Final = 1024**4
@@ -257,6 +262,11 @@ class _Part(Secret):
         return self._whole, self._find, self._index
 
 
+def beyond_cut(masked: str, *, cut: bool) -> str:
+    """Leave out what half a secret may be in, where the beginning was cut before it was masked."""
+    return masked[OVERLAP:] if cut else masked
+
+
 class Redactor:
     """Masks secrets by value in any text that leaves the process; it follows those that change."""
 
@@ -283,12 +293,22 @@ class Redactor:
         self._follow(self._current())
 
     def mask(self, text: str) -> str:
-        """Give the text with each known secret replaced by `***`."""
+        """Give the text with each known secret replaced by `***`.
+
+        Where one is there only for who reads it, such as with a colour that begins inside of it,
+        nothing that is not seen is left in the text: what shows it may take that out as well.
+        """
         values = self._current()
         if values != self._values:
             self._follow(values)
+        if self._pattern is None:
+            return text
 
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        text = self._pattern.sub(MASK, text)
+        seen = bare(text)
+        masked = self._pattern.sub(MASK, seen)
+
+        return text if masked == seen else masked
 
     def _current(self) -> tuple[str, ...]:
         return tuple([secret.current for secret in self._live])

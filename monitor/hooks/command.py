@@ -10,7 +10,7 @@ from monitor.examination import Unfit
 from monitor.fields import Kind
 from monitor.hooks._fields import Timeout  # noqa: TC001 -- pydantic reads it at run time
 from monitor.hooks.hook import OUTPUT_LIMIT, bound, describe, variables
-from monitor.options import format_duration, parse_duration
+from monitor.options import beyond_cut, format_duration, parse_duration
 from monitor.runner.program import ProgramOptions, digest
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class CommandHook:
         return Effect(
             outcome=outcome,
             detail=self._mask(detail),
-            output=bound(self._mask(finished.output)),
+            output=bound(beyond_cut(self._mask(finished.output), cut=finished.truncated)),
         )
 
     async def examine(self) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from monitor.core.model.notice import Refused, TryAgain
 from monitor.core.outbox import Why
-from monitor.options import MASK
+from monitor.options import Redactor
 from monitor.outbound import list_spellings, parse_retry_after
 
 if TYPE_CHECKING:
@@ -91,9 +91,7 @@ def make_mask(mask: Callable[[str], str], secrets: Iterable[Secret | None]) -> C
 
     def hide(text: str) -> str:
         values = {part for secret in own for part in list_spellings(secret.current)}
-        for value in sorted(values, key=len, reverse=True):
-            text = text.replace(value, MASK)
 
-        return mask(text)
+        return mask(Redactor(values).mask(text))
 
     return hide

@@ -17,7 +17,7 @@ from monitor.fields import Duration, Kind
 from monitor.notifiers._answers import make_mask
 from monitor.notifiers._payload import payload
 from monitor.notifiers.notifier import Manner
-from monitor.options import format_duration
+from monitor.options import OVERLAP, beyond_cut, format_duration
 from monitor.runner.program import ProgramOptions, clean, digest, inherit_environment
 from monitor.runner.tied import CommandsHere, NotBegun, TiedCommand
 from monitor.runner.tied_protocol import LARGEST_INPUT, Purpose
@@ -81,7 +81,7 @@ class CommandOptions(ProgramOptions):
             },
             stdin=b"",
             cwd=self.directory,
-            output_limit=_OUTPUT_LIMIT,
+            output_limit=_OUTPUT_LIMIT + OVERLAP,
             timeout=self.timeout + _GRACE,
             grace=_GRACE,
         )
@@ -141,7 +141,8 @@ class CommandNotifier:
         if finished.exit_code == 0:
             return Delivered()
 
-        said = self._mask(finished.output).rstrip().rpartition("\n")[2]
+        output = beyond_cut(self._mask(finished.output), cut=finished.truncated)
+        said = output.rstrip().rpartition("\n")[2]
         error = f"exit {finished.exit_code}"
         if said:
             error += f": {shorten(plain(said), limit=_LONGEST_SAID)}"

@@ -36,9 +36,11 @@ async def ping(request: web.Request) -> web.Response:
 
     arrived = backend.hearing.arrive()
     kind, exit_code = _read_signal(request.match_info.get("signal", ""))
-    output = await _read_output(request)
+    output, cut = await _read_output(request)
     try:
-        await backend.hearing.take(endpoint, kind, at=arrived, exit_code=exit_code, output=output)
+        await backend.hearing.take(
+            endpoint, kind, at=arrived, exit_code=exit_code, output=output, cut=cut
+        )
     except OperationError:  # a reload took it away in this moment
         raise _unknown(request) from None
     except (StoreError, TimeoutError):
@@ -93,8 +95,8 @@ def _read_signal(written: str) -> tuple[PingKind, int | None]:
     return PingKind.FAIL if int(written) else PingKind.SUCCESS, int(written)
 
 
-async def _read_output(request: web.Request) -> str:
-    """Read the end of what came with the signal, as text of printable lines."""
+async def _read_output(request: web.Request) -> tuple[str, bool]:
+    """Read the end of what came with the signal, and say whether there was more before it."""
     kept = b""
     read = 0
     try:
@@ -108,6 +110,6 @@ async def _read_output(request: web.Request) -> str:
     except (TimeoutError, web.RequestPayloadError, ConnectionError):
         kept += b"\n(the rest did not arrive)"
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        return ""
+        return "", False
 
-    return kept.decode("utf-8", "replace")
+    return kept.decode("utf-8", "replace"), read > 2 * KEPT_OUTPUT

@@ -14,6 +14,7 @@ from monitor.config import ConfigError
 from monitor.core.evidence import EVIDENCE
 from monitor.evidence import AT_ONCE, MOST_WAITING
 from monitor.rounds import Rounds, run_rounds
+from monitor.runner.evidence import OUTPUT_LIMIT
 from tests.support.hook_runner import runner_as_started
 from tests.support.running import build, running
 from tests.support.waiting import until
@@ -75,6 +76,29 @@ async def test_what_a_command_says_is_kept_with_the_incident_once(folder: Path) 
     assert entry.evidence == "out of memory, token ***"
     assert dict(entry.details) == {"name": "last logs", "exit_code": "0"}
     assert runs(folder) == 1
+
+
+COLOURED = "printf '%.6s\\033[1;31m%s\\033(B\\033[m\\n' $TOKEN ${TOKEN#??????}"
+"""A program that writes half of its secret in red."""
+
+CUT = f"""exec python3 -c 'import os
+said = "a" * 100, os.environ["TOKEN"], "\\x1b[0m" * 17_000, "b" * ({OUTPUT_LIMIT} - 68_010)
+print(*said, sep="", end="")
+'"""
+"""A program whose secret is where its output is cut, with so many colours that all else is kept."""
+
+
+@pytest.mark.parametrize("script", [COLOURED, CUT], ids=["in colours", "cut"])
+async def test_no_half_of_a_secret_is_shown(folder: Path, script: str) -> None:
+    write_script(folder, script, "echo and on")
+    async with running(folder, CONFIG.format(evidence=LOGS)) as monitor:
+        await until(lambda: lines(monitor))
+        [entry] = lines(monitor)
+
+    assert entry.text.startswith("evidence last logs: exit 0")
+    assert CANARY[:6] not in entry.evidence
+    assert CANARY[-6:] not in entry.evidence
+    assert script is CUT or entry.evidence == "***\nand on"
 
 
 async def test_a_restart_runs_no_command_again_that_has_a_line(folder: Path) -> None:

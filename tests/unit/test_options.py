@@ -279,6 +279,27 @@ def test_known_secrets_are_masked_longest_first() -> None:
     assert Redactor().mask("anything") == "anything"
 
 
+@pytest.mark.parametrize(
+    "within",
+    [
+        pytest.param("\x1b[1;31m", id="a colour"),
+        pytest.param("\x1b(B\x1b[m", id="the end of a colour"),
+        pytest.param("\x9b1m", id="a colour in one sign"),
+        pytest.param("\x1b]8;;https://x.example\x1b\\", id="a link"),
+        pytest.param("\0", id="nothing"),
+        pytest.param("\u200b", id="a space of no width"),
+        pytest.param("\U000e0041", id="a tag"),
+    ],
+)
+def test_a_secret_is_masked_with_something_unseen_inside_of_it(within: str) -> None:
+    redactor = Redactor(["hunter2-canary"])
+
+    masked = redactor.mask(f"\x1b[1mfirst\x1b[0m\r\ntoken hunter{within}2-canary\tand on")
+
+    assert masked == "first\r\ntoken ***\tand on"
+    assert redactor.mask(f"first{within}hunter2-canary") == f"first{within}***"
+
+
 def test_secrets_learned_later_are_masked_too() -> None:
     redactor = Redactor(["first"])
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from monitor.fields import SecretText, Size
+from monitor.options import OVERLAP
 from monitor.probes.kind import ProbeOptions
 from monitor.runner.program import ProgramOptions, digest, inherit_environment
 
@@ -106,7 +107,7 @@ class CommandOptions(ProgramOptions, ProbeOptions):
             },
             stdin=self.stdin.reveal().encode() if self.stdin is not None else b"",
             cwd=self.directory,
-            output_limit=self.output_limit,
+            output_limit=self.output_limit + OVERLAP,
             timeout=timeout,
             grace=grace_of(timeout),
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core.expectations.shown import plain, shorten
 from monitor.core.model.observation import Code, Fault, Phase
-from monitor.options import Redactor, format_duration
+from monitor.options import Redactor, beyond_cut, format_duration
 from monitor.probes._command.plugin import read_plugin_output
 from monitor.probes._net.look import Look, explain_bug
 from monitor.probes._net.stopwatch import Stopwatch
@@ -98,10 +98,7 @@ class CommandProbe:
             message = f"{name} could not be run: {plain(finished.problem)}"
             return Fault(code=Code.INTERNAL, message=message, own=True)
 
-        output = Redactor(self._options.secrets).mask(finished.output)
-        look.body = output.encode("utf-8", "replace")
-        look.body_truncated = finished.truncated
-        look.values["output"] = output
+        output = self._keep(look, finished)
         if finished.timed_out:
             timeout = self._context.timeout
             message = f"{name} did not end within {format_duration(timeout - grace_of(timeout))}"
@@ -113,7 +110,7 @@ class CommandProbe:
         look.values["exit_code"] = finished.exit_code
         look.measure("probe_command_exit_code", finished.exit_code)
         if self._options.nagios:
-            return self._read_plugin(look, output, finished)
+            return self._read_plugin(look, "" if look.body_truncated else output, finished)
         self._note(look, _last_line(output))
         if len(output) <= _LONGEST_NUMBER and _NUMBER.fullmatch(output.strip()):
             look.values["value"] = _read_number(output.strip())
@@ -122,9 +119,20 @@ class CommandProbe:
 
         return None
 
+    def _keep(self, look: Look, finished: Finished) -> str:
+        """Keep the end of what it wrote, which is cut once secrets are masked."""
+        masked = Redactor(self._options.secrets).mask(finished.output)
+        whole = beyond_cut(masked, cut=finished.truncated).encode("utf-8", "replace")
+        look.body = whole[-self._options.output_limit :]
+        look.body_truncated = finished.truncated or len(look.body) < len(whole)
+        output = look.body.decode("utf-8", "replace")
+        look.values["output"] = output
+
+        return output
+
     def _read_plugin(self, look: Look, output: str, finished: Finished) -> Fault | None:
         """Read a plugin; where it does not know, or was not run as it should, neither do we."""
-        said = read_plugin_output("" if finished.truncated else output)
+        said = read_plugin_output(output)
         _tell_figures(look, said.figures, self._options.perfdata)
         code = finished.exit_code or 0
         if code <= _CRITICAL:

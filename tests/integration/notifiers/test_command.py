@@ -184,6 +184,23 @@ async def test_its_secrets_are_masked_in_what_it_says(folder: Path) -> None:
     assert await deliver(folder) == Refused(reason="refused", error="exit 77: wrong token ***")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(r"printf '%.6s\033[1m%s\n' $TOKEN ${TOKEN#??????}", id="in colours"),
+        pytest.param("printf 'pad %s' $TOKEN; head -c 16372 /dev/zero | tr '\\0' b", id="cut"),
+    ],
+)
+async def test_no_half_of_a_secret_is_told(folder: Path, line: str) -> None:
+    write_program(folder, line, "exit 77")
+
+    receipt = await deliver(folder)
+
+    assert isinstance(receipt, Refused)
+    assert CANARY[:6] not in receipt.error
+    assert CANARY[-6:] not in receipt.error
+
+
 async def test_what_hangs_is_ended_with_all_that_it_started(folder: Path) -> None:
     write_program(folder, "sleep 7431 &", "echo $! > child", "wait")
 

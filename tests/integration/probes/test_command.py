@@ -241,6 +241,23 @@ async def test_secrets_of_its_environment_and_input_are_masked_in_what_it_says(
     assert "canary" not in seen.body.decode() + str(judge_health("command", seen).reasons)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(r"printf '%.6s\033[1m%s\n' $TOKEN ${TOKEN#??????}", id="in colours"),
+        pytest.param("printf 'pad %s' $TOKEN; head -c 1019 /dev/zero | tr '\\0' b", id="cut"),
+        pytest.param("printf %s $TOKEN; head -c 5115 /dev/zero | tr '\\0' b", id="cut as read"),
+    ],
+)
+async def test_no_half_of_a_secret_is_shown(tmp_path: Path, line: str) -> None:
+    seen = await run(tmp_path, line, "exit 1", env={"TOKEN": "canary-1111"}, output_limit="1KiB")
+
+    shown = seen.body.decode() + str(seen.values) + str(judge_health("command", seen).reasons)
+    assert len(seen.body) <= 1024
+    assert "canary" not in shown
+    assert "1111" not in shown
+
+
 async def test_it_gets_a_small_environment_and_runs_where_it_is_told_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,6 +118,21 @@ async def test_the_end_of_a_long_output_is_kept_and_a_secret_in_it_is_not(serve:
     assert ended.output.endswith("x\n***\\x07\nend")
 
 
+async def test_no_half_of_a_secret_is_kept_of_an_output(serve: Any) -> None:
+    kept = "\n".join([KEY] * (10 * 1024 // len(KEY)))
+    body = f"begin\n{KEY}{'x' * (20 * 1024 - len(KEY) // 2 - len(kept))}{kept}".encode()
+    red = f"{KEY[:9]}\x1b[31m{KEY[9:]}".encode()
+    async with serve(more=MORE) as served:
+        outputs = []
+        for said in (body, red):
+            await served.ask("POST", f"/ping/{KEY}", data=said)
+            ended = heard(served).ended
+            outputs.append(ended.output if ended else "")
+
+    assert outputs[1] == "***"
+    assert [KEY[-9:] in output or KEY[:9] in output for output in outputs] == [False, False]
+
+
 async def test_a_body_that_breaks_off_or_is_packed_is_no_reason_not_to_hear(serve: Any) -> None:
     async with serve(more=MORE) as served:
         packed = {"Content-Encoding": "gzip"}
