@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from monitor.core.model.checklist import Item, Seen, Stage
 from monitor.core.model.incident import IncidentClass
 from monitor.core.model.notice import DeliveryState, NoticeEvent, Task
+from monitor.core.model.rollback import RollbackState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,9 +71,12 @@ def checklists(
 
 
 def stage_of(incident: Incident, situation: Situation) -> Stage:
-    """Say where an incident stands: its end is after a rollback as well, if there was one."""
+    """Say where an incident stands: its end is after a rollback as well, if there was one.
+
+    One that failed, or did not help, is not over for the people who have to act now.
+    """
     rollback = _rollback(incident, situation)
-    if not incident.open or (rollback is not None and rollback.started_at and rollback.ended_at):
+    if not incident.open or (rollback is not None and rollback.state is RollbackState.RECOVERED):
         return Stage.AFTER
 
     return Stage.DURING if rollback is not None and rollback.started_at else Stage.BEFORE

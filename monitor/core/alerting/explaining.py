@@ -52,7 +52,7 @@ def explain(
     return (
         *_withheld(incident, directory, now),
         ("at once", f"{', '.join(told)} ({why})"),
-        *((f"after {duration_text(after)}", text) for after, text in later),
+        *((f"after {_exact(after)}", text) for after, text in later),
         *_reminders(routes),
         *_fallbacks(routes),
         ("at the end", "all who were told of it"),
@@ -101,7 +101,7 @@ def _reminders(routes: tuple[Route, ...]) -> Iterator[Row]:
             names = ", ".join(route.notify)
             also = ", and whom it was escalated to" if route.escalate else ""
             yield (
-                f"every {duration_text(route.remind_every)}",
+                f"every {_exact(route.remind_every)}",
                 f"{names}{also}, until somebody acknowledges it ({route.name})",
             )
 
@@ -110,3 +110,12 @@ def _fallbacks(routes: tuple[Route, ...]) -> Iterator[Row]:
     for route in routes:
         if route.fallback is not None:
             yield "instead", f"{route.fallback}, where one of {route.name} cannot be told"
+
+
+def _exact(span: timedelta) -> str:
+    """Write how long a step waits, to the second: `90 s` are no `2 min`."""
+    minutes, seconds = divmod(round(span.total_seconds()), 60)
+    if minutes and seconds:
+        return f"{minutes} min {seconds} s"
+
+    return "1 min" if minutes == 1 else duration_text(span)

@@ -75,9 +75,11 @@ def test_before_a_rollback_what_the_monitor_sees_is_ticked(story: Story) -> None
         ({"state": RollbackState.BLOCKED, "started_at": None, "ended_at": None}, Stage.BEFORE),
         ({"state": RollbackState.EXECUTING, "ended_at": None}, Stage.DURING),
         ({"state": RollbackState.VERIFYING, "ended_at": None}, Stage.DURING),
-        ({"state": RollbackState.NOT_RECOVERED}, Stage.AFTER),
+        ({"state": RollbackState.NOT_RECOVERED}, Stage.DURING),
+        ({"state": RollbackState.FAILED}, Stage.DURING),
+        ({"state": RollbackState.RECOVERED}, Stage.AFTER),
     ],
-    ids=["held back", "executing", "verifying", "it did not help"],
+    ids=["held back", "executing", "verifying", "it did not help", "it failed", "it helped"],
 )
 def test_what_is_to_be_done_follows_the_rollback(
     facts: dict[str, object], stage: Stage, story: Story

@@ -44,6 +44,15 @@ def test_everything_about_a_route_is_said_in_the_order_in_which_it_happens() -> 
     )
 
 
+def test_times_are_said_to_the_second() -> None:
+    route = make_route("a", remind_every=60, escalate={90: ("b",)})
+    watch = Watch(route, targets=NO_TARGETS)
+
+    said = [when for when, _ in explain("shop", CRITICAL, OUTAGE, watch.directory, START)]
+
+    assert said == ["at once", "after 1 min 30 s", "every 1 min", "at the end"]
+
+
 def test_what_is_said_is_what_happens() -> None:
     watch = Watch(ROUTE, targets=TARGETS)
     watch.fail(CRITICAL)
