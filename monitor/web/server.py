@@ -205,7 +205,7 @@ class WebServer:
         app[SCRAPES] = self._scrapes
         app[pings.FAILURES] = FailureLimit(monotonic)
         app[slack_inbox.FAILURES] = FailureLimit(monotonic)
-        app[slack_inbox.SEEN] = slack_inbox.Seen(monotonic)
+        app[slack_inbox.SEEN] = slack_inbox.Seen(monotonic, self._backend.now())
         for method, path, handler, _ in _ROUTES:
             if method == "GET":
                 app.router.add_get(path, handler)

@@ -39,15 +39,20 @@ class Seen:
     """Remembers signatures for as long as they are valid: each is taken once.
 
     Heard again, a click would do what nobody wants any more, such as to acknowledge an incident
-    that has become worse in between. `clock` is monotonic, in seconds.
+    that has become worse in between. What was signed before `since`, or in that second, may have
+    been taken by the process before this one. `clock` is monotonic, in seconds.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], since: datetime) -> None:
         self._clock = clock
+        self._since = since.timestamp()
         self._until: dict[str, float] = {}
 
-    def is_new(self, signature: str) -> bool:
+    def is_new(self, signature: str, timestamp: str) -> bool:
         """Say whether a signature is seen for the first time, and remember it."""
+        if int(timestamp) <= self._since:
+            return False
+
         now = self._clock()
         # A request may be from WINDOW ahead of our time, and is then valid for twice as long.
         self._until = {one: until for one, until in self._until.items() if until > now}
@@ -80,7 +85,7 @@ async def act(request: web.Request) -> web.Response:
 
     body = await _read(request)
     signers = find_signers(secrets, timestamp, body, signature)
-    if not signers or not request.app[SEEN].is_new(signature):
+    if not signers or not request.app[SEEN].is_new(signature, timestamp):
         raise _unsigned(request)
 
     await backend.clicks.take(_read_payload(body), signers)

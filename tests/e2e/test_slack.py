@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +21,7 @@ from tests.support.slack import (
     TOKEN,
     FakeSlack,
     Message,
+    just_now,
     serve_slack,
     signed,
 )
@@ -77,7 +77,7 @@ def about(slack: FakeSlack, service: str) -> Message:
 
 
 async def press(running: Daemon, slack: FakeSlack, button: dict[str, Any], **who: str) -> int:
-    body, headers = signed(slack.click(button, **who), at=time.time())
+    body, headers = signed(slack.click(button, **who), at=just_now())
     code, _ = await running.post("/slack/actions", data=body, headers=headers)
 
     return code

@@ -440,6 +440,11 @@ async def serve_slack() -> AsyncIterator[FakeSlack]:
         yield slack
 
 
+def just_now() -> float:
+    """Give a time for a click: what is from the second in which we started is refused."""
+    return time.time() + 1
+
+
 def signed(
     payload: object, *, at: float, secret: str = SIGNING_SECRET, body: bytes | None = None
 ) -> tuple[bytes, dict[str, str]]:

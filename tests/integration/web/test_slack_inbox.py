@@ -6,14 +6,15 @@ import asyncio
 import json
 import time
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 import pytest
 
 from monitor.clicks import ANSWER_WITHIN
-from monitor.web.slack_inbox import sign
+from monitor.web.server import WebServer
+from monitor.web.slack_inbox import is_recent, sign
 from tests.support.logs import capture_logs
 from tests.support.servers import unused_port
 from tests.support.slack import (
@@ -23,6 +24,7 @@ from tests.support.slack import (
     TOKEN,
     FakeSlack,
     Message,
+    just_now,
     serve_slack,
     signed,
 )
@@ -83,7 +85,7 @@ class Desk:
         return int(status)
 
     async def press(self, payload: Any = None, **how: Any) -> int:
-        wanted = {"at": time.time(), **how}
+        wanted = {"at": just_now(), **how}
         return await self.send(*signed(payload or self.click(), **wanted))
 
 
@@ -179,7 +181,7 @@ async def test_who_may_not_press_is_told_alone_and_nothing_is_done(
 
 
 def headers(**changed: str | None) -> dict[str, str]:
-    _, known = signed({}, at=time.time(), body=b"payload={}")
+    _, known = signed({}, at=just_now(), body=b"payload={}")
     names = {"timestamp": "X-Slack-Request-Timestamp", "signature": "X-Slack-Signature"}
     changes = {names[name]: value for name, value in changed.items()}
 
@@ -217,27 +219,48 @@ async def test_what_slack_did_not_sign_is_refused_without_a_word_in_the_log(
 async def test_a_signature_holds_for_five_minutes_for_one_body_and_one_secret(desk: Any) -> None:
     now = time.time()
     async with desk() as one:
-        body, known = signed(one.click(), at=now)
+        body, known = signed(one.click(), at=now + 1)
         statuses = [
             await one.press(at=now - 310),
             await one.press(at=now + 310),
             await one.press(secret="another"),
             await one.send(body + b" ", known),
-            await one.send(body, {**known, "X-Slack-Request-Timestamp": str(int(now) - 1)}),
+            await one.send(body, {**known, "X-Slack-Request-Timestamp": str(int(now) + 2)}),
         ]
         assert one.taken_by == ""
-        statuses.append(await one.press(at=now - 290))
+        statuses.append(await one.press(at=now + 290))
 
     assert statuses == [401, 401, 401, 401, 401, 200]
     assert one.taken_by
+    moment = datetime.fromtimestamp(now, UTC)
+    assert [is_recent(str(int(now) - ago), moment) for ago in (290, 310)] == [True, False]
 
 
 async def test_a_request_that_was_heard_before_is_refused(desk: Any) -> None:
     async with desk() as one:
-        body, known = signed(one.click(), at=time.time())
+        body, known = signed(one.click(), at=just_now())
         statuses = [await one.send(body, known) for _ in range(3)]
 
     assert statuses == [200, 401, 401]
+
+
+async def test_a_request_that_was_heard_before_a_restart_is_refused(desk: Any) -> None:
+    async with desk(users=[ANA, BEN]) as one:
+        at = just_now()
+        body, known = signed(one.click(), at=at)
+        first = await one.send(body, known)
+        await one.served.server.close()
+        await until(lambda: time.time() >= int(at))  # a restart takes longer
+        one.served.server = WebServer(one.served.monitor)
+        await one.served.server.listen()
+        try:
+            again = await one.send(body, known)
+            before = await one.press(one.click(user=BEN), at=at - 60)
+            fresh = await one.press(one.click(user=BEN))
+        finally:
+            await one.served.server.close()
+
+    assert (first, again, before, fresh) == (200, 401, 401, 200)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +283,7 @@ async def test_what_is_signed_and_makes_no_sense_does_nothing(
 ) -> None:
     with capture_logs() as lines:
         async with desk() as one:
-            answered = await one.send(*signed(None, at=time.time(), body=body))
+            answered = await one.send(*signed(None, at=just_now(), body=body))
 
     assert answered == status
     assert one.taken_by == ""
@@ -326,7 +349,7 @@ async def test_slack_needs_no_token_and_passes_by_the_public_name(serve: Any) ->
         async with serve(more=configure(slack), web=web) as served:
             await until(lambda: slack.first_posts)
             one = Desk(slack, served)
-            body, known = signed(one.click(), at=time.time())
+            body, known = signed(one.click(), at=just_now())
             rebound = await one.send(body, {**known, "Host": "evil.example"})
             crossing = await one.send(body, {**known, "Origin": "https://evil.example"})
             status = await one.send(body, {**known, "Host": "monitor.example"})
