@@ -124,6 +124,8 @@ def say_news(delivery: Delivery) -> Said:
 
 def sign(notice: Notice) -> str:
     """Give the one character by which people see what a message is about."""
+    if notice.all_clear:
+        return _SIGNS[NoticeEvent.RESOLVED]
     if notice.event in _SIGNS:
         return _SIGNS[notice.event]
     if notice.better:
@@ -203,8 +205,8 @@ def fill(lines: Sequence[str], room: int, more: int = 0) -> list[str]:
 
 
 def _say_when(notice: Notice) -> str:
-    """Say since when, how bad, where a rollback stands, and who has it."""
-    said = wording.summary(notice)[1]
+    """Say since when, how bad, where a rollback stands, who has it, and which command to give."""
+    said = " ".join(filter(None, (wording.summary(notice)[1], wording.what_to_press(notice))))
     if not notice.acknowledged_by:
         return said
 

@@ -59,7 +59,7 @@ def write_mail(
         mail["References"] = first
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
-    if notice.severity in _URGENT and notice.event not in _TAGS:
+    if notice.severity in _URGENT and notice.event not in _TAGS and not notice.all_clear:
         mail["Importance"] = "high"
     mail.set_content("\n".join(_write_body(delivery)), cte="quoted-printable")
 
@@ -77,7 +77,8 @@ def _is_id(text: str) -> bool:
 
 
 def _subject(notice: Notice) -> str:
-    tag = notice.event.value if notice.event in _TAGS else notice.severity.value
+    event = NoticeEvent.RESOLVED if notice.all_clear else notice.event
+    tag = event.value if event in _TAGS else notice.severity.value
     said = _one_line(notice.headline)
     if notice.event not in _ABOUT_NO_SERVICE and not said.startswith(notice.service):
         said = f"{_one_line(notice.service)}: {said}"

@@ -156,9 +156,9 @@ def _text(notice: Notice, longest: int) -> str:
 
 
 def _sign(notice: Notice) -> str:
+    if notice.all_clear:
+        return ":white_check_mark:"
     match notice.event:
-        case NoticeEvent.RESOLVED:
-            return ":white_check_mark:"
         case NoticeEvent.ROLLBACK:
             return ":rewind:"
         case NoticeEvent.BLIND:

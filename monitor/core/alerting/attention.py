@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from monitor.core import wording
-from monitor.core.alerting.notices import describe
+from monitor.core.alerting.notices import as_it_stands, describe
 from monitor.core.alerting.planning import deliver
 from monitor.core.alerting.routing import find_receivers, find_routes, find_told
 from monitor.core.alerting.targets import Target, find_target
@@ -232,11 +232,12 @@ def _tell(
         texts = tuple(dict.fromkeys(turn.told for turn in strong or own))
         groups.setdefault((event, texts), []).append(name)
 
+    headline = wording.headline(as_it_stands(incident, situation), at=now)
     for (event, texts), receivers in groups.items():
         notice = describe(
             incident,
             event,
-            wording.goes_on(wording.headline(incident, at=now), texts),
+            wording.goes_on(headline, texts),
             directory=directory,
             situation=situation,
             now=now,

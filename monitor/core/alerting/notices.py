@@ -58,7 +58,7 @@ def describe(
         headline=headline,
         since=incident.since,
         at=now,
-        members=tuple(_as_it_stands(member, incident, situation) for member in incident.members),
+        members=as_it_stands(incident, situation).members,
         resolved_at=incident.resolved_at,
         description=service.description,
         contacts=_contacts(concerned),
@@ -103,6 +103,13 @@ def describe_unbound(rollback: Rollback, *, directory: Directory, now: datetime)
         deploy=rollback.deploy_id,
         rollback=summarize(rollback),
     )
+
+
+def as_it_stands(incident: Incident, situation: Situation) -> Incident:
+    """Give an incident whose open checks say what is wrong now, and how often in a row."""
+    members = tuple(_as_it_stands(member, incident, situation) for member in incident.members)
+
+    return replace(incident, members=members)
 
 
 def _as_it_stands(member: Member, incident: Incident, situation: Situation) -> Member:

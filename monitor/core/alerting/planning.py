@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from monitor.core import wording
 from monitor.core.alerting.causes import share_a_cause
-from monitor.core.alerting.notices import describe, describe_unbound
+from monitor.core.alerting.notices import as_it_stands, describe, describe_unbound
 from monitor.core.alerting.routing import find_receivers, find_told
 from monitor.core.incidents import NewsKind
 from monitor.core.model.changes import Changes
@@ -85,7 +85,7 @@ def tell_beginning(
 
     Its clock goes on as it does: others know, or were to.
     """
-    headline = wording.headline(incident, at=now)
+    headline = wording.headline(as_it_stands(incident, situation), at=now)
     notice = describe(
         incident,
         _beginning(incident),

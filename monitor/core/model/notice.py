@@ -134,6 +134,13 @@ class Notice:
     affected: tuple[str, ...] = ()
     common_cause: str = ""
 
+    @property
+    def all_clear(self) -> bool:
+        """Whether it says that all it is about is over."""
+        over = self.event is NoticeEvent.DIGEST and self.resolved_at is not None
+
+        return over or self.event is NoticeEvent.RESOLVED
+
 
 class DeliveryState(StrEnum):
     """Where an outbox row stands. `inflight` after a restart may have been sent already."""

@@ -190,3 +190,13 @@ def test_the_end_says_from_when_to_when() -> None:
         "From 2026-07-01 12:00:00 UTC to 2026-07-01 12:03:00 UTC (3 min)"
         in seen(write_message(make_delivery(ended))).visible
     )
+
+
+def test_the_all_clear_of_a_storm_is_green() -> None:
+    over = make_notice(
+        NoticeEvent.DIGEST, resolved_at=NOON, severity=Severity.CRITICAL, headline="14 are over"
+    )
+
+    assert over.all_clear
+    assert write_message(make_delivery(over))["text"].startswith(":white_check_mark:")
+    assert not make_notice(NoticeEvent.DIGEST, headline="14 incidents").all_clear

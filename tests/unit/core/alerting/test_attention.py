@@ -10,8 +10,11 @@ import pytest
 
 from monitor.core.alerting import attend
 from monitor.core.alerting.targets import Target, end_of_next_working_day, find_target
+from monitor.core.model.changes import Changes
+from monitor.core.model.check_state import CheckState
 from monitor.core.model.endpoint import Severity
 from monitor.core.model.service import Service, Targets
+from monitor.core.model.verdict import Outcome
 from tests.support.attending import NO_TARGETS, Watch, make_route
 from tests.support.watching import START
 
@@ -105,6 +108,27 @@ def test_the_people_of_a_route_are_reminded_again_and_again_and_so_are_those_it_
         "reminded",
         "a, b reminded: nobody has acknowledged it for 30 min",
     )
+
+
+def test_a_reminder_says_how_often_a_check_has_failed_by_now() -> None:
+    watch = Watch(make_route("a", remind_every=600))
+    watch.fail()
+    incident = watch.incident()
+    assert incident is not None
+    (member,) = incident.members
+    state = CheckState(
+        check=member.check,
+        fingerprint="f",
+        state=Outcome.FAIL,
+        consecutive_failures=45,
+        last_outcome=Outcome.FAIL,
+        last_at=watch.now,
+        last_reasons=member.reasons,
+    )
+    watch.situation.apply(Changes(states=(state,)))
+    watch.wait(600)
+
+    assert "45 times in a row" in watch.told[-1].notice.headline
 
 
 def test_reminders_that_were_missed_are_one() -> None:
