@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from monitor.core import wording
-from monitor.core.alerting.planning import plan, tell_beginning
+from monitor.core.alerting.planning import deliver, plan, tell_beginning
 from monitor.core.alerting.routing import find_receivers, find_told
 from monitor.core.incidents import IncidentStep, News, NewsKind
 from monitor.core.model.changes import NOTHING, Changes
 from monitor.core.model.notice import DeliveryState, NoticeEvent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Set
+    from collections.abc import Iterable, Iterator, Mapping, Set
     from datetime import datetime
 
     from monitor.core.model.incident import Incident
@@ -50,7 +50,8 @@ def tell_missed(directory: Directory, situation: Situation, now: datetime) -> Ch
     beginnings = tuple(_beginnings(situation, first.keys(), now))
     ends = tuple(_ends(situation, known - ended, now))
     planned = plan(IncidentStep(news=(*beginnings, *ends)), directory, situation, now)
-    late = [
+    late = list(_ends_for_some(ended, directory, situation, now))
+    late += [
         row
         for incident in situation.open_incidents()
         if incident.id in first and not _needs_nobody(incident)
@@ -73,6 +74,32 @@ def _beginnings(situation: Situation, known: Set[str], now: datetime) -> Iterato
         if incident.id not in known and not _is_taken(incident):
             text = wording.headline(incident, at=now)
             yield News(kind=NewsKind.OPENED, incident=incident, text=text)
+
+
+def _ends_for_some(
+    ended: Iterable[str], directory: Directory, situation: Situation, now: datetime
+) -> Iterator[Delivery]:
+    """Queue the end, which others have, for who was no notifier when it was told.
+
+    What waits for a notifier that comes back may be over by then: that is told with its end,
+    however long ago it was.
+    """
+    for id in sorted(ended):
+        rows = situation.deliveries_of(id)
+        ends = [row for row in rows if row.notice.event is NoticeEvent.RESOLVED]
+        end = next((row.notice for row in ends if not row.instead_of), None)
+        if end is None or end.resolved_at is None:
+            continue
+        is_news = now - end.resolved_at <= _LATEST
+        begun = dict.fromkeys(
+            row.notifier
+            for row in rows
+            if row.notice.sequence < end.sequence
+            and (row.pending or (is_news and row.state is DeliveryState.DELIVERED))
+        )
+        has_end = {row.notifier for row in ends}
+        receivers = [one for one in begun if one in directory.notifiers and one not in has_end]
+        yield from deliver(end, receivers, now)
 
 
 def _needs_nobody(incident: Incident) -> bool:

@@ -135,3 +135,38 @@ def test_what_changes_about_it_is_told_by_the_routes_of_now() -> None:
 
     assert watch.heard[-1][1:] == ("pager2", "opened")
     assert watch.told[-1].notice.acknowledged_by == "ana"
+
+
+@pytest.mark.parametrize("state", [QUEUED, DELIVERED])
+def test_a_notifier_that_comes_back_is_told_the_end_it_was_not_there_for(
+    state: DeliveryState,
+) -> None:
+    watch = watch_a_failure(pager=state, events=DELIVERED)
+    reload(watch, "pager2", "events")
+    watch.recover()
+    ended = [told for told in watch.heard if told[2] == "resolved"]
+
+    assert sorted(name for _, name, _ in ended) == sorted(
+        ["events"] if state is DELIVERED else ["events", "pager2"]
+    )
+    assert reload(watch, "pager", "events") == [(120, "pager", "resolved")]
+    assert reload(watch, "pager", "events") == []
+
+
+def test_who_refused_the_beginning_is_told_no_end_later() -> None:
+    watch = watch_a_failure(pager=DEAD, events=DELIVERED)
+    watch.recover()
+
+    assert reload(watch, "pager", "events") == []
+
+
+@pytest.mark.parametrize(("state", "ends"), [(QUEUED, 1), (DELIVERED, 0)])
+def test_after_days_only_what_still_waits_is_told_with_its_end(
+    state: DeliveryState, ends: int
+) -> None:
+    watch = watch_a_failure(pager=state, events=DELIVERED)
+    reload(watch, "events")
+    watch.recover()
+    watch.wait(2 * 86_400)
+
+    assert [told[1:] for told in reload(watch, "pager", "events")] == [("pager", "resolved")] * ends
