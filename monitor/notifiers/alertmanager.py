@@ -142,6 +142,9 @@ class AlertmanagerNotifier:
         written = Secret(auth.write().partition(" ")[2]) if auth else None
         self._mask = make_mask(context.mask, [*options.secrets, written])
         self._trust = make_trust(options.ca_file)
+        # What stands is sent again beside deliveries: an older word must not come behind a newer.
+        self._turns = {url: asyncio.Lock() for url in options.urls}
+        self._newest: dict[str, str] = {}
 
     async def deliver(self, delivery: Delivery, earlier: Earlier) -> Receipt:
         """Send the alert to all members: it is delivered once one of them has it.
@@ -160,8 +163,12 @@ class AlertmanagerNotifier:
         ]
         if before and before != labels:
             alerts.insert(0, write_end(delivery, before, now))
+        named = [json.dumps(one, sort_keys=True) for one in (labels, before)]
+        self._newest |= dict.fromkeys(named, delivery.id)
         receipts = await self._send(alerts)
         if not any(isinstance(one, Delivered) for one in receipts.values()):
+            for name in named:
+                self._newest.pop(name, None)
             return _choose(list(receipts.values()))
 
         for url, receipt in receipts.items():
@@ -182,19 +189,26 @@ class AlertmanagerNotifier:
     async def _keep_up(self, url: str, standing: Sequence[Delivery]) -> None:
         """Send one member a part after the other; one that does not answer is left alone."""
         for start in range(0, len(standing), _AT_ONCE):
-            now = self._context.clock()
-            alerts = [
-                write_alert(one, labels, now, lasts=self._options.expires_after)
-                for one in standing[start : start + _AT_ONCE]
-                if (labels := read_labels(one.reference))
-            ]
-            receipt = await self._post(url, _encode(alerts))
+            async with self._turns[url]:
+                now = self._context.clock()
+                alerts = [
+                    write_alert(one, labels, now, lasts=self._options.expires_after)
+                    for one in standing[start : start + _AT_ONCE]
+                    if (labels := read_labels(one.reference)) and self._is_newest(one)
+                ]
+                if not alerts:
+                    continue
+                receipt = await self._post(url, _encode(alerts))
             if not isinstance(receipt, Delivered):
                 _log.debug(
                     "alertmanager_member_not_kept_up", member=_place(url), error=receipt.error
                 )
             if isinstance(receipt, TryAgain):
                 return
+
+    def _is_newest(self, delivery: Delivery) -> bool:
+        """Whether nothing else was told of an alert since, as far as this process knows."""
+        return self._newest.get(delivery.reference or "", delivery.id) == delivery.id
 
     async def examine(self) -> str:
         """Ask each member for its status, and send no alert."""
@@ -212,9 +226,13 @@ class AlertmanagerNotifier:
     async def _send(self, alerts: Sequence[dict[str, Any]]) -> dict[str, Receipt]:
         body = _encode(alerts)
         urls = self._options.urls
-        receipts = await asyncio.gather(*(self._post(url, body) for url in urls))
+        receipts = await asyncio.gather(*(self._post_in_turn(url, body) for url in urls))
 
         return dict(zip(urls, receipts, strict=True))
+
+    async def _post_in_turn(self, url: str, body: bytes) -> Receipt:
+        async with self._turns[url]:
+            return await self._post(url, body)
 
     async def _post(self, url: str, body: bytes) -> Receipt:
         try:

@@ -239,6 +239,20 @@ async def test_many_incidents_are_kept_up_in_few_requests(tmp_path: Path) -> Non
         assert len(await alertmanager.alerts()) == 501
 
 
+async def test_what_stood_is_not_sent_again_behind_its_end() -> None:
+    opened, over = make_delivery(notice()), make_delivery(notice(NoticeEvent.RESOLVED))
+    async with serve_receiver(then=answers(200, "")) as member:
+        notifier = make(member.origin)
+        standing = told(opened, await notifier.deliver(opened, Earlier()))
+        await notifier.upkeep([standing])
+        ended = await notifier.deliver(over, Earlier(reference=standing.reference))
+        await notifier.upkeep([standing])
+        await notifier.upkeep([told(over, ended)])
+
+    assert len(member.received) == 4
+    assert member.received[-1].json[0]["endsAt"] == member.received[2].json[0]["endsAt"]
+
+
 async def test_a_member_that_hangs_keeps_no_other_from_hearing_all_of_it() -> None:
     row = told(make_delivery(notice()), Delivered(reference='{"service": "shop"}'))
     async with serve_receiver(then=answers(200, "")) as working, serve_receiver(hangs()) as slow:
