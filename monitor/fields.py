@@ -18,6 +18,7 @@ from pydantic import (
     PlainSerializer,
     PlainValidator,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -166,6 +167,21 @@ SecretText = Annotated[
     PlainValidator(_read_secret),
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
+
+
+class BasicAuth(Options):
+    """A user name and a password, sent with the first request already."""
+
+    username: str
+    password: SecretText
+
+    @field_validator("username")
+    @classmethod
+    def _check_username(cls, username: str) -> str:
+        if ":" in username:
+            raise ValueError("a user name of basic authentication cannot contain a colon")
+
+        return username
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

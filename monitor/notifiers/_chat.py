@@ -14,7 +14,7 @@ from monitor.outbound import is_usable
 from monitor.unseen import blank, show_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from monitor.core.model.notice import Delivery, Link, Notice
 
@@ -37,6 +37,7 @@ _SIGNS: Final = {
     NoticeEvent.ESCALATED: "\U0001f6a8",
 }
 TICKS: Final = {True: "\u2611", False: "\u2610", None: "\u25a2"}
+_BETWEEN_LINKS: Final = " \u00b7 "
 _MOST_LINES: Final = 40
 """More than any chat has room for."""
 
@@ -220,6 +221,18 @@ def _say_lines(notice: Notice) -> tuple[str, ...]:
         return tuple(map(digest_line, notice.lines[:_MOST_LINES]))
 
     return tuple(map(wording.member_line, notice.members[:_MOST_LINES]))
+
+
+def fill_links(links: Iterable[Link], write: Callable[[Link], str], longest: int) -> str:
+    """Give on one line as many links as there is room for, each as `write` gives it."""
+    shown: list[str] = []
+    for link in links:
+        text = write(link)
+        if len(text) < longest:
+            shown.append(text)
+            longest -= len(text) + len(_BETWEEN_LINKS)
+
+    return _BETWEEN_LINKS.join(shown)
 
 
 def say_about(delivery: Delivery) -> str:

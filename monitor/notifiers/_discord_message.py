@@ -9,6 +9,7 @@ from monitor.notifiers._chat import (
     cut,
     cut_front,
     fill,
+    fill_links,
     one_line,
     say_news,
     say_whole,
@@ -103,7 +104,7 @@ def _describe(said: Said) -> list[str]:
     for name, text in seen:
         room = _LONGEST_EVIDENCE // len(seen) - _LONGEST_NAME
         parts.append(f"{cut(name, _LONGEST_NAME, escape)}:\n{_quote(text, room)}")
-    if links := _write_links(said.links):
+    if links := fill_links(said.links, _write_link, _LONGEST_LINKS):
         parts.append(links)
 
     return parts
@@ -116,14 +117,7 @@ def _quote(text: str, room: int) -> str:
     return f"```\n{cut_front(shown, room) or ' '}\n```"
 
 
-def _write_links(links: tuple[Link, ...]) -> str:
-    shown: list[str] = []
-    left = _LONGEST_LINKS
-    for link in links:
-        url = link.url.replace("(", "%28").replace(")", "%29")
-        text = f"[{cut(link.name, _LONGEST_NAME, escape)}]({url})"
-        if len(text) < left:
-            shown.append(text)
-            left -= len(text) + 3
+def _write_link(link: Link) -> str:
+    url = link.url.replace("(", "%28").replace(")", "%29")
 
-    return " · ".join(shown)
+    return f"[{cut(link.name, _LONGEST_NAME, escape)}]({url})"

@@ -10,6 +10,7 @@ from monitor.notifiers._chat import (
     cut,
     cut_front,
     fill,
+    fill_links,
     one_line,
     say_news,
     say_whole,
@@ -90,7 +91,7 @@ def _say(said: Said) -> list[str]:
     seen = said.evidence[:_MOST_EVIDENCE]
     for name, text in seen:
         parts.append(_quote(name, text, _LONGEST_EVIDENCE // len(seen)))
-    if links := _write_links(said.links):
+    if links := fill_links(said.links, _write_link, _LONGEST_LINKS):
         parts.append(links)
     parts.append(f"<i>{cut(said.about, _LONGEST_FACT, escape)}</i>")
 
@@ -103,14 +104,7 @@ def _quote(name: str, text: str, room: int) -> str:
     return f"{cut(name, _LONGEST_NAME, escape)}:\n<pre>{shown}</pre>"
 
 
-def _write_links(links: tuple[Link, ...]) -> str:
-    shown: list[str] = []
-    left = _LONGEST_LINKS
-    for link in links:
-        url = escape_html(link.url)
-        text = f'<a href="{url}">{cut(link.name, _LONGEST_FACT, escape)}</a>'
-        if len(text) < left:
-            shown.append(text)
-            left -= len(text) + 3
+def _write_link(link: Link) -> str:
+    url = escape_html(link.url)
 
-    return " · ".join(shown)
+    return f'<a href="{url}">{cut(link.name, _LONGEST_FACT, escape)}</a>'

@@ -9,13 +9,13 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from monitor.core.expectations.shown import plain
 from monitor.core.model.notice import Delivered, Refused, TryAgain
 from monitor.core.outbox import Why
 from monitor.examination import Unfit
-from monitor.fields import Duration, Kind, Options, SecretText
+from monitor.fields import BasicAuth, Duration, Kind, Options
 from monitor.logs import Log
 from monitor.notifiers._alerts import read_labels, write_alert, write_end, write_labels
 from monitor.notifiers._answers import in_words, judge, make_mask, no_answer
@@ -61,21 +61,6 @@ def _read_expiry(after: timedelta) -> timedelta:
         raise ValueError("expected 2m to 1d: firing alerts are sent again each minute")
 
     return after
-
-
-class BasicAuth(Options):
-    """A user name and a password, sent with each request."""
-
-    username: str
-    password: SecretText
-
-    @field_validator("username")
-    @classmethod
-    def _check_username(cls, username: str) -> str:
-        if ":" in username:
-            raise ValueError("a user name of basic authentication cannot contain a colon")
-
-        return username
 
 
 class AuthOptions(Options):

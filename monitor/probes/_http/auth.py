@@ -11,27 +11,12 @@ from urllib.parse import quote_plus
 from pydantic import Field, field_validator, model_validator
 from yarl import URL
 
-from monitor.fields import Options, SecretText
+from monitor.fields import BasicAuth, Options, SecretText
 from monitor.options import Secret
 from monitor.probes._http.fields import Text
 from monitor.probes._http.urls import read_url, secrets_of_url, show_url
 
 _OF_THE_GRANT: Final = frozenset({"grant_type", "client_id", "client_secret", "scope"})
-
-
-class BasicAuth(Options):
-    """A user name and a password, sent with the first request."""
-
-    username: str
-    password: SecretText
-
-    @field_validator("username")
-    @classmethod
-    def _check_username(cls, username: str) -> str:
-        if ":" in username:
-            raise ValueError("a user name of basic authentication cannot contain a colon")
-
-        return username
 
 
 class LatestToken:
